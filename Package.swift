@@ -1,0 +1,60 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+// Arrows between targets point down only; see docs/architecture.md.
+let package = Package(
+    name: "Apus",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "Apus", targets: ["Apus"]),
+        .executable(name: "apus", targets: ["ApusCLI"]),
+    ],
+    targets: [
+        // The system's libraries, one target each.
+        .systemLibrary(
+            name: "COneDNN", providers: [.apt(["libdnnl-dev"]), .brew(["onednn"])]),
+        .systemLibrary(
+            name: "CArchive", pkgConfig: "libarchive",
+            providers: [.apt(["libarchive-dev"]), .brew(["libarchive"])]),
+        .systemLibrary(
+            name: "CCairo", pkgConfig: "cairo",
+            providers: [.apt(["libcairo2-dev"]), .brew(["cairo"])]),
+        .systemLibrary(
+            name: "CCrypto", pkgConfig: "libcrypto",
+            providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
+
+        // C: oneDNN's two interfaces behind one, and our own loops.
+        .target(name: "CApusKernels", dependencies: ["COneDNN"]),
+        .target(name: "CSampleData"),
+
+        // Values, random numbers, errors.
+        .target(name: "ApusCore"),
+        // Tensors, operations, gradients, the reference executor.
+        .target(name: "ApusGraph", dependencies: ["ApusCore"]),
+        // From a graph to a list of steps with memory.
+        .target(name: "ApusPlan", dependencies: ["ApusGraph"]),
+        .target(name: "ApusCPU", dependencies: ["ApusPlan", "CApusKernels"]),
+        // Layers, models, initialisers.
+        .target(name: "ApusNN", dependencies: ["ApusGraph"]),
+        .target(name: "ApusData", dependencies: ["ApusCore", "CArchive", "CCrypto", "CSampleData"]),
+        .target(name: "ApusPictures", dependencies: ["ApusCore", "CCairo"]),
+        .target(name: "ApusTrain", dependencies: ["ApusNN", "ApusPlan", "ApusData"]),
+        // What users import.
+        .target(name: "Apus", dependencies: ["ApusTrain", "ApusCPU", "ApusPictures"]),
+        .target(name: "ApusExperiments", dependencies: ["Apus"]),
+        .executableTarget(name: "ApusCLI", dependencies: ["ApusExperiments"]),
+
+        .target(name: "ApusTestSupport", dependencies: ["ApusGraph"], path: "Tests/ApusTestSupport"),
+        .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusTestSupport"]),
+        .testTarget(name: "ApusGraphTests", dependencies: ["ApusGraph", "ApusTestSupport"]),
+        .testTarget(name: "ApusPlanTests", dependencies: ["ApusPlan", "ApusTestSupport"]),
+        .testTarget(name: "ApusCPUTests", dependencies: ["ApusCPU", "ApusTestSupport"]),
+        .testTarget(name: "ApusNNTests", dependencies: ["Apus", "ApusTestSupport"]),
+        .testTarget(name: "ApusDataTests", dependencies: ["ApusData", "ApusTestSupport"]),
+        .testTarget(name: "ApusPicturesTests", dependencies: ["ApusPictures", "ApusTestSupport"]),
+        .testTarget(name: "ApusTrainTests", dependencies: ["Apus", "ApusTestSupport"]),
+        .testTarget(name: "ApusCLITests", dependencies: ["ApusExperiments", "ApusTestSupport"]),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .gnu2x
+)

@@ -1,0 +1,74 @@
+extension ApusError: CustomStringConvertible {
+    /// One line: what happened, where, what was expected, what came, what to do.
+    public var description: String {
+        switch self {
+        case .shape(let problem): return problem.description
+        case .setting(let owner, let name, let value, let expected):
+            return "\(owner): \(name) is \(value); it must be \(expected)."
+        case .file(let path, let problem): return Self.wording(of: problem, path: path)
+        case .label(let label, let index, let classCount, let source):
+            return "\(source): sample \(index) has label \(label), but labels go from 0 to \(classCount - 1). "
+                + "Check the file, or give the last layer as many units as there are classes."
+        case .unknownName(let kind, let name, let known):
+            let guess = nearest(to: name, among: known).map { " Did you mean '\($0)'?" } ?? ""
+            return "Unknown \(kind) '\(name)'.\(guess) Known: \(known.joined(separator: ", "))."
+        case .library(let name, let call, let status):
+            return "\(name): \(call) failed: \(status). Run 'apus doctor' to see which libraries are in use."
+        case .notFinite(let quantity, let step, let origin):
+            let place = origin.map { ", first in \($0)" } ?? ""
+            return "The \(quantity) is not finite at step \(step)\(place). "
+                + "Lower the learning rate, clip the gradient, or check the data."
+        case .download(let url, let reason, let cure): return "Cannot fetch \(url): \(reason). \(cure)"
+        case .usage(let problem, let cure): return "\(problem) \(cure)"
+        }
+    }
+
+    private static func wording(of problem: FileProblem, path: String) -> String {
+        switch problem {
+        case .missing: "\(path): there is no such file or folder. Check the path."
+        case .unreadable(let reason): "\(path): cannot be read: \(reason)."
+        case .unwritable(let reason): "\(path): cannot be written: \(reason). Choose another place, or make room."
+        case .truncated(let expected, let count):
+            "\(path): is cut short: expected \(expected) bytes, found \(count). Fetch or copy the file again."
+        case .foreign(let expected, let found): "\(path): expected \(expected), found \(found)."
+        case .damaged(let reason): "\(path): is damaged: \(reason). Fetch or copy the file again."
+        case .checksum(let expected, let found):
+            "\(path): is not the published file: expected SHA-256 \(expected), found \(found). Delete it and fetch it again."
+        }
+    }
+}
+
+extension ShapeProblem: CustomStringConvertible {
+    public var description: String {
+        let place = [layer, operation].compactMap { $0 }.joined(separator: ": ")
+        let line = location.map { " (\($0))" } ?? ""
+        return "\(place)\(line): expected \(expected), received \(received). Cure: \(cure)."
+    }
+}
+
+/// The known word with the fewest edits (at most a third of its length, and at least one allowed) from `word`.
+public func nearest(to word: String, among known: [String]) -> String? {
+    let ranked = known.map { (candidate: $0, distance: editDistance(word.lowercased(), $0.lowercased())) }
+    guard let best = ranked.min(by: { $0.distance < $1.distance }) else { return nil }
+    return best.distance <= max(1, best.candidate.count / 3) ? best.candidate : nil
+}
+
+/// The number of letters to insert, delete, replace or swap with their neighbour to get from one word to the other.
+///
+/// Source: Damerau, A technique for computer detection and correction of spelling errors, 1964 (restricted form).
+package func editDistance(_ first: String, _ second: String) -> Int {
+    let (a, b) = (Array(first), Array(second))
+    var rows = [[Int]](repeating: [Int](repeating: 0, count: b.count + 1), count: a.count + 1)
+    for i in 0...a.count { rows[i][0] = i }
+    for j in 0...b.count { rows[0][j] = j }
+    guard !a.isEmpty, !b.isEmpty else { return max(a.count, b.count) }
+    for i in 1...a.count {
+        for j in 1...b.count {
+            rows[i][j] = min(rows[i - 1][j] + 1, rows[i][j - 1] + 1, rows[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1))
+            if i > 1, j > 1, a[i - 1] == b[j - 2], a[i - 2] == b[j - 1] {
+                rows[i][j] = min(rows[i][j], rows[i - 2][j - 2] + 1)
+            }
+        }
+    }
+    return rows[a.count][b.count]
+}

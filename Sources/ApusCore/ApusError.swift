@@ -1,0 +1,65 @@
+/// Everything that can go wrong for a reason outside Apus: a model that does not fit together, data, files, devices.
+///
+/// The cases carry data only. Their wording is in `ApusError+Wording.swift`.
+public enum ApusError: Error, Hashable, Sendable {
+    /// Shapes or element types that do not fit.
+    case shape(ShapeProblem)
+    /// A setting outside its range: of what, which one, its value, what is allowed.
+    case setting(owner: String, name: String, value: String, expected: String)
+    /// A file that cannot be used.
+    case file(path: String, FileProblem)
+    /// A label outside `0..<classCount`, first met at sample `index` of `source`.
+    case label(Int, index: Int, classCount: Int, source: String)
+    /// A word that names none of `known` things of its kind.
+    case unknownName(kind: String, name: String, known: [String])
+    /// A call of a library that failed, by the library's own account.
+    case library(name: String, call: String, status: String)
+    /// A quantity that is not finite at `step` (counted from 1); `origin` is where it came up first, if that was found.
+    case notFinite(quantity: String, step: Int, origin: String?)
+    /// Something that could not be fetched.
+    case download(url: String, reason: String, cure: String)
+    /// A command line that cannot be carried out.
+    case usage(problem: String, cure: String)
+}
+
+/// Two sides that do not fit, and where.
+public struct ShapeProblem: Hashable, Sendable {
+    /// The layers from the outermost model inwards, as in `encoder/dense2`; `nil` outside layers.
+    public var layer: String?
+    /// The operation or layer setting that found it.
+    public var operation: String
+    public var expected: String
+    public var received: String
+    /// What most likely mends it.
+    public var cure: String
+    /// The source line that applied the layer, as `File.swift:12`.
+    public var location: String?
+
+    public init(
+        layer: String? = nil, operation: String, expected: String, received: String, cure: String,
+        location: String? = nil
+    ) {
+        self.layer = layer
+        self.operation = operation
+        self.expected = expected
+        self.received = received
+        self.cure = cure
+        self.location = location
+    }
+}
+
+/// What is wrong with a file.
+public enum FileProblem: Hashable, Sendable {
+    case missing
+    /// The system refused, for the reason it gives.
+    case unreadable(reason: String)
+    case unwritable(reason: String)
+    /// Shorter than it says itself; both in bytes.
+    case truncated(expectedByteCount: Int, byteCount: Int)
+    /// Not of the kind that was expected.
+    case foreign(expected: String, found: String)
+    /// Of the right kind, but its contents contradict themselves or break the format's rules.
+    case damaged(reason: String)
+    /// Not the bytes that were published.
+    case checksum(expected: String, found: String)
+}

@@ -1,0 +1,3 @@
+#ifndef APUS_KERNELS_H
+#define APUS_KERNELS_H
+#endif

@@ -1,0 +1,1 @@
+const char *apus_sample(void);

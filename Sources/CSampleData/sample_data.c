@@ -1,0 +1,2 @@
+#include "sample_data.h"
+const char *apus_sample(void) { return ""; }
