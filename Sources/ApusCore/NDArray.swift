@@ -193,3 +193,25 @@ extension NDArray: CustomStringConvertible {
         return "NDArray(\(shape), \(elementType.rawValue), [\(shown)\(elementCount > 8 ? ", ..." : "")])"
     }
 }
+
+extension NDArray: Codable {
+    private enum CodingKeys: String, CodingKey { case shape, elementType, values }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        let shape = try container.decode(Shape.self, forKey: .shape)
+        let values = try container.decode([Double].self, forKey: .values)
+        guard !shape.isSymbolic, shape.elementCount == values.count else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .values, in: container, debugDescription: "\(values.count) values for shape \(shape)")
+        }
+        self = try NDArray(values, shape: shape).converted(to: container.decode(ElementType.self, forKey: .elementType))
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(shape, forKey: .shape)
+        try container.encode(elementType, forKey: .elementType)
+        try container.encode(doubles, forKey: .values)
+    }
+}

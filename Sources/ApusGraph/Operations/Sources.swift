@@ -1,0 +1,71 @@
+import ApusCore
+
+/// A value that the caller gives at each run.
+package struct InputSlot: OperationRule {
+    package var name: String
+    package var type: TensorType
+
+    package var settings: String { "" }
+    package func resultType(of inputs: [TensorType]) throws -> TensorType { type }
+    package func specialized(batchSize: Int) -> Operation {
+        .input(InputSlot(name: name, type: type.specialized(batchSize: batchSize)))
+    }
+    package func gradients(_ context: GradientContext) -> [Tensor?] { [] }
+    package func evaluate<Scalar: RealScalar>(
+        _ inputs: [ReferenceArray<Scalar>], type: TensorType, context: RunContext
+    ) -> ReferenceArray<Scalar> {
+        preconditionFailure("the value of an input comes from the caller")
+    }
+}
+
+/// The value of a variable at the start of a run.
+package struct VariableRead: OperationRule {
+    package var type: TensorType
+
+    package var name: String { "variable" }
+    package func resultType(of inputs: [TensorType]) throws -> TensorType { type }
+    package func specialized(batchSize: Int) -> Operation { .variable(self) }
+    package func gradients(_ context: GradientContext) -> [Tensor?] { [] }
+    package func evaluate<Scalar: RealScalar>(
+        _ inputs: [ReferenceArray<Scalar>], type: TensorType, context: RunContext
+    ) -> ReferenceArray<Scalar> {
+        preconditionFailure("the value of a variable comes from the caller")
+    }
+}
+
+/// A fixed array.
+package struct Constant: OperationRule {
+    package var value: NDArray
+
+    package var name: String { "constant" }
+    package var settings: String {
+        value.elementCount == 1 ? "\(value.doubles[0])" : "\(value.elementCount) values"
+    }
+    package func resultType(of inputs: [TensorType]) throws -> TensorType { TensorType(value.shape, value.elementType) }
+    package func specialized(batchSize: Int) -> Operation { .constant(self) }
+    package func gradients(_ context: GradientContext) -> [Tensor?] { [] }
+    package func evaluate<Scalar: RealScalar>(
+        _ inputs: [ReferenceArray<Scalar>], type: TensorType, context: RunContext
+    ) -> ReferenceArray<Scalar> { ReferenceArray(value) }
+}
+
+/// A number that depends on the count of steps alone: a learning rate, a bias correction.
+package struct StepValue: OperationRule {
+    package var schedule: Schedule
+
+    package var name: String { "stepValue" }
+    package var settings: String { "\(schedule)" }
+    package func resultType(of inputs: [TensorType]) throws -> TensorType { TensorType(.scalar) }
+    package func specialized(batchSize: Int) -> Operation { .stepValue(self) }
+    package func gradients(_ context: GradientContext) -> [Tensor?] { [] }
+    package func evaluate<Scalar: RealScalar>(
+        _ inputs: [ReferenceArray<Scalar>], type: TensorType, context: RunContext
+    ) -> ReferenceArray<Scalar> {
+        ReferenceArray(.scalar, [Scalar(schedule.value(at: context.step))])
+    }
+}
+
+extension Schedule {
+    /// The schedule's value at each step, as a scalar tensor.
+    package var tensor: Tensor { Tensor(.stepValue(StepValue(schedule: self)), []) }
+}

@@ -1,0 +1,100 @@
+import ApusCore
+
+/// State that outlives a step: a parameter, a running statistic, an optimizer's slot.
+///
+/// A variable is known by its identity: layers and models that hold the same variable share its values. It belongs
+/// to one thread at a time, like the models and functions that use it.
+public final class Variable {
+    /// Its role in the layer that made it, as in `kernel`.
+    public let name: String
+    public let type: TensorType
+    /// Whether optimizers change it.
+    public let isTrainable: Bool
+    /// How it gets its first values; `nil` for all zeros.
+    package let initializer: (any VariableInitializer)?
+    /// What it adds to the loss; `nil` for nothing.
+    package let regularizer: (any VariableRegularizer)?
+    /// The values where executors read and write them: packed, row-major.
+    package let storage: UnsafeMutableRawPointer
+    /// Whether the values have been set, by an initialiser or a file.
+    package private(set) var isInitialized: Bool
+    private weak var node: Node?
+
+    public var shape: Shape { type.shape }
+    public var elementCount: Int { type.shape.elementCount }
+
+    /// A variable that holds zeros until it is given other values.
+    public init(
+        _ name: String, shape: Shape, elementType: ElementType = .float32, isTrainable: Bool = true,
+        initializer: (any VariableInitializer)? = nil, regularizer: (any VariableRegularizer)? = nil
+    ) {
+        precondition(!shape.isSymbolic, "a variable needs settled sizes, not \(shape)")
+        self.name = name
+        type = TensorType(shape, elementType)
+        self.isTrainable = isTrainable
+        self.initializer = initializer
+        self.regularizer = regularizer
+        isInitialized = initializer == nil
+        let byteCount = max(type.byteCount, 1)
+        storage = .allocate(byteCount: byteCount, alignment: 64)
+        storage.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+    }
+
+    /// A variable that starts with `value`.
+    public convenience init(_ name: String, value: NDArray, isTrainable: Bool = true) {
+        self.init(name, shape: value.shape, elementType: value.elementType, isTrainable: isTrainable)
+        copy(from: value)
+    }
+
+    deinit { storage.deallocate() }
+
+    /// The values, copied out.
+    public var value: NDArray {
+        var result = NDArray(zeros: shape, type.elementType)
+        result.withUnsafeMutableBytes { $0.copyMemory(from: UnsafeRawBufferPointer(start: storage, count: type.byteCount)) }
+        return result
+    }
+
+    /// Replaces the values.
+    /// - Throws: `ApusError.shape` where shape or element type differ.
+    public func assign(_ value: NDArray) throws {
+        guard value.shape == shape, value.elementType == type.elementType else {
+            throw ApusError.shape(
+                ShapeProblem(
+                    operation: "variable '\(name)'", expected: "\(type)",
+                    received: "\(TensorType(value.shape, value.elementType))",
+                    cure: "give values of the variable's own shape and element type"))
+        }
+        copy(from: value)
+    }
+
+    private func copy(from value: NDArray) {
+        value.withUnsafeBytes { if let source = $0.baseAddress { storage.copyMemory(from: source, byteCount: $0.count) } }
+        isInitialized = true
+    }
+
+    /// Draws the first values again, as a function of `seed` and `stream`.
+    package func initialize(seed: UInt64, stream: UInt32) {
+        copy(from: initializer?.values(shape: shape, seed: seed, stream: stream) ?? NDArray(zeros: shape, type.elementType))
+    }
+
+    /// The variable's value at the start of a step, as a tensor; the same one as long as anybody holds it.
+    public var tensor: Tensor {
+        if let node { return Tensor(node: node) }
+        let made = Node(operation: .variable(VariableRead(type: type)), inputs: [], type: type, variable: self)
+        node = made
+        return Tensor(node: made)
+    }
+}
+
+/// A rule for a variable's first values.
+public protocol VariableInitializer: Sendable {
+    /// The values, a function of all the arguments.
+    func values(shape: Shape, seed: UInt64, stream: UInt32) -> NDArray
+}
+
+/// A rule for what a variable adds to the loss.
+public protocol VariableRegularizer: Sendable {
+    /// A scalar.
+    func penalty(of variable: Tensor) -> Tensor
+}
