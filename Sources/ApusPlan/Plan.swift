@@ -35,6 +35,8 @@ package struct Plan: Sendable {
         /// Values by their number in `values`.
         package var inputs: [Int]
         package var outputs: [Int]
+        /// The inputs as this step sees them: a value may be stored under another shape of as many elements.
+        package var inputTypes: [TensorType]
         /// The layer that it comes from; empty outside layers.
         package var origin: String
         package var flopCount: Int

@@ -38,7 +38,8 @@ private struct Planner {
 
         var copies: [Plan.Step] = []
         for update in graph.updates {
-            guard let value = valueOfNode[update.value], let variable = valueOfNode[graph.variables[update.variable]] else {
+            guard let value = valueOfNode[update.value], let variable = valueOfNode[graph.variables[update.variable]]
+            else {
                 preconditionFailure("an update without a value")
             }
             if let step = producer[value], case .arena = values[value].location,
@@ -47,7 +48,10 @@ private struct Planner {
                 values[value].location = .variable(update.variable)
             } else {
                 copies.append(
-                    Plan.Step(kernel: .copy, inputs: [value], outputs: [variable], origin: "", flopCount: 0))
+                    Plan.Step(
+                        kernel: .copy, inputs: [value], outputs: [variable], inputTypes: [values[variable].type],
+                        origin: "",
+                        flopCount: 0))
             }
         }
         let order = ordering.sorted()
@@ -96,18 +100,19 @@ private struct Planner {
             guard let last = group.nodes.last else { continue }
             let origin = group.nodes.map { graph.nodes[$0].origin }.first { !$0.isEmpty } ?? ""
             let flopCount = group.nodes.reduce(0) { $0 + self.flopCount($1) }
-            var step = Plan.Step(kernel: .copy, inputs: [], outputs: [], origin: origin, flopCount: flopCount)
+            var step = Plan.Step(
+                kernel: .copy, inputs: [], outputs: [], inputTypes: [], origin: origin, flopCount: flopCount)
             switch group.kind {
             case .single:
                 step.kernel = .operation(graph.nodes[last].operation)
-                step.inputs = graph.nodes[last].inputs.map { value(of: $0) }
+                setInputs(graph.nodes[last].inputs, &step)
                 step.outputs = [value(of: last)]
             case .matMul(let bias, let activation):
                 guard case .matMul(let product) = graph.nodes[group.nodes[0]].operation else {
                     preconditionFailure("a product's group starts with \(graph.nodes[group.nodes[0]])")
                 }
                 step.kernel = .matMul(product, hasBias: bias != nil, activation: activation)
-                step.inputs = (graph.nodes[group.nodes[0]].inputs + [bias].compactMap { $0 }).map { value(of: $0) }
+                setInputs(graph.nodes[group.nodes[0]].inputs + [bias].compactMap { $0 }, &step)
                 step.outputs = [value(of: last)]
             case .elementwise: makeProgram(group.nodes, &step)
             }
@@ -115,6 +120,11 @@ private struct Planner {
             groups.append(group)
         }
         for output in graph.roots { _ = value(of: output) }
+    }
+
+    private mutating func setInputs(_ nodes: [Int], _ step: inout Plan.Step) {
+        step.inputs = nodes.map { value(of: $0) }
+        step.inputTypes = nodes.map { graph.nodes[$0].type }
     }
 
     private func flopCount(_ index: Int) -> Int {
@@ -150,6 +160,7 @@ private struct Planner {
                 inputs[operand] = program.inputs.count
                 program.inputs.append(.init(elementType: values[value].type.elementType, strides: strides))
                 step.inputs.append(value)
+                step.inputTypes.append(values[value].type)
             case .constant(let number) where constants[operand] == nil:
                 constants[operand] = program.constants.count
                 program.constants.append(number)
@@ -245,7 +256,8 @@ private struct Planner {
         let plan = MemoryPlan(
             owners.map {
                 MemoryPlan.Request(
-                    byteCount: values[$0].type.byteCount, lifetime: (firstStep[$0] ?? 0)...max(lastStep[$0], firstStep[$0] ?? 0))
+                    byteCount: values[$0].type.byteCount,
+                    lifetime: (firstStep[$0] ?? 0)...max(lastStep[$0], firstStep[$0] ?? 0))
             })
         for (place, value) in owners.enumerated() { values[value].location = .arena(offset: plan.offsets[place]) }
         for value in values.indices where isInArena(value) { values[value].location = values[owner[value]].location }

@@ -69,7 +69,9 @@ private struct Rewriter {
     /// The node in the new graph that has the value of `operation` on `inputs`.
     private mutating func place(of operation: Operation, _ inputs: [Int], origin: String) -> Int {
         var inputs = inputs
-        if case .binary(let binary) = operation, binary.function.isCommutative, inputs[0] > inputs[1] { inputs.reverse() }
+        if case .binary(let binary) = operation, binary.function.isCommutative, inputs[0] > inputs[1] {
+            inputs.reverse()
+        }
         if let known = known[Expression(operation: operation, inputs: inputs)] { return known }
         let place = simplest(operation, inputs, origin)
         switch operation {
@@ -149,7 +151,9 @@ private struct Rewriter {
 
     private mutating func simplest(_ binary: Binary, _ a: Int, _ b: Int, _ origin: String) -> Int {
         let (left, right) = (splat(a), splat(b))
-        func unary(_ function: Unary.Function, _ x: Int) -> Int { place(of: .unary(Unary(function)), [x], origin: origin) }
+        func unary(_ function: Unary.Function, _ x: Int) -> Int {
+            place(of: .unary(Unary(function)), [x], origin: origin)
+        }
         switch (binary.function, left, right) {
         case (.add, 0, _): return b
         case (.add, _, 0), (.subtract, _, 0): return a
