@@ -97,6 +97,12 @@ private struct TraceBuilder {
                     operation: "inputs", expected: "tensors made by Tensor.input", received: "\(tensor)",
                     cure: "name the tensor that the value enters by"))
         }
+        guard indices[ObjectIdentifier(tensor.node)] == nil else {
+            throw ApusError.shape(
+                ShapeProblem(
+                    operation: "inputs", expected: "each input once", received: "\(tensor) twice",
+                    cure: "leave out the second"))
+        }
         try append(tensor.node, origin: "")
         inputs.append(index(of: tensor))
     }
