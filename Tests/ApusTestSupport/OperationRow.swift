@@ -41,7 +41,10 @@ package struct OperationRow: Sendable, CustomStringConvertible {
     /// checks second derivatives.
     package var secondOrder: OperationRow {
         let (make, isDifferentiable) = (make, isDifferentiable)
-        var row = OperationRow(kind, "\(variant) second order", cases: cases, isDifferentiable: isDifferentiable) {
+        var row = OperationRow(
+            kind, variant.isEmpty ? "second order" : "\(variant), second order", cases: cases,
+            isDifferentiable: isDifferentiable
+        ) {
             inputs in
             do {
                 let output = try make(inputs).checked()
