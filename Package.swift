@@ -24,7 +24,9 @@ let package = Package(
             providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
 
         // C: oneDNN's two interfaces behind one, and our own loops.
-        .target(name: "CApusKernels", dependencies: ["COneDNN"]),
+        .target(
+            name: "CApusKernels", dependencies: ["COneDNN"],
+            linkerSettings: [.linkedLibrary("dnnl"), .linkedLibrary("m"), .linkedLibrary("dl")]),
         .target(name: "CSampleData"),
 
         // Values, random numbers, errors.
