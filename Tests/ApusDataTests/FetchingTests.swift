@@ -45,7 +45,7 @@ import Testing
     @Test func onlyWhatIsMissingOrHarmedIsFetched() throws {
         try ToySet.write(to: cache, under: "toy/")
         try cache.write([1, 2, 3], to: "toy/t10k-labels-idx1-ubyte")
-        let (set, seen) = (try ToySet.published(), Seen())
+        let (set, seen) = (try ToySet.published(), Record<FetchProgress>())
         try set.fetch(into: locations, fetcher: Self.server()) { seen.add($0) }
         #expect(seen.all.map(\.file) == ["t10k-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"])
         // Ten bytes unpacked; stored gzip adds 10 + 5 + 8.
@@ -55,14 +55,18 @@ import Testing
         #expect(try cache.contents() == ["toy"] + cachedNames)
     }
 
-    @Test func theNextHomeIsTried() throws {
+    @Test func theNextHomeIsTriedAndKept() throws {
+        let asked = Record<String>()
         let server = Self.server { address, bytes in
+            asked.add(address)
             if address.hasPrefix("https://first") {
                 throw ApusError.download(url: address, reason: "HTTP status 500", cure: "")
             }
             return bytes
         }
         try ToySet.published().fetch(into: locations, fetcher: server)
+        // The first home is asked for the first file only.
+        #expect(asked.all.map { $0.hasPrefix("https://first") } == [true, false, false, false, false])
         #expect(try cache.contents() == ["toy"] + cachedNames)
     }
 
@@ -113,11 +117,11 @@ import Testing
     }
 }
 
-/// Collects what a progress closure is called with.
-private final class Seen: @unchecked Sendable {
+/// Collects what a closure is called with.
+private final class Record<Value: Sendable>: @unchecked Sendable {
     private let lock = NSLock()
-    private var values: [FetchProgress] = []
+    private var values: [Value] = []
 
-    func add(_ value: FetchProgress) { lock.withLock { values.append(value) } }
-    var all: [FetchProgress] { lock.withLock { values } }
+    func add(_ value: Value) { lock.withLock { values.append(value) } }
+    var all: [Value] { lock.withLock { values } }
 }

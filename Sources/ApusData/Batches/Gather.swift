@@ -4,7 +4,8 @@ extension Dataset.Column {
     /// Copies the samples `indices` to `target`, one after another, as the batch's element type.
     /// - Precondition: Every index is a sample's, and `target` has room for all of them.
     func gather(_ indices: UnsafeBufferPointer<Int32>, into target: UnsafeMutableRawPointer) {
-        let sampleSize = sampleShape.elementCount
+        // Not by way of `sampleShape`, which would make an array for every batch.
+        let sampleSize = values.elementCount / max(count, 1)
         values.withUnsafeBytes { bytes in
             guard let source = bytes.baseAddress else { return }
             switch values.elementType {

@@ -56,8 +56,9 @@ extension PublishedDataset {
         guard missing.isEmpty || locations.usesNetwork else {
             throw ApusError.download(url: homes[0], reason: "APUS_OFFLINE is set", cure: "Unset it, or \(folderCure)")
         }
+        var homes = homes
         for (index, file) in missing.enumerated() {
-            try fetch(file, into: folder, fetcher: fetcher) { byteCount, expected in
+            try fetch(file, from: &homes, into: folder, fetcher: fetcher) { byteCount, expected in
                 progress(
                     FetchProgress(
                         file: file.name, fileIndex: index, fileCount: missing.count, byteCount: byteCount,
@@ -67,16 +68,18 @@ extension PublishedDataset {
         return folder
     }
 
-    /// Tries each home in turn. Bytes that are not the published ones are the worst that can come: they are reported
-    /// even where another home could not be reached.
+    /// Tries each home in turn, and brings the one that answers to the front for the files to come. Bytes that are not
+    /// the published ones are the worst that can come: they are reported even where another home could not be reached.
     private func fetch(
-        _ file: File, into folder: URL, fetcher: Fetcher, progress: @escaping @Sendable (Int, Int?) -> Void
+        _ file: File, from homes: inout [String], into folder: URL, fetcher: Fetcher,
+        progress: @escaping @Sendable (Int, Int?) -> Void
     ) throws {
         var problems: [ApusError] = []
-        for home in homes {
+        for (index, home) in homes.enumerated() {
             do {
-                return try fetch(
-                    file, from: home + file.name + ".gz", into: folder, fetcher: fetcher, progress: progress)
+                try fetch(file, from: home + file.name + ".gz", into: folder, fetcher: fetcher, progress: progress)
+                homes.swapAt(0, index)
+                return
             } catch let problem as ApusError {
                 if case .file(_, .unwritable) = problem { throw problem }
                 problems.append(problem)
