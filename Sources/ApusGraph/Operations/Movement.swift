@@ -4,6 +4,8 @@ import ApusCore
 package struct Reshape: OperationRule {
     package var shape: Shape
 
+    package init(shape: Shape) { self.shape = shape }
+
     package var name: String { "reshape" }
     package func resultType(of inputs: [TensorType]) throws -> TensorType {
         guard shape.elementCount == inputs[0].shape.elementCount, shape.sizes.filter({ $0 < 0 }).count <= 1 else {
