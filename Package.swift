@@ -24,7 +24,10 @@ let package = Package(
             providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
 
         // C: oneDNN's two interfaces behind one, and our own loops.
-        .target(name: "CApusKernels", dependencies: ["COneDNN"]),
+        // (A module map's `link` speaks to Swift importers only, so a C target names its library itself.)
+        .target(
+            name: "CApusKernels", dependencies: ["COneDNN"],
+            linkerSettings: [.linkedLibrary("dnnl")]),
         .target(name: "CSampleData"),
 
         // Values, random numbers, errors.
@@ -48,7 +51,7 @@ let package = Package(
         .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusTestSupport"]),
         .testTarget(name: "ApusGraphTests", dependencies: ["ApusGraph", "ApusTestSupport"]),
         .testTarget(name: "ApusPlanTests", dependencies: ["ApusPlan", "ApusTestSupport"]),
-        .testTarget(name: "ApusCPUTests", dependencies: ["ApusCPU", "CApusKernels", "ApusTestSupport"]),
+        .testTarget(name: "ApusCPUTests", dependencies: ["ApusCPU", "ApusCore", "CApusKernels", "ApusTestSupport"]),
         .testTarget(name: "ApusNNTests", dependencies: ["Apus", "ApusTestSupport"]),
         .testTarget(name: "ApusDataTests", dependencies: ["ApusData", "ApusTestSupport"]),
         .testTarget(name: "ApusPicturesTests", dependencies: ["ApusPictures", "ApusTestSupport"]),
