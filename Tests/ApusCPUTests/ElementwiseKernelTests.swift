@@ -35,7 +35,8 @@ extension KernelTests {
 
         /// Broadcasts, transposes and reversals of three axes: sin-free arithmetic that Float does exactly as well.
         @Test(arguments: [
-            [1, 1, 1], [1, 5, 1], [2, 3, 4], [3, 1, 7], [5, 16, 3], [4, 33, 17], [1, 1, 1000], [3, 700, 2], [2, 5, 513],
+            [1, 1, 1], [1, 5, 1], [2, 3, 4], [3, 1, 7], [5, 16, 3], [4, 33, 17], [1, 1, 1000], [3, 700, 2],
+            [2, 5, 513],
         ])
         func broadcasting(dimensions: [Int]) throws {
             let patterns: [[Bool]] = [
@@ -155,7 +156,8 @@ extension KernelTests {
             try first.withUnsafeMutableBytes { x in
                 try second.withUnsafeMutableBytes { y in
                     // -y over x, although x - y comes after; x - y over y.
-                    try program.run([x.baseAddress, y.baseAddress].map { UnsafeRawPointer($0) }, [x.baseAddress, y.baseAddress])
+                    try program.run(
+                        [x.baseAddress, y.baseAddress].map { UnsafeRawPointer($0) }, [x.baseAddress, y.baseAddress])
                 }
             }
             #expect(first == y.map { -$0 })
@@ -167,7 +169,8 @@ extension KernelTests {
             (first, second) = (x, y)
             try first.withUnsafeMutableBytes { x in
                 try second.withUnsafeMutableBytes { y in
-                    try swap.run([x.baseAddress, y.baseAddress].map { UnsafeRawPointer($0) }, [x.baseAddress, y.baseAddress])
+                    try swap.run(
+                        [x.baseAddress, y.baseAddress].map { UnsafeRawPointer($0) }, [x.baseAddress, y.baseAddress])
                 }
             }
             #expect(first == y)
@@ -256,28 +259,38 @@ extension KernelTests {
 
         @Test func refusals() throws {
             func status(_ make: () throws -> KernelProgram) -> Int32 {
-                do { return try make().instructionCount >= 0 ? 0 : -1 } catch { return (error as? KernelFailure)?.status ?? -1 }
+                do { return try make().instructionCount >= 0 ? 0 : -1 } catch {
+                    return (error as? KernelFailure)?.status ?? -1
+                }
             }
             let input = KernelProgram.Input(strides: [1])
             let limit = Int32(APUS_LIMIT_EXCEEDED), invalid = Int32(APUS_INVALID_DESCRIPTION)
-            #expect(status { try KernelProgram([2], inputs: Array(repeating: input, count: 65), steps: [], outputs: []) } == limit)
+            #expect(
+                status { try KernelProgram([2], inputs: Array(repeating: input, count: 65), steps: [], outputs: []) }
+                    == limit)
             #expect(
                 status {
                     try KernelProgram(
-                        [2], inputs: [input], steps: (0..<257).map { _ in .init(operation: APUS_EXP, a: 0) }, outputs: [])
+                        [2], inputs: [input], steps: (0..<257).map { _ in .init(operation: APUS_EXP, a: 0) },
+                        outputs: [])
                 } == limit)
             #expect(
                 status {
                     try KernelProgram(
                         [2], inputs: [input], steps: [], outputs: (0..<33).map { _ in (0, APUS_FLOAT32) })
                 } == limit)
-            #expect(status { try KernelProgram([2], inputs: [input], steps: [.init(operation: APUS_EXP, a: 1)], outputs: []) } == invalid)
-            #expect(status { try KernelProgram([2], inputs: [input], steps: [], outputs: [(1, APUS_FLOAT32)]) } == invalid)
+            #expect(
+                status {
+                    try KernelProgram([2], inputs: [input], steps: [.init(operation: APUS_EXP, a: 1)], outputs: [])
+                } == invalid)
+            #expect(
+                status { try KernelProgram([2], inputs: [input], steps: [], outputs: [(1, APUS_FLOAT32)]) } == invalid)
             #expect(status { try KernelProgram([-2], inputs: [input], steps: [], outputs: []) } == invalid)
             #expect(
                 status {
                     try KernelProgram(
-                        [2], inputs: [input], steps: [.init(operation: apus_operation(rawValue: 31), a: 0)], outputs: [])
+                        [2], inputs: [input], steps: [.init(operation: apus_operation(rawValue: 31), a: 0)], outputs: []
+                    )
                 } == invalid)
         }
 

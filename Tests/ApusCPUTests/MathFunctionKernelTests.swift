@@ -30,9 +30,13 @@ extension KernelTests {
             .init(operation: APUS_SIN, range: -2e6...2e6, tolerance: 2, function: { sin($0) }),
             .init(operation: APUS_COS, range: -100...100, tolerance: 2, function: { cos($0) }),
             .init(operation: APUS_COS, range: -2e6...2e6, tolerance: 2, function: { cos($0) }),
-            .init(operation: APUS_SOFTPLUS, range: -80...80, tolerance: 4, function: { max($0, 0) + log1p(exp(-abs($0))) }),
+            .init(
+                operation: APUS_SOFTPLUS, range: -80...80, tolerance: 4, function: { max($0, 0) + log1p(exp(-abs($0))) }
+            ),
             .init(operation: APUS_SQUARE_ROOT, range: 0...1e6, tolerance: 0.5, function: { $0.squareRoot() }),
-            .init(operation: APUS_RECIPROCAL_SQUARE_ROOT, range: 1e-6...1e6, tolerance: 2, function: { 1 / $0.squareRoot() }),
+            .init(
+                operation: APUS_RECIPROCAL_SQUARE_ROOT, range: 1e-6...1e6, tolerance: 2,
+                function: { 1 / $0.squareRoot() }),
         ]
 
         @Test(arguments: rows) func accuracy(row: Row) throws {

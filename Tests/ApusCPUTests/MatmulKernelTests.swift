@@ -111,7 +111,8 @@ extension KernelTests {
         }
 
         @Test(arguments: [
-            (1, 1, 1), (1, 5, 3), (3, 1, 7), (5, 2, 1), (7, 10, 33), (17, 2, 64), (33, 65, 2), (64, 48, 31), (128, 10, 784),
+            (1, 1, 1), (1, 5, 3), (3, 1, 7), (5, 2, 1), (7, 10, 33), (17, 2, 64), (33, 65, 2), (64, 48, 31),
+            (128, 10, 784),
         ])
         func shapes(m: Int, n: Int, k: Int) throws {
             for left in [false, true] {
@@ -149,8 +150,10 @@ extension KernelTests {
 
         @Test func emptyAxes() throws {
             #expect(try Case(m: 0, n: 3, k: 2).run(left: [], right: [1, 1, 1, 1, 1, 1], bias: [], output: []) == [])
-            let sums = try Case(batch: 2, m: 2, n: 1, k: 0, hasBias: true, accumulates: true, activation: APUS_ACTIVATION_RELU)
-                .run(left: [], right: [], bias: [-2], output: [1, 2, 3, 4])
+            let sums = try Case(
+                batch: 2, m: 2, n: 1, k: 0, hasBias: true, accumulates: true, activation: APUS_ACTIVATION_RELU
+            )
+            .run(left: [], right: [], bias: [-2], output: [1, 2, 3, 4])
             #expect(sums == [0, 0, 1, 2])
             #expect(try Case(m: 1, n: 2, k: 0).run(left: [], right: [], bias: [], output: [7, 7]) == [0, 0])
         }

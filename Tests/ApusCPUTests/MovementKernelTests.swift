@@ -18,7 +18,8 @@ extension KernelTests {
             try source.withUnsafeBufferPointer { source in
                 try destination.withUnsafeMutableBufferPointer { destination in
                     try check(
-                        apus_copy_run(copy, source.baseAddress.map { $0 + origin }, destination.baseAddress.map { $0 + target }))
+                        apus_copy_run(
+                            copy, source.baseAddress.map { $0 + origin }, destination.baseAddress.map { $0 + target }))
                 }
             }
             return destination
@@ -40,7 +41,8 @@ extension KernelTests {
         }
 
         @Test(arguments: [
-            [1], [70_000], [2, 3], [40, 33], [129, 100], [300, 300], [2, 3, 4], [5, 40, 36], [3, 1, 50, 9], [2, 3, 2, 3, 2, 3, 2, 2],
+            [1], [70_000], [2, 3], [40, 33], [129, 100], [300, 300], [2, 3, 4], [5, 40, 36], [3, 1, 50, 9],
+            [2, 3, 2, 3, 2, 3, 2, 2],
         ])
         func permutations(dimensions: [Int]) throws {
             let count = dimensions.reduce(1, *), strides = packedStrides(dimensions)
@@ -71,8 +73,9 @@ extension KernelTests {
 
         @Test func broadcastsAndScalars() throws {
             #expect(try copy([Float(3)], [], [], [], into: [0]) == [3])
-            #expect(try copy([Float(3)], [40, 50], [0, 0], [50, 1], into: [Float](repeating: 0, count: 2000))
-                .allSatisfy { $0 == 3 })
+            #expect(
+                try copy([Float(3)], [40, 50], [0, 0], [50, 1], into: [Float](repeating: 0, count: 2000))
+                    .allSatisfy { $0 == 3 })
             #expect(try copy([Float](), [3, 0], [0, 1], [0, 1], into: [7]) == [7])
         }
 
