@@ -227,9 +227,9 @@ extension KernelTests {
                             }
                         })
                 }
-                // Masks of nearly equal numbers may differ: only results without one below them are compared.
-                let risky = operations[5]
-                guard !steps.contains(where: { $0.operation == risky }) || count < 1000 else { continue }
+                // Rounding (a fused multiply-add) may turn a comparison of nearly equal numbers, which among many
+                // elements happens: long programs are compared only without a comparison.
+                if count >= 1000 && steps.contains(where: { $0.operation == APUS_GREATER }) { continue }
                 let outputs = [values.count - 1, inputCount + 2 + steps.count / 2]
                 let (one, two) = try withThreadCounts {
                     try KernelProgram(
