@@ -24,8 +24,11 @@ let package = Package(
             providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
 
         // C: oneDNN's two interfaces behind one, and our own loops.
-        .target(name: "CApusKernels", dependencies: ["COneDNN"]),
-        .target(name: "CSampleData"),
+        // (A module map's `link` speaks to Swift importers only, so a C target names its library itself.)
+        .target(
+            name: "CApusKernels", dependencies: ["COneDNN"],
+            linkerSettings: [.linkedLibrary("dnnl")]),
+        .target(name: "CSampleData", exclude: ["NOTICE", "make-sample.py", "mnist-sample.gz"]),
 
         // Values, random numbers, errors.
         .target(name: "ApusCore"),
@@ -48,8 +51,8 @@ let package = Package(
         .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusTestSupport"]),
         .testTarget(name: "ApusGraphTests", dependencies: ["ApusGraph", "ApusTestSupport"]),
         .testTarget(name: "ApusPlanTests", dependencies: ["ApusPlan", "ApusTestSupport"]),
-        .testTarget(name: "ApusCPUTests", dependencies: ["ApusCPU", "CApusKernels", "ApusTestSupport"]),
-        .testTarget(name: "ApusNNTests", dependencies: ["Apus", "ApusTestSupport"]),
+        .testTarget(name: "ApusCPUTests", dependencies: ["ApusCPU", "ApusCore", "CApusKernels", "ApusTestSupport"]),
+        .testTarget(name: "ApusNNTests", dependencies: ["ApusNN", "ApusTestSupport"]),
         .testTarget(name: "ApusDataTests", dependencies: ["ApusData", "ApusTestSupport"]),
         .testTarget(name: "ApusPicturesTests", dependencies: ["ApusPictures", "ApusTestSupport"]),
         .testTarget(name: "ApusTrainTests", dependencies: ["Apus", "ApusTestSupport"]),
