@@ -31,8 +31,10 @@ extension Loss {
         case .meanAbsoluteError: return abs(error).meanPerSample
         case .huber(let delta):
             let (distance, delta) = (abs(error), Float(delta))
-            return select(distance .<= Tensor.constant(delta), 0.5 * square(error), delta * distance - 0.5 * delta * delta)
-                .meanPerSample
+            return select(
+                distance .<= Tensor.constant(delta), 0.5 * square(error), delta * distance - 0.5 * delta * delta
+            )
+            .meanPerSample
         case .klDivergence:
             let (t, y) = (clamp(targets, Self.epsilon...1), clamp(predictions, Self.epsilon...1))
             let terms = t * log(t / y)
