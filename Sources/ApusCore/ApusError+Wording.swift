@@ -64,7 +64,8 @@ package func editDistance(_ first: String, _ second: String) -> Int {
     guard !a.isEmpty, !b.isEmpty else { return max(a.count, b.count) }
     for i in 1...a.count {
         for j in 1...b.count {
-            rows[i][j] = min(rows[i - 1][j] + 1, rows[i][j - 1] + 1, rows[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1))
+            rows[i][j] = min(
+                rows[i - 1][j] + 1, rows[i][j - 1] + 1, rows[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1))
             if i > 1, j > 1, a[i - 1] == b[j - 2], a[i - 2] == b[j - 1] {
                 rows[i][j] = min(rows[i][j], rows[i - 2][j - 2] + 1)
             }

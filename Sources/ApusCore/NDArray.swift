@@ -155,7 +155,8 @@ public struct NDArray: @unchecked Sendable {
     /// The entries `range` along the first axis.
     /// - Precondition: `range` lies within the first axis.
     public func rows(_ range: Range<Int>) -> NDArray {
-        precondition(!shape.isScalar && range.lowerBound >= 0 && range.upperBound <= shape[0], "no rows \(range) in \(shape)")
+        precondition(
+            !shape.isScalar && range.lowerBound >= 0 && range.upperBound <= shape[0], "no rows \(range) in \(shape)")
         var part = shape
         part[0] = range.count
         let rowByteCount = byteCount / max(shape[0], 1)

@@ -25,7 +25,8 @@ public indirect enum Schedule: Hashable, Sendable, Codable {
         switch self {
         case .constant(let value): return value
         case .inverseTime(let initial, let decay): return initial / (1 + decay * time)
-        case .step(let initial, let factor, let every): return initial * Double.pow(factor, Double(step / Swift.max(every, 1)))
+        case .step(let initial, let factor, let every):
+            return initial * Double.pow(factor, Double(step / Swift.max(every, 1)))
         case .exponential(let initial, let factor, let every):
             return initial * Double.pow(factor, time / Double(Swift.max(every, 1)))
         case .cosine(let peak, let warmUp, let total, let final):

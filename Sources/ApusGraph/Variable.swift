@@ -51,7 +51,9 @@ public final class Variable {
     /// The values, copied out.
     public var value: NDArray {
         var result = NDArray(zeros: shape, type.elementType)
-        result.withUnsafeMutableBytes { $0.copyMemory(from: UnsafeRawBufferPointer(start: storage, count: type.byteCount)) }
+        result.withUnsafeMutableBytes {
+            $0.copyMemory(from: UnsafeRawBufferPointer(start: storage, count: type.byteCount))
+        }
         return result
     }
 
@@ -69,13 +71,17 @@ public final class Variable {
     }
 
     private func copy(from value: NDArray) {
-        value.withUnsafeBytes { if let source = $0.baseAddress { storage.copyMemory(from: source, byteCount: $0.count) } }
+        value.withUnsafeBytes {
+            if let source = $0.baseAddress { storage.copyMemory(from: source, byteCount: $0.count) }
+        }
         isInitialized = true
     }
 
     /// Draws the first values again, as a function of `seed` and `stream`.
     package func initialize(seed: UInt64, stream: UInt32) {
-        copy(from: initializer?.values(shape: shape, seed: seed, stream: stream) ?? NDArray(zeros: shape, type.elementType))
+        copy(
+            from: initializer?.values(shape: shape, seed: seed, stream: stream)
+                ?? NDArray(zeros: shape, type.elementType))
     }
 
     /// The variable's value at the start of a step, as a tensor; the same one as long as anybody holds it.

@@ -12,7 +12,8 @@ extension Graph {
             switch node.operation {
             case .phase, .stopGradient, .axisSize: faults.append("%\(index): \(node.operation) is left from tracing")
             case .input where !inputs.contains(index): faults.append("%\(index) is an input that nobody gives")
-            case .variable where !variables.contains(index): faults.append("%\(index) reads a variable that is not listed")
+            case .variable where !variables.contains(index):
+                faults.append("%\(index) reads a variable that is not listed")
             default: break
             }
             if node.type.shape.isSymbolic { faults.append("%\(index) has an open size: \(node.type)") }
@@ -23,7 +24,9 @@ extension Graph {
                 faults.append("%\(index): \(error)")
             }
         }
-        for root in roots where !nodes.indices.contains(root) { faults.append("%\(root) is read, but there is no such node") }
+        for root in roots where !nodes.indices.contains(root) {
+            faults.append("%\(root) is read, but there is no such node")
+        }
         for update in updates {
             guard variables.indices.contains(update.variable), nodes.indices.contains(update.value) else {
                 faults.append("an update of variable \(update.variable), of which there are \(variables.count)")

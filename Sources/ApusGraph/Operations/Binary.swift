@@ -80,11 +80,14 @@ package struct Binary: OperationRule {
 /// `onTrue` where `condition` is not 0, else `onFalse`.
 package struct Select: OperationRule {
     package var name: String { "select" }
+    package init() {}
+
     package func resultType(of inputs: [TensorType]) throws -> TensorType {
         try requireFloat(inputs)
         guard inputs[0] == inputs[1], inputs[1] == inputs[2] else {
             throw mismatch(
-                expected: "three inputs of one shape", received: inputs.map(\.shape.description).joined(separator: ", "),
+                expected: "three inputs of one shape",
+                received: inputs.map(\.shape.description).joined(separator: ", "),
                 cure: "reshape or broadcast them")
         }
         return inputs[0]
@@ -112,10 +115,15 @@ package struct Select: OperationRule {
 package struct Cast: OperationRule {
     package var elementType: ElementType
 
+    package init(elementType: ElementType) {
+        self.elementType = elementType
+    }
+
     package var name: String { "cast" }
     package var settings: String { elementType.rawValue }
     package func resultType(of inputs: [TensorType]) throws -> TensorType {
-        guard elementType == .float32 || elementType == .int32, [.float32, .int32].contains(inputs[0].elementType) else {
+        guard elementType == .float32 || elementType == .int32, [.float32, .int32].contains(inputs[0].elementType)
+        else {
             throw mismatch(
                 expected: "float32 or int32", received: "\(inputs[0]) to \(elementType.rawValue)",
                 cure: "convert the array before it enters the graph")

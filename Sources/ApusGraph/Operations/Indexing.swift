@@ -5,6 +5,10 @@ import ApusCore
 package struct OneHot: OperationRule {
     package var depth: Int
 
+    package init(depth: Int) {
+        self.depth = depth
+    }
+
     package var name: String { "oneHot" }
     package var settings: String { "depth: \(depth)" }
     package func resultType(of inputs: [TensorType]) throws -> TensorType {

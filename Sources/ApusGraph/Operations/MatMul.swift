@@ -7,6 +7,11 @@ package struct MatMul: OperationRule {
     /// The right operand is stored as `[..., N, K]`.
     package var isRightTransposed = false
 
+    package init(isLeftTransposed: Bool = false, isRightTransposed: Bool = false) {
+        self.isLeftTransposed = isLeftTransposed
+        self.isRightTransposed = isRightTransposed
+    }
+
     package var name: String { "matMul" }
     package var settings: String {
         [isLeftTransposed ? "left transposed" : "", isRightTransposed ? "right transposed" : ""]

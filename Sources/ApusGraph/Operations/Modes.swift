@@ -3,6 +3,8 @@ import ApusCore
 /// One value in training, another in inference; which is settled when the graph is traced.
 package struct Phase: OperationRule {
     package var name: String { "phase" }
+    package init() {}
+
     package func resultType(of inputs: [TensorType]) throws -> TensorType {
         guard inputs[0] == inputs[1] else {
             throw mismatch(
@@ -29,6 +31,8 @@ package struct Phase: OperationRule {
 /// The same value, through which no gradient flows.
 package struct StopGradient: OperationRule {
     package var name: String { "stopGradient" }
+    package init() {}
+
     package func resultType(of inputs: [TensorType]) throws -> TensorType { inputs[0] }
     package func specialized(batchSize: Int) -> Operation { .stopGradient(self) }
     package func gradients(_ context: GradientContext) -> [Tensor?] { [nil] }

@@ -4,6 +4,10 @@ import ApusCore
 package struct Reshape: OperationRule {
     package var shape: Shape
 
+    package init(shape: Shape) {
+        self.shape = shape
+    }
+
     package var name: String { "reshape" }
     package func resultType(of inputs: [TensorType]) throws -> TensorType {
         guard shape.elementCount == inputs[0].shape.elementCount, shape.sizes.filter({ $0 < 0 }).count <= 1 else {
@@ -27,6 +31,10 @@ package struct Reshape: OperationRule {
 /// Stretches axes of size 1 and adds axes in front.
 package struct Broadcast: OperationRule {
     package var shape: Shape
+
+    package init(shape: Shape) {
+        self.shape = shape
+    }
 
     package var name: String { "broadcast" }
     package func resultType(of inputs: [TensorType]) throws -> TensorType {
@@ -68,12 +76,17 @@ package struct Broadcast: OperationRule {
 package struct Transpose: OperationRule {
     package var permutation: [Int]
 
+    package init(permutation: [Int]) {
+        self.permutation = permutation
+    }
+
     package var name: String { "transpose" }
     package var settings: String { "\(permutation)" }
     package func resultType(of inputs: [TensorType]) throws -> TensorType {
         guard permutation.sorted() == Array(inputs[0].shape.sizes.indices) else {
             throw mismatch(
-                expected: "each axis of \(inputs[0].shape) once", received: "\(permutation)", cure: "name every axis once")
+                expected: "each axis of \(inputs[0].shape) once", received: "\(permutation)",
+                cure: "name every axis once")
         }
         return TensorType(Shape(permutation.map { inputs[0].shape[$0] }), inputs[0].elementType)
     }
@@ -98,6 +111,12 @@ package struct Slice: OperationRule {
     package var axis: Int
     package var start: Int
     package var count: Int
+
+    package init(axis: Int, start: Int, count: Int) {
+        self.axis = axis
+        self.start = start
+        self.count = count
+    }
 
     package var name: String { "slice" }
     package var settings: String { "axis: \(axis), \(start)..<\(start + count)" }
@@ -134,6 +153,12 @@ package struct Pad: OperationRule {
     package var before: Int
     package var after: Int
 
+    package init(axis: Int, before: Int, after: Int) {
+        self.axis = axis
+        self.before = before
+        self.after = after
+    }
+
     package var name: String { "pad" }
     package var settings: String { "axis: \(axis), before: \(before), after: \(after)" }
     package func resultType(of inputs: [TensorType]) throws -> TensorType {
@@ -166,6 +191,10 @@ package struct Pad: OperationRule {
 package struct Concatenate: OperationRule {
     package var axis: Int
 
+    package init(axis: Int) {
+        self.axis = axis
+    }
+
     package var name: String { "concatenate" }
     package var settings: String { "axis: \(axis)" }
     package func resultType(of inputs: [TensorType]) throws -> TensorType {
@@ -180,7 +209,8 @@ package struct Concatenate: OperationRule {
         guard isSettled, agree else {
             throw mismatch(
                 expected: "inputs that differ along axis \(axis) only (and it is not the batch's)",
-                received: inputs.map(\.shape.description).joined(separator: ", "), cure: "reshape them, or name another axis")
+                received: inputs.map(\.shape.description).joined(separator: ", "),
+                cure: "reshape them, or name another axis")
         }
         result.shape[axis] = inputs.reduce(0) { $0 + $1.shape[axis] }
         return result

@@ -17,6 +17,12 @@ package struct Random: OperationRule {
     package var shape: Shape
     package var stream: UInt32 = 0
 
+    package init(distribution: Distribution, shape: Shape, stream: UInt32 = 0) {
+        self.distribution = distribution
+        self.shape = shape
+        self.stream = stream
+    }
+
     package var name: String {
         switch distribution {
         case .uniform: "randomUniform"

@@ -8,6 +8,11 @@ package struct Reduction: OperationRule {
     /// From the front, in rising order.
     package var axes: [Int]
 
+    package init(function: Function, axes: [Int]) {
+        self.function = function
+        self.axes = axes
+    }
+
     package var name: String { function.rawValue }
     package var settings: String { "axes: \(axes)" }
 
@@ -65,6 +70,10 @@ package struct Reduction: OperationRule {
 package struct AxisSize: OperationRule {
     package var axes: [Int]
 
+    package init(axes: [Int]) {
+        self.axes = axes
+    }
+
     package var name: String { "axisSize" }
     package var settings: String { "axes: \(axes)" }
     package func resultType(of inputs: [TensorType]) throws -> TensorType { TensorType(.scalar) }
@@ -80,6 +89,8 @@ package struct AxisSize: OperationRule {
 /// The place of the largest element along the last axis, the first of equals: `[..., n] -> [...]`, int32.
 package struct ArgMax: OperationRule {
     package var name: String { "argMax" }
+    package init() {}
+
     package func resultType(of inputs: [TensorType]) throws -> TensorType {
         try requireFloat(inputs)
         guard let last = inputs[0].shape.sizes.last, last > 0 else {

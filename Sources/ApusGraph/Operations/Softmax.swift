@@ -3,6 +3,8 @@ import ApusCore
 /// `y_j = exp(x_j) / sum_k exp(x_k)` along the last axis, with the largest x subtracted first.
 package struct Softmax: OperationRule {
     package var name: String { "softmax" }
+    package init() {}
+
     package func resultType(of inputs: [TensorType]) throws -> TensorType { try lastAxisType(inputs) }
     package func specialized(batchSize: Int) -> Operation { .softmax(self) }
     package func gradients(_ context: GradientContext) -> [Tensor?] {
@@ -20,6 +22,8 @@ package struct Softmax: OperationRule {
 /// `y_j = x_j - log sum_k exp(x_k)` along the last axis.
 package struct LogSoftmax: OperationRule {
     package var name: String { "logSoftmax" }
+    package init() {}
+
     package func resultType(of inputs: [TensorType]) throws -> TensorType { try lastAxisType(inputs) }
     package func specialized(batchSize: Int) -> Operation { .logSoftmax(self) }
     package func gradients(_ context: GradientContext) -> [Tensor?] {
@@ -35,6 +39,8 @@ package struct LogSoftmax: OperationRule {
 /// shape `[..., n]`, giving `[...]`.
 package struct SoftmaxCrossEntropy: OperationRule {
     package var name: String { "softmaxCrossEntropy" }
+    package init() {}
+
     package func resultType(of inputs: [TensorType]) throws -> TensorType {
         let logits = try lastAxisType(inputs)
         guard inputs[0] == inputs[1] else {
@@ -72,7 +78,8 @@ extension OperationRule {
     fileprivate func lastAxisType(_ inputs: [TensorType]) throws -> TensorType {
         try requireFloat(inputs)
         guard inputs[0].shape.rank >= 1 else {
-            throw mismatch(expected: "a last axis of classes", received: "a scalar", cure: "give a vector for each sample")
+            throw mismatch(
+                expected: "a last axis of classes", received: "a scalar", cure: "give a vector for each sample")
         }
         return inputs[0]
     }

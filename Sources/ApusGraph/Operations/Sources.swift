@@ -5,6 +5,11 @@ package struct InputSlot: OperationRule {
     package var name: String
     package var type: TensorType
 
+    package init(name: String, type: TensorType) {
+        self.name = name
+        self.type = type
+    }
+
     package var settings: String { "" }
     package func resultType(of inputs: [TensorType]) throws -> TensorType { type }
     package func specialized(batchSize: Int) -> Operation {
@@ -22,6 +27,10 @@ package struct InputSlot: OperationRule {
 package struct VariableRead: OperationRule {
     package var type: TensorType
 
+    package init(type: TensorType) {
+        self.type = type
+    }
+
     package var name: String { "variable" }
     package func resultType(of inputs: [TensorType]) throws -> TensorType { type }
     package func specialized(batchSize: Int) -> Operation { .variable(self) }
@@ -36,6 +45,10 @@ package struct VariableRead: OperationRule {
 /// A fixed array.
 package struct Constant: OperationRule {
     package var value: NDArray
+
+    package init(value: NDArray) {
+        self.value = value
+    }
 
     package var name: String { "constant" }
     package var settings: String {
@@ -52,6 +65,10 @@ package struct Constant: OperationRule {
 /// A number that depends on the count of steps alone: a learning rate, a bias correction.
 package struct StepValue: OperationRule {
     package var schedule: Schedule
+
+    package init(schedule: Schedule) {
+        self.schedule = schedule
+    }
 
     package var name: String { "stepValue" }
     package var settings: String { "\(schedule)" }

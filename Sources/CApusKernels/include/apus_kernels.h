@@ -1,3 +1,309 @@
+/// The CPU kernels: matrix products by oneDNN, and our own loops on oneDNN's OpenMP threads.
+///
+/// Arrays are packed and row-major unless strides are given; sizes and strides count elements; any size may be 0.
+/// Functions that can fail return an `apus_status` (0 is success). Whatever has to be decided or allocated is done
+/// in a `_create`; a `_run` allocates nothing. An object serves one `_run` at a time. `_destroy` accepts NULL.
+/// Results are bitwise the same in every run, and those of our own loops whatever the number of threads.
 #ifndef APUS_KERNELS_H
 #define APUS_KERNELS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// MARK: Status
+
+/// 0 is success; 1...99 are oneDNN's `dnnl_status_t`; the rest is ours.
+typedef int32_t apus_status;
+enum {
+    APUS_SUCCESS = 0,
+    APUS_INVALID_DESCRIPTION = 100,  // A rank, size, operand or type that has no meaning.
+    APUS_LIMIT_EXCEEDED = 101,       // More inputs, outputs, instructions or axes than the APUS_MAXIMUM_... say.
+    APUS_OUT_OF_MEMORY = 102,
+    APUS_INDEX_OUT_OF_RANGE = 103,  // A row index below 0 or not below the table's length.
+};
+
+/// The status in a few words, such as "invalid arguments". Never NULL; the text lives for ever.
+const char *apus_status_name(apus_status status);
+
+/// The name of the call that failed last on this thread, such as "dnnl_matmul_primitive_desc_create"; "" if none.
+const char *apus_last_call(void);
+
+/// The loops' variant in use on this processor: "AVX-512", "AVX2" or "baseline".
+const char *apus_instruction_set(void);
+
+typedef enum apus_element_type : int32_t { APUS_FLOAT32 = 0, APUS_INT32 = 1, APUS_UINT8 = 2 } apus_element_type;
+
+enum { APUS_MAXIMUM_RANK = 8 };
+
+// MARK: Threads (threads.c)
+
+/// Sets the number of threads for our loops and for oneDNN, from whichever thread they are called. Values below 1
+/// count as 1. Call it before objects are created: they are made for the count in force, and oneDNN's bits may
+/// depend on it. Without an OpenMP runtime in the process the count stays 1.
+void apus_set_thread_count(int32_t count);
+
+/// The number of threads in use. At first OpenMP's own (OMP_NUM_THREADS, else the number of processors).
+int32_t apus_thread_count(void);
+
+/// Work on the items `begin..<end`; `thread` is in `0..<apus_thread_count()` and differs between concurrent calls.
+typedef void (*apus_range_body)(void *context, int64_t begin, int64_t end, int32_t thread);
+
+/// Calls `body` on contiguous, equally long ranges that cover `0..<count`, one a thread, and waits. Serial, in the
+/// caller, when `count <= grain` or there is one thread; no thread gets much less than `grain` items.
+/// A Swift closure passed as `body` must be nonisolated.
+void apus_parallel(int64_t count, int64_t grain, apus_range_body body, void *context);
+
+// MARK: oneDNN's engine (engine.c)
+
+/// oneDNN's CPU engine and a stream on it.
+typedef struct apus_engine apus_engine;
+apus_status apus_engine_create(apus_engine **engine);
+void apus_engine_destroy(apus_engine *engine);
+
+/// The version of the oneDNN library in the process, such as "2.6.3". The text lives for ever.
+const char *apus_onednn_version(void);
+
+/// What oneDNN uses at most on this processor, such as "AVX-512 AMX". The text lives for ever.
+const char *apus_onednn_instruction_set(void);
+
+// MARK: Matrix products (matmul.c)
+
+/// What is done to each element of a product; `a` is `activation_alpha`.
+typedef enum apus_activation : int32_t {
+    APUS_ACTIVATION_NONE = 0,
+    APUS_ACTIVATION_RELU = 1,          // max(x, 0) with a = 0; leaky: a x below 0
+    APUS_ACTIVATION_SIGMOID = 2,       // 1 / (1 + exp(-x))
+    APUS_ACTIVATION_TANH = 3,          // tanh(x)
+    APUS_ACTIVATION_GELU = 4,          // x (1 + erf(x / sqrt 2)) / 2
+    APUS_ACTIVATION_GELU_TANH = 5,     // GELU's tanh approximation
+    APUS_ACTIVATION_ELU = 6,           // x, below 0: a (exp(x) - 1)
+    APUS_ACTIVATION_SWISH = 7,         // x sigmoid(a x); SiLU with a = 1
+    APUS_ACTIVATION_SOFTPLUS = 8,      // log(1 + exp(x))
+    APUS_ACTIVATION_EXP = 9,           // exp(x)
+    APUS_ACTIVATION_SQUARE = 10,       // x x
+    APUS_ACTIVATION_ABSOLUTE = 11,     // |x|
+    APUS_ACTIVATION_SQUARE_ROOT = 12,  // sqrt(x)
+} apus_activation;
+
+/// output[b] = activation(left[b] right[b] + bias (+ output[b] as it was, if `accumulates`)), b in 0..<batch.
+///
+/// left[b] is [rows, inner], or stored [inner, rows] if `transposes_left`; right[b] is [inner, columns], or stored
+/// [columns, inner] if `transposes_right`; bias is [columns]; output is [batch, rows, columns], packed.
+/// With inner = 0 the product is 0.
+typedef struct apus_matmul_description {
+    int64_t batch;                // 1 for a plain product
+    int64_t rows;                 // M
+    int64_t columns;              // N
+    int64_t inner;                // K
+    int64_t left_batch_stride;    // elements from one left matrix to the next; 0: the same each time
+    int64_t right_batch_stride;   // likewise
+    bool transposes_left;
+    bool transposes_right;
+    bool has_bias;
+    bool accumulates;
+    apus_activation activation;
+    float activation_alpha;
+} apus_matmul_description;
+
+typedef struct apus_matmul apus_matmul;
+
+/// Chooses the fastest way known for the description and prepares it. The engine must outlive the product.
+apus_status apus_matmul_create(
+    apus_engine *engine, const apus_matmul_description *description, apus_matmul **matmul);
+
+/// `bias` is ignored, and may be NULL, without `has_bias`. `output` must not overlap the operands.
+apus_status apus_matmul_run(
+    apus_matmul *matmul, const float *left, const float *right, const float *bias, float *output);
+void apus_matmul_destroy(apus_matmul *matmul);
+
+/// What computes the product, such as "brgemm:avx512_core" or "apus:narrow". Lives as long as the object.
+const char *apus_matmul_implementation(const apus_matmul *matmul);
+
+// MARK: Element-wise programs (elementwise.c, elementwise_instructions.c, elementwise_load.c)
+
+/// Masks are 1 for true, 0 for false. A comparison with NaN is false; maximum, minimum and relu return NaN for NaN.
+typedef enum apus_operation : int32_t {
+    // Of one value, a.
+    APUS_IDENTITY = 0,
+    APUS_NEGATE = 1,
+    APUS_ABSOLUTE = 2,
+    APUS_SIGN = 3,  // -1, 0 or 1; NaN for NaN
+    APUS_EXP = 4,
+    APUS_EXP_MINUS_ONE = 5,
+    APUS_LOG = 6,
+    APUS_LOG_ONE_PLUS = 7,
+    APUS_SQUARE_ROOT = 8,
+    APUS_RECIPROCAL_SQUARE_ROOT = 9,
+    APUS_RECIPROCAL = 10,
+    APUS_SQUARE = 11,
+    APUS_SIGMOID = 12,
+    APUS_TANH = 13,
+    APUS_ERF = 14,
+    APUS_SIN = 15,
+    APUS_COS = 16,
+    APUS_FLOOR = 17,
+    APUS_RELU = 18,
+    APUS_SOFTPLUS = 19,   // log(1 + exp(a))
+    APUS_IS_FINITE = 20,  // mask
+    // Of two values, a and b.
+    APUS_ADD = 32,
+    APUS_SUBTRACT = 33,
+    APUS_MULTIPLY = 34,
+    APUS_DIVIDE = 35,
+    APUS_MAXIMUM = 36,
+    APUS_MINIMUM = 37,
+    APUS_POWER = 38,             // as C's powf
+    APUS_GREATER = 39,           // mask a > b
+    APUS_GREATER_OR_EQUAL = 40,  // mask a >= b
+    APUS_EQUAL = 41,             // mask a == b
+    // Of three values, a, b and c.
+    APUS_SELECT = 64,        // a != 0 ? b : c (NaN counts as true)
+    APUS_MULTIPLY_ADD = 65,  // a b + c, rounded once where the processor can. Pairs are fused into it at creation.
+} apus_operation;
+
+enum {
+    APUS_MAXIMUM_INPUTS = 64,
+    APUS_MAXIMUM_CONSTANTS = 64,
+    APUS_MAXIMUM_OUTPUTS = 32,
+    APUS_MAXIMUM_INSTRUCTIONS = 256
+};
+
+/// One step. Operands are numbers of values: first the inputs, then the constants, then the instructions' results,
+/// so instruction i is value `input_count + constant_count + i` and may name any value before it.
+typedef struct apus_instruction {
+    apus_operation operation;
+    int32_t a, b, c;  // those beyond the operation's operands are ignored
+} apus_instruction;
+
+/// An array read over the domain: element (i0, i1, ...) is at i0 strides[0] + i1 strides[1] + ...; 0 broadcasts.
+/// int32 and uint8 become float32 on reading.
+typedef struct apus_program_input {
+    apus_element_type type;
+    int64_t strides[APUS_MAXIMUM_RANK];
+} apus_program_input;
+
+/// A value written, packed over the domain, as float32, or as int32 (towards zero, saturated; NaN becomes 0).
+typedef struct apus_program_output {
+    int32_t value;
+    apus_element_type type;
+} apus_program_output;
+
+/// A group of element-wise operations done in one pass over memory. The arrays are copied at creation.
+typedef struct apus_program_description {
+    int32_t rank;  // 0...APUS_MAXIMUM_RANK; rank 0 is one element
+    int64_t dimensions[APUS_MAXIMUM_RANK];
+    int32_t input_count;
+    const apus_program_input *inputs;
+    int32_t constant_count;
+    const float *constants;
+    int32_t instruction_count;
+    const apus_instruction *instructions;
+    int32_t output_count;
+    const apus_program_output *outputs;
+} apus_program_description;
+
+typedef struct apus_program apus_program;
+apus_status apus_program_create(const apus_program_description *description, apus_program **program);
+
+/// An output may be the very array of an input that is read at the same index (float32, packed over the domain);
+/// any other overlap of an output with an input or another output is an error that is not noticed.
+apus_status apus_program_run(apus_program *program, const void *const *inputs, void *const *outputs);
+void apus_program_destroy(apus_program *program);
+
+/// The number of instructions after fusing and removing what no output needs; for tests and listings.
+int32_t apus_program_instruction_count(const apus_program *program);
+
+// MARK: Reductions (reduction.c)
+
+typedef enum apus_reduction_kind : int32_t {
+    APUS_REDUCE_SUM = 0,      // of nothing: 0
+    APUS_REDUCE_MAXIMUM = 1,  // NaN if any is; of nothing: -infinity
+    APUS_REDUCE_MINIMUM = 2,  // NaN if any is; of nothing: infinity
+    APUS_REDUCE_ARGMAX = 3,   // int32 index of the first largest (the first NaN, if any is); of nothing: an error
+} apus_reduction_kind;
+
+/// input [outer, reduced, inner] -> output [outer, inner], float32 (argmax: int32). Sums are added in fixed blocks.
+typedef struct apus_reduction apus_reduction;
+apus_status apus_reduction_create(
+    apus_reduction_kind kind, int64_t outer, int64_t reduced, int64_t inner, apus_reduction **reduction);
+apus_status apus_reduction_run(apus_reduction *reduction, const float *input, void *output);
+void apus_reduction_destroy(apus_reduction *reduction);
+
+/// The index of the first NaN or infinity among `count` numbers, or -1.
+int64_t apus_first_nonfinite(const float *input, int64_t count);
+
+// MARK: Softmax over the last axis (softmax.c)
+
+/// output[r, j] = exp(input[r, j] - max input[r]) / sum; input and output [rows, columns], may be the same array.
+void apus_softmax(const float *input, float *output, int64_t rows, int64_t columns);
+
+/// output[r, j] = input[r, j] - logsumexp(input[r]); input and output [rows, columns], may be the same array.
+void apus_log_softmax(const float *input, float *output, int64_t rows, int64_t columns);
+
+/// loss[r] = sum over j of targets[r, j] (logsumexp(logits[r]) - logits[r, j]); logits, targets [rows, columns].
+void apus_softmax_cross_entropy(
+    const float *logits, const float *targets, float *loss, int64_t rows, int64_t columns);
+
+// MARK: Movement (movement.c)
+
+/// destination(i0, i1, ...) = source(i0, i1, ...) over `dimensions`, each side with its own strides in elements
+/// (source: 0 broadcasts, negative runs backwards). Transposes, slices, parts of a concatenation, padding's inside.
+typedef struct apus_copy_description {
+    int32_t rank;          // 0...APUS_MAXIMUM_RANK
+    int32_t element_size;  // bytes: 1, 4 or 8
+    int64_t dimensions[APUS_MAXIMUM_RANK];
+    int64_t source_strides[APUS_MAXIMUM_RANK];
+    int64_t destination_strides[APUS_MAXIMUM_RANK];
+} apus_copy_description;
+
+typedef struct apus_copy apus_copy;
+apus_status apus_copy_create(const apus_copy_description *description, apus_copy **copy);
+
+/// The pointers are to the elements of index 0; the arrays must not overlap.
+apus_status apus_copy_run(apus_copy *copy, const void *source, void *destination);
+void apus_copy_destroy(apus_copy *copy);
+
+/// Writes the `element_size` bytes (1, 4 or 8) at `value` `count` times.
+apus_status apus_fill(void *destination, int64_t count, const void *value, int32_t element_size);
+
+// MARK: Indexing (indexing.c)
+
+/// output[i, indices[i]] = 1, else 0; indices [count], output [count, depth]. Outside 0..<depth: a row of zeros.
+void apus_one_hot(const int32_t *indices, float *output, int64_t count, int64_t depth);
+
+/// output[i] = table[indices[i]]; table [length, width], indices [count], output [count, width].
+/// APUS_INDEX_OUT_OF_RANGE leaves the output as it was.
+apus_status apus_gather_rows(
+    const float *table, const int32_t *indices, float *output, int64_t count, int64_t length, int64_t width);
+
+/// table[indices[i]] += input[i], in the order of i; shapes as above with input [count, width].
+/// APUS_INDEX_OUT_OF_RANGE leaves the table as it was.
+apus_status apus_scatter_add_rows(
+    const float *input, const int32_t *indices, float *table, int64_t count, int64_t length, int64_t width);
+
+// MARK: Random numbers (random.c), bit-equal to ApusCore's Philox
+
+typedef struct apus_philox {
+    uint64_t seed;
+    uint64_t step;
+    uint32_t stream;
+} apus_philox;
+
+/// output[i] = the generator's number `first + i`, i in 0..<count, first >= 0: uniform on [0, 1).
+void apus_random_uniform(const apus_philox *philox, int64_t first, int64_t count, float *output);
+
+/// Likewise, standard normal.
+void apus_random_normal(const apus_philox *philox, int64_t first, int64_t count, float *output);
+
+/// Likewise, 1 with `probability`, else 0.
+void apus_random_bernoulli(
+    const apus_philox *philox, int64_t first, int64_t count, float probability, float *output);
+
+#ifdef __cplusplus
+}
+#endif
 #endif

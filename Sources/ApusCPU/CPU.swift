@@ -1,0 +1,36 @@
+import ApusCore
+import ApusPlan
+import CApusKernels
+
+extension Device {
+    /// The processor, with as many threads as OpenMP gives (its cores, or OMP_NUM_THREADS).
+    public static let cpu = Device(name: "cpu") { try CPUExecutable($0, variables: $1) }
+
+    /// The processor with `threadCount` threads (at least 1), which holds for the whole process.
+    public static func cpu(threadCount: Int) -> Device {
+        Device(name: "cpu") {
+            apus_set_thread_count(Int32(clamping: threadCount))
+            return try CPUExecutable($0, variables: $1)
+        }
+    }
+}
+
+/// What this processor offers and which library serves it.
+public struct CPUDescription: Hashable, Sendable {
+    /// The version of oneDNN in use, such as `2.6.3`.
+    public let oneDNNVersion: String
+    /// The instructions that oneDNN uses at most.
+    public let oneDNNInstructionSet: String
+    /// The instructions that Apus' own loops use.
+    public let instructionSet: String
+    /// The threads that a run uses.
+    public let threadCount: Int
+
+    /// The processor of this process, now.
+    public static var current: CPUDescription {
+        CPUDescription(
+            oneDNNVersion: String(cString: apus_onednn_version()),
+            oneDNNInstructionSet: String(cString: apus_onednn_instruction_set()),
+            instructionSet: String(cString: apus_instruction_set()), threadCount: Int(apus_thread_count()))
+    }
+}

@@ -1,0 +1,144 @@
+import ApusCore
+import ApusGraph
+import ApusPlan
+import CApusKernels
+
+/// A plan on the processor: one kernel a step, all made beforehand.
+final class CPUExecutable: Executable {
+    let plan: Plan
+    private let memory: CPUMemory
+    private let kernels: [any CPUKernel]
+
+    init(_ plan: Plan, variables: [Variable]) throws {
+        self.plan = plan
+        memory = CPUMemory(plan, variables: variables)
+        let engine = try KernelObject("apus_engine_create", destroy: apus_engine_destroy) { apus_engine_create(&$0) }
+        kernels = try plan.steps.map { try makeKernel($0, plan, engine) }
+    }
+
+    var workspaceByteCount: Int { kernels.reduce(0) { $0 + $1.workspaceByteCount } }
+
+    func run(inputs: UnsafeBufferPointer<UnsafeRawPointer>, context: RunContext) throws {
+        precondition(inputs.count == plan.inputTypes.count, "\(inputs.count) inputs for \(plan.inputTypes.count)")
+        memory.bind(inputs)
+        let guardedStep = plan.guardedStep ?? -1
+        for index in kernels.indices {
+            try kernels[index].run(memory, context)
+            if index == guardedStep { try checkGuardedValue(context) }
+        }
+    }
+
+    func output(_ index: Int) -> UnsafeRawPointer { UnsafeRawPointer(memory.addresses[plan.outputs[index]]) }
+
+    /// No variable has changed so far, so a value that is not finite can still be traced to where it began.
+    private func checkGuardedValue(_ context: RunContext) throws {
+        guard let value = plan.guardedValue, !memory.floats(value)[0].isFinite else { return }
+        throw ApusError.notFinite(quantity: "loss", step: context.step + 1, origin: try firstNonFinite(context))
+    }
+
+    /// Runs again up to the guard, looking at every value that is read or written.
+    private func firstNonFinite(_ context: RunContext) throws -> String? {
+        for index in 0...(plan.guardedStep ?? 0) {
+            let step = plan.steps[index]
+            let place = step.origin.isEmpty ? "\(step.kernel)" : "layer '\(step.origin)' (\(step.kernel))"
+            for input in step.inputs where !isFinite(input) {
+                switch plan.values[input].location {
+                case .input(let number): return "input \(number) of the network, read by \(place)"
+                case .variable: return "a weight of \(place)"
+                case .arena, .constant: break
+                }
+            }
+            try kernels[index].run(memory, context)
+            if step.outputs.contains(where: { !isFinite($0) }) { return place }
+        }
+        return nil
+    }
+
+    private func isFinite(_ value: Int) -> Bool {
+        let type = plan.values[value].type
+        return type.elementType != .float32
+            || apus_first_nonfinite(memory.floats(value), Int64(type.shape.elementCount)) < 0
+    }
+}
+
+/// One step of a plan, ready to run.
+protocol CPUKernel: AnyObject {
+    var workspaceByteCount: Int { get }
+    func run(_ memory: CPUMemory, _ context: RunContext) throws
+}
+
+extension CPUKernel {
+    var workspaceByteCount: Int { 0 }
+}
+
+/// The kernel for a step. Exhaustive: an operation without an answer here does not compile.
+private func makeKernel(_ step: Plan.Step, _ plan: Plan, _ engine: KernelObject) throws -> any CPUKernel {
+    switch step.kernel {
+    case .elementwise(let program): return try ElementwiseKernel(program, step)
+    case .matMul(let product, let hasBias, let activation):
+        return try MatMulKernel(product, hasBias: hasBias, activation: activation, step, engine)
+    case .copy:
+        let type = step.inputTypes[0]
+        return try CopyKernel(
+            [CopyPart(step.inputs[0], from: [1], to: [1], over: [type.shape.elementCount])], type, step)
+    case .operation(let operation): return try makeKernel(operation, step, plan, engine)
+    }
+}
+
+private func makeKernel(
+    _ operation: Operation, _ step: Plan.Step, _ plan: Plan, _ engine: KernelObject
+) throws -> any CPUKernel {
+    let type = plan.values[step.outputs[0]].type
+    func inputType(_ index: Int) -> TensorType { step.inputTypes[index] }
+    switch operation {
+    case .matMul(let product):
+        return try MatMulKernel(product, hasBias: false, activation: nil, step, engine)
+    case .reduction(let reduction): return try ReductionKernel(reduction, inputType(0).shape, step)
+    case .argMax: return try ArgMaxKernel(inputType(0).shape, step)
+    case .softmax: return SoftmaxKernel(.softmax, inputType(0).shape, step)
+    case .logSoftmax: return SoftmaxKernel(.logSoftmax, inputType(0).shape, step)
+    case .softmaxCrossEntropy: return SoftmaxKernel(.crossEntropy, inputType(0).shape, step)
+    case .random(let random): return RandomKernel(random, step)
+    case .stepValue(let value): return StepValueKernel(value.schedule, step)
+    case .oneHot(let oneHot): return OneHotKernel(depth: oneHot.depth, count: inputType(0).shape.elementCount, step)
+    case .broadcast(let broadcast):
+        let strides = Broadcast.strides(of: inputType(0).shape, over: broadcast.shape)
+        return try CopyKernel(
+            [CopyPart(step.inputs[0], from: strides, to: broadcast.shape.strides, over: broadcast.shape.sizes)], type,
+            step)
+    case .transpose(let transpose):
+        let source = inputType(0).shape
+        let result = Shape(transpose.permutation.map { source[$0] })
+        let strides = transpose.permutation.map { source.strides[$0] }
+        return try CopyKernel(
+            [CopyPart(step.inputs[0], from: strides, to: result.strides, over: result.sizes)], type, step)
+    case .slice(let slice):
+        let source = inputType(0).shape
+        var result = source
+        result[slice.axis] = slice.count
+        let part = CopyPart(
+            step.inputs[0], from: source.strides, to: result.strides, over: result.sizes,
+            sourceOffset: slice.start * source.strides[slice.axis])
+        return try CopyKernel([part], type, step)
+    case .pad(let pad):
+        let source = inputType(0).shape
+        var result = source
+        result[pad.axis] += pad.before + pad.after
+        let part = CopyPart(
+            step.inputs[0], from: source.strides, to: result.strides, over: source.sizes,
+            targetOffset: pad.before * result.strides[pad.axis])
+        return try CopyKernel([part], type, step, clearsFirst: true)
+    case .concatenate(let concatenate):
+        let shapes = step.inputs.indices.map { inputType($0).shape }
+        var result = shapes[0]
+        result[concatenate.axis] = shapes.reduce(0) { $0 + $1[concatenate.axis] }
+        var start = 0
+        let parts = zip(step.inputs, shapes).map { input, shape in
+            defer { start += shape[concatenate.axis] * result.strides[concatenate.axis] }
+            return CopyPart(input, from: shape.strides, to: result.strides, over: shape.sizes, targetOffset: start)
+        }
+        return try CopyKernel(parts, type, step)
+    case .input, .variable, .constant, .reshape, .unary, .binary, .select, .cast, .axisSize, .phase, .stopGradient:
+        preconditionFailure("\(operation) is never a step by itself")
+    }
+}

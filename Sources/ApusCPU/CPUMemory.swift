@@ -1,0 +1,57 @@
+import ApusCore
+import ApusGraph
+import ApusPlan
+
+/// Where every value of a plan is in memory. The places of the caller's inputs change from run to run; all others
+/// are fixed.
+final class CPUMemory {
+    /// The address of each value.
+    let addresses: UnsafeMutablePointer<UnsafeMutableRawPointer>
+    private let count: Int
+    private let arena: UnsafeMutableRawPointer
+    private let constants: [UnsafeMutableRawPointer]
+    /// Keeps the variables' storage alive.
+    private let variables: [Variable]
+    /// The values that the caller gives, with the number of the input.
+    private let inputs: [(value: Int, input: Int)]
+
+    init(_ plan: Plan, variables: [Variable]) {
+        self.variables = variables
+        count = plan.values.count
+        arena = .allocate(byteCount: max(plan.arenaByteCount, 64), alignment: 64)
+        arena.initializeMemory(as: UInt8.self, repeating: 0, count: max(plan.arenaByteCount, 64))
+        constants = plan.constants.map { constant in
+            let copy = UnsafeMutableRawPointer.allocate(byteCount: max(constant.byteCount, 64), alignment: 64)
+            constant.withUnsafeBytes {
+                if let base = $0.baseAddress { copy.copyMemory(from: base, byteCount: $0.count) }
+            }
+            return copy
+        }
+        addresses = .allocate(capacity: max(count, 1))
+        var inputs: [(value: Int, input: Int)] = []
+        for (index, value) in plan.values.enumerated() {
+            var address = arena
+            switch value.location {
+            case .arena(let offset): address = arena + offset
+            case .variable(let variable): address = variables[variable].storage
+            case .constant(let constant): address = constants[constant]
+            case .input(let input): inputs.append((index, input))
+            }
+            (addresses + index).initialize(to: address)
+        }
+        self.inputs = inputs
+    }
+
+    deinit {
+        addresses.deallocate()
+        arena.deallocate()
+        for constant in constants { constant.deallocate() }
+    }
+
+    func bind(_ pointers: UnsafeBufferPointer<UnsafeRawPointer>) {
+        for (value, input) in inputs { addresses[value] = UnsafeMutableRawPointer(mutating: pointers[input]) }
+    }
+
+    func floats(_ value: Int) -> UnsafeMutablePointer<Float> { addresses[value].assumingMemoryBound(to: Float.self) }
+    func integers(_ value: Int) -> UnsafeMutablePointer<Int32> { addresses[value].assumingMemoryBound(to: Int32.self) }
+}

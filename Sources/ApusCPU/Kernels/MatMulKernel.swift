@@ -1,0 +1,52 @@
+import ApusCore
+import ApusGraph
+import ApusPlan
+import CApusKernels
+
+/// A product with what follows it: see `apus_matmul_description`.
+final class MatMulKernel: CPUKernel {
+    private let product: KernelObject
+    /// Outlives the product.
+    private let engine: KernelObject
+    private let left: Int
+    private let right: Int
+    private let bias: Int?
+    private let output: Int
+
+    init(
+        _ product: MatMul, hasBias: Bool, activation: Unary.Function?, _ step: Plan.Step, _ engine: KernelObject
+    ) throws {
+        (left, right, output) = (step.inputs[0], step.inputs[1], step.outputs[0])
+        bias = hasBias ? step.inputs[2] : nil
+        self.engine = engine
+        let (a, b) = (step.inputTypes[0].shape, step.inputTypes[1].shape)
+        var description = apus_matmul_description()
+        description.batch = Int64(a.sizes.dropLast(2).reduce(1, *))
+        description.rows = Int64(product.isLeftTransposed ? a[-1] : a[-2])
+        description.inner = Int64(product.isLeftTransposed ? a[-2] : a[-1])
+        description.columns = Int64(product.isRightTransposed ? b[-2] : b[-1])
+        description.left_batch_stride = description.rows * description.inner
+        description.right_batch_stride = description.columns * description.inner
+        description.transposes_left = product.isLeftTransposed
+        description.transposes_right = product.isRightTransposed
+        description.has_bias = hasBias
+        switch activation {
+        case nil: description.activation = APUS_ACTIVATION_NONE
+        case .relu: description.activation = APUS_ACTIVATION_RELU
+        case .sigmoid: description.activation = APUS_ACTIVATION_SIGMOID
+        case .tanh: description.activation = APUS_ACTIVATION_TANH
+        case .some(let other): preconditionFailure("\(other) does not follow a product")
+        }
+        self.product = try KernelObject("apus_matmul_create", destroy: apus_matmul_destroy) {
+            apus_matmul_create(engine.pointer, &description, &$0)
+        }
+    }
+
+    func run(_ memory: CPUMemory, _ context: RunContext) throws {
+        try check(
+            apus_matmul_run(
+                product.pointer, memory.floats(left), memory.floats(right),
+                bias.map { UnsafePointer(memory.floats($0)) },
+                memory.floats(output)), "apus_matmul_run")
+    }
+}

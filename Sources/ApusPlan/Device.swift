@@ -1,0 +1,43 @@
+import ApusCore
+import ApusGraph
+
+/// Where graphs run.
+public struct Device: Sendable {
+    /// The name as users write it, such as `cpu`.
+    public let name: String
+    /// Makes a plan ready to run on variables, which are given in the plan's order.
+    package let compile: @Sendable (Plan, [Variable]) throws -> any Executable
+
+    package init(name: String, compile: @escaping @Sendable (Plan, [Variable]) throws -> any Executable) {
+        self.name = name
+        self.compile = compile
+    }
+}
+
+/// A plan bound to memory and kernels. It serves one thread at a time, and a run allocates nothing.
+package protocol Executable: AnyObject {
+    var plan: Plan { get }
+
+    /// Bytes that kernels need besides the plan's arena, variables and inputs.
+    var workspaceByteCount: Int { get }
+
+    /// Runs all steps; `inputs` are packed arrays of the plan's types.
+    /// - Throws: `ApusError.notFinite` where the guarded output is not finite (no variable has changed then), and
+    ///   `ApusError.library` where a kernel fails.
+    func run(inputs: UnsafeBufferPointer<UnsafeRawPointer>, context: RunContext) throws
+
+    /// Where output number `index` of the last run is, until the next run.
+    func output(_ index: Int) -> UnsafeRawPointer
+}
+
+extension Executable {
+    /// A copy of output number `index` of the last run.
+    package func outputArray(_ index: Int) -> NDArray {
+        let type = plan.values[plan.outputs[index]].type
+        var result = NDArray(zeros: plan.outputShapes[index], type.elementType)
+        result.withUnsafeMutableBytes {
+            $0.copyMemory(from: UnsafeRawBufferPointer(start: output(index), count: type.byteCount))
+        }
+        return result
+    }
+}

@@ -1,0 +1,45 @@
+import ApusCore
+import ApusGraph
+
+/// A run of element-wise operations that one pass over memory does.
+///
+/// Its values are numbered: first the inputs, then the constants, then the instructions' results.
+package struct ElementwiseProgram: Hashable, Sendable {
+    package struct Input: Hashable, Sendable {
+        package var elementType: ElementType
+        /// Elements from one position to the next along each axis of the domain; 0 where the input is stretched.
+        package var strides: [Int]
+    }
+
+    package enum Instruction: Hashable, Sendable {
+        case copy(Int)
+        case unary(Unary.Function, Int)
+        case binary(Binary.Function, Int, Int)
+        case select(Int, Int, Int)
+    }
+
+    package struct Output: Hashable, Sendable {
+        package var value: Int
+        package var elementType: ElementType
+    }
+
+    /// The positions that are walked; every output has this shape.
+    package var domain: Shape
+    package var inputs: [Input] = []
+    package var constants: [Float] = []
+    package var instructions: [Instruction] = []
+    package var outputs: [Output] = []
+}
+
+extension ElementwiseProgram: CustomStringConvertible {
+    package var description: String {
+        instructions.enumerated().map { index, instruction in
+            switch instruction {
+            case .copy: "copy"
+            case .unary(let function, _): function.rawValue
+            case .binary(let function, _, _): function.rawValue
+            case .select: "select"
+            }
+        }.joined(separator: "+")
+    }
+}

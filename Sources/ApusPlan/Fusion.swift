@@ -1,0 +1,162 @@
+import ApusCore
+import ApusGraph
+
+/// Which nodes of a graph are computed together, as one step.
+struct Fusion {
+    struct Group {
+        enum Kind {
+            case single
+            /// A product with what follows it: the nodes are the product, the bias's addition and the function.
+            case matMul(bias: Int?, activation: Unary.Function?)
+            case elementwise
+        }
+        var kind: Kind
+        /// In rising order.
+        var nodes: [Int]
+    }
+
+    private let graph: Graph
+    private let consumers: [[Int]]
+    private let isRoot: [Bool]
+    /// For each node, all nodes that it needs, directly or not.
+    private let ancestors: [BitSet]
+    private(set) var groups: [Group] = []
+    /// The group of each node; `nil` for nodes without a step of their own (sources, reshapes, views).
+    private(set) var groupOfNode: [Int?]
+
+    /// Programs stay within what executors take.
+    private static let largestNodeCount = 160
+    private static let largestInputCount = 48
+    private static let largestOutputCount = 24
+
+    init(_ graph: Graph) {
+        self.graph = graph
+        var consumers = [[Int]](repeating: [], count: graph.nodes.count)
+        var ancestors: [BitSet] = []
+        for (index, node) in graph.nodes.enumerated() {
+            var set = BitSet(capacity: graph.nodes.count)
+            for input in node.inputs {
+                if consumers[input].last != index { consumers[input].append(index) }
+                set.formUnion(ancestors[input])
+                set.insert(input)
+            }
+            ancestors.append(set)
+        }
+        self.consumers = consumers
+        self.ancestors = ancestors
+        var isRoot = [Bool](repeating: false, count: graph.nodes.count)
+        for root in graph.roots { isRoot[root] = true }
+        self.isRoot = isRoot
+        groupOfNode = [Int?](repeating: nil, count: graph.nodes.count)
+
+        for index in graph.nodes.indices { fuseAfterProduct(index) }
+        for index in graph.nodes.indices where groupOfNode[index] == nil { place(index) }
+    }
+
+    /// Whether the node is part of element-wise programs.
+    static func isElementwise(_ node: Graph.Node) -> Bool {
+        switch node.operation {
+        case .unary, .binary, .select, .cast: true
+        default: false
+        }
+    }
+
+    /// A stretched array is read in place by element-wise work; others need it written out.
+    func isMaterialized(broadcast index: Int) -> Bool {
+        isRoot[index] || consumers[index].contains { !Self.isElementwise(graph.nodes[$0]) }
+    }
+
+    private mutating func makeGroup(_ kind: Group.Kind, _ nodes: [Int]) {
+        for node in nodes { groupOfNode[node] = groups.count }
+        groups.append(Group(kind: kind, nodes: nodes))
+    }
+
+    /// A product whose only reader adds a bias to every column takes that in, and likewise a function after it.
+    private mutating func fuseAfterProduct(_ index: Int) {
+        guard case .matMul = graph.nodes[index].operation, graph.nodes[index].type.shape.rank == 2 else { return }
+        var nodes = [index]
+        var bias: Int?
+        if let addition = onlyReader(of: index), case .binary(Binary(.add)) = graph.nodes[addition].operation {
+            let inputs = graph.nodes[addition].inputs
+            let other = inputs[0] == index ? inputs[1] : inputs[0]
+            if other != index, let source = columnVector(other, columns: graph.nodes[index].type.shape[1]),
+                !ancestors[other].contains(index)
+            {
+                bias = source
+                nodes.append(addition)
+            }
+        }
+        var activation: Unary.Function?
+        if let reader = onlyReader(of: nodes[nodes.count - 1]), case .unary(let unary) = graph.nodes[reader].operation,
+            [.sigmoid, .tanh, .relu].contains(unary.function)
+        {
+            activation = unary.function
+            nodes.append(reader)
+        }
+        makeGroup(.matMul(bias: bias, activation: activation), nodes)
+    }
+
+    private func onlyReader(of index: Int) -> Int? {
+        isRoot[index] || consumers[index].count != 1 ? nil : consumers[index].first
+    }
+
+    /// The vector that `index` stretches to the same value in each row.
+    private func columnVector(_ index: Int, columns: Int) -> Int? {
+        guard case .broadcast = graph.nodes[index].operation else { return nil }
+        let source = graph.nodes[index].inputs[0]
+        let shape = graph.nodes[source].type.shape
+        return shape.elementCount == columns && shape.sizes.last == columns ? source : nil
+    }
+
+    private mutating func place(_ index: Int) {
+        let node = graph.nodes[index]
+        switch node.operation {
+        case .input, .variable, .constant, .reshape: return
+        case .broadcast where !isMaterialized(broadcast: index): return
+        case .unary, .binary, .select, .cast: placeElementwise(index)
+        default: makeGroup(.single, [index])
+        }
+    }
+
+    private mutating func placeElementwise(_ index: Int) {
+        makeGroup(.elementwise, [index])
+        for input in Set(graph.nodes[index].inputs).sorted() {
+            guard let other = groupOfNode[input], let own = groupOfNode[index], other != own,
+                case .elementwise = groups[other].kind,
+                graph.nodes[input].type.shape == graph.nodes[index].type.shape,
+                !graph.nodes[input].cutsFractions
+            else { continue }
+            let union = (groups[other].nodes + groups[own].nodes).sorted()
+            guard union.count <= Self.largestNodeCount, isWithinLimits(union), canRunTogether(union) else { continue }
+            for node in groups[own].nodes { groupOfNode[node] = other }
+            groups[other].nodes = union
+            groups[own].nodes = []
+        }
+    }
+
+    /// Nothing outside the set may come between its members.
+    private func canRunTogether(_ union: [Int]) -> Bool {
+        var members = BitSet(capacity: graph.nodes.count)
+        for node in union { members.insert(node) }
+        return union.allSatisfy { node in
+            graph.nodes[node].inputs.allSatisfy { members.contains($0) || ancestors[$0].isDisjoint(with: members) }
+        }
+    }
+
+    private func isWithinLimits(_ union: [Int]) -> Bool {
+        let members = Set(union)
+        let inputs = Set(union.flatMap { graph.nodes[$0].inputs }).subtracting(members)
+        let outputs = union.filter { isRead($0, outside: members) }
+        return inputs.count <= Self.largestInputCount && outputs.count <= Self.largestOutputCount
+    }
+
+    /// Whether anybody but `members` reads the node.
+    func isRead(_ node: Int, outside members: Set<Int>) -> Bool {
+        isRoot[node] || consumers[node].contains { !members.contains($0) }
+    }
+}
+
+extension Graph.Node {
+    /// A conversion to whole numbers, whose result must be stored before it is read as numbers again.
+    var cutsFractions: Bool { type.elementType == .int32 }
+}

@@ -1,0 +1,96 @@
+import ApusCore
+import ApusGraph
+
+/// Everything that a run does, decided beforehand: steps in order, and where each value lives.
+package struct Plan: Sendable {
+    /// Where a value lives during a run.
+    package enum Location: Hashable, Sendable {
+        /// Bytes from the start of the arena.
+        case arena(offset: Int)
+        /// The caller's array number `index`.
+        case input(Int)
+        case variable(Int)
+        /// Number `index` of `constants`.
+        case constant(Int)
+    }
+
+    package struct Value: Hashable, Sendable {
+        package var type: TensorType
+        package var location: Location
+    }
+
+    /// What a step computes.
+    package enum Kernel: Hashable, Sendable {
+        /// One operation as it is.
+        case operation(Operation)
+        /// A product, then a bias for each column (the third input) if there is one, then a function of each element.
+        case matMul(MatMul, hasBias: Bool, activation: Unary.Function?)
+        case elementwise(ElementwiseProgram)
+        /// The first input's elements, copied.
+        case copy
+    }
+
+    package struct Step: Hashable, Sendable {
+        package var kernel: Kernel
+        /// Values by their number in `values`.
+        package var inputs: [Int]
+        package var outputs: [Int]
+        /// The inputs as this step sees them: a value may be stored under another shape of as many elements.
+        package var inputTypes: [TensorType]
+        /// The layer that it comes from; empty outside layers.
+        package var origin: String
+        package var flopCount: Int
+    }
+
+    package var steps: [Step]
+    package var values: [Value]
+    package var constants: [NDArray]
+    package var inputTypes: [TensorType]
+    package var variableTypes: [TensorType]
+    /// The values that the caller reads, in order.
+    package var outputs: [Int]
+    /// Their shapes; a value may be stored under another shape of as many elements.
+    package var outputShapes: [Shape]
+    /// The step after which the guarded output is known, and its value; every update comes later.
+    package var guardedStep: Int?
+    package var guardedValue: Int?
+    /// The size of the memory for what lives within a run.
+    package var arenaByteCount: Int
+
+    /// Additions, multiplications and function values of one run.
+    package var flopCount: Int { steps.reduce(0) { $0 + $1.flopCount } }
+}
+
+extension Plan: CustomStringConvertible {
+    /// One line a step: number, kernel, inputs, outputs with type and place, layer.
+    package var description: String {
+        func name(_ value: Int) -> String {
+            switch values[value].location {
+            case .arena(let offset): "\(values[value].type)@\(offset)"
+            case .input(let index): "input\(index)"
+            case .variable(let index): "variable\(index)"
+            case .constant(let index): "constant\(index)"
+            }
+        }
+        let lines = steps.enumerated().map { index, step in
+            let inputs = step.inputs.map(name).joined(separator: ", ")
+            let outputs = step.outputs.map(name).joined(separator: ", ")
+            let origin = step.origin.isEmpty ? "" : "  // \(step.origin)"
+            return "\(index): \(step.kernel)(\(inputs)) -> \(outputs)\(origin)"
+        }
+        return (lines + ["arena: \(arenaByteCount) bytes"]).joined(separator: "\n")
+    }
+}
+
+extension Plan.Kernel: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .operation(let operation): operation.description
+        case .matMul(let product, let hasBias, let activation):
+            [Operation.matMul(product).description, hasBias ? "bias" : nil, activation?.rawValue]
+                .compactMap { $0 }.joined(separator: "+")
+        case .elementwise(let program): "elementwise[\(program)]"
+        case .copy: "copy"
+        }
+    }
+}

@@ -1,0 +1,271 @@
+import ApusCore
+import ApusGraph
+
+extension Plan {
+    /// The plan of a graph: simplified, fused, ordered, with a place for every value.
+    /// - Parameter guardedOutput: an output (by number) that is known before any variable changes, so that a run can
+    ///   stop there and leave the variables as they were.
+    package init(_ graph: Graph, guardedOutput: Int? = nil) {
+        var planner = Planner(graph.simplified())
+        self = planner.plan(guardedOutput: guardedOutput)
+    }
+}
+
+private struct Planner {
+    let graph: Graph
+    let fusion: Fusion
+    var values: [Plan.Value] = []
+    var constants: [NDArray] = []
+    /// The value of each node; a reshape shares its input's.
+    var valueOfNode: [Int?]
+    var steps: [Plan.Step] = []
+    /// The groups of the graph, in the order of `steps`.
+    var groups: [Fusion.Group] = []
+
+    init(_ graph: Graph) {
+        self.graph = graph
+        fusion = Fusion(graph)
+        valueOfNode = [Int?](repeating: nil, count: graph.nodes.count)
+    }
+
+    mutating func plan(guardedOutput: Int?) -> Plan {
+        placeSources()
+        makeSteps()
+        var ordering = Ordering(prerequisites: prerequisites(), ranks: groups.map { $0.nodes.last ?? 0 })
+        let producer = producers()
+        let guardedValue = guardedOutput.flatMap { valueOfNode[graph.outputs[$0]] }
+        let guardedStep = guardedValue.flatMap { producer[$0] }
+
+        var copies: [Plan.Step] = []
+        for update in graph.updates {
+            guard let value = valueOfNode[update.value], let variable = valueOfNode[graph.variables[update.variable]]
+            else {
+                preconditionFailure("an update without a value")
+            }
+            if let step = producer[value], case .arena = values[value].location,
+                isInPlace(step, value, variable), order(step, after: guardedStep, variable, &ordering)
+            {
+                values[value].location = .variable(update.variable)
+            } else {
+                copies.append(
+                    Plan.Step(
+                        kernel: .copy, inputs: [value], outputs: [variable], inputTypes: [values[variable].type],
+                        origin: "",
+                        flopCount: 0))
+            }
+        }
+        let order = ordering.sorted()
+        steps = order.map { steps[$0] } + copies
+        let arenaByteCount = placeInArena()
+        return Plan(
+            steps: steps, values: values, constants: constants, inputTypes: graph.inputs.map { graph.nodes[$0].type },
+            variableTypes: graph.variables.map { graph.nodes[$0].type },
+            outputs: graph.outputs.compactMap { valueOfNode[$0] },
+            outputShapes: graph.outputs.map { graph.nodes[$0].type.shape },
+            guardedStep: guardedStep.flatMap { order.firstIndex(of: $0) },
+            guardedValue: guardedStep == nil ? nil : guardedValue, arenaByteCount: arenaByteCount)
+    }
+
+    private mutating func makeValue(_ type: TensorType, _ location: Plan.Location) -> Int {
+        values.append(Plan.Value(type: type, location: location))
+        return values.count - 1
+    }
+
+    private mutating func placeSources() {
+        for (position, node) in graph.inputs.enumerated() {
+            valueOfNode[node] = makeValue(graph.nodes[node].type, .input(position))
+        }
+        for (position, node) in graph.variables.enumerated() {
+            valueOfNode[node] = makeValue(graph.nodes[node].type, .variable(position))
+        }
+    }
+
+    /// The value of a node that is no step's own: constants when first asked for, reshapes as their inputs.
+    private mutating func value(of node: Int) -> Int {
+        if let value = valueOfNode[node] { return value }
+        let value: Int
+        switch graph.nodes[node].operation {
+        case .constant(let constant):
+            value = makeValue(graph.nodes[node].type, .constant(constants.count))
+            constants.append(constant.value)
+        case .reshape: value = self.value(of: graph.nodes[node].inputs[0])
+        default: value = makeValue(graph.nodes[node].type, .arena(offset: 0))
+        }
+        valueOfNode[node] = value
+        return value
+    }
+
+    private mutating func makeSteps() {
+        for group in fusion.groups.sorted(by: { ($0.nodes.last ?? -1) < ($1.nodes.last ?? -1) }) {
+            guard let last = group.nodes.last else { continue }
+            let origin = group.nodes.map { graph.nodes[$0].origin }.first { !$0.isEmpty } ?? ""
+            let flopCount = group.nodes.reduce(0) { $0 + self.flopCount($1) }
+            var step = Plan.Step(
+                kernel: .copy, inputs: [], outputs: [], inputTypes: [], origin: origin, flopCount: flopCount)
+            switch group.kind {
+            case .single:
+                step.kernel = .operation(graph.nodes[last].operation)
+                setInputs(graph.nodes[last].inputs, &step)
+                step.outputs = [value(of: last)]
+            case .matMul(let bias, let activation):
+                guard case .matMul(let product) = graph.nodes[group.nodes[0]].operation else {
+                    preconditionFailure("a product's group starts with \(graph.nodes[group.nodes[0]])")
+                }
+                step.kernel = .matMul(product, hasBias: bias != nil, activation: activation)
+                setInputs(graph.nodes[group.nodes[0]].inputs + [bias].compactMap { $0 }, &step)
+                step.outputs = [value(of: last)]
+            case .elementwise: makeProgram(group.nodes, &step)
+            }
+            steps.append(step)
+            groups.append(group)
+        }
+        for output in graph.roots { _ = value(of: output) }
+    }
+
+    private mutating func setInputs(_ nodes: [Int], _ step: inout Plan.Step) {
+        step.inputs = nodes.map { value(of: $0) }
+        step.inputTypes = nodes.map { graph.nodes[$0].type }
+    }
+
+    private func flopCount(_ index: Int) -> Int {
+        let node = graph.nodes[index]
+        return node.operation.rule.flopCount(inputs: node.inputs.map { graph.nodes[$0].type }, output: node.type)
+    }
+
+    /// Turns the nodes of an element-wise group into a program.
+    private mutating func makeProgram(_ nodes: [Int], _ step: inout Plan.Step) {
+        var program = ElementwiseProgram(domain: graph.nodes[nodes[0]].type.shape)
+        enum Operand: Hashable {
+            case input(value: Int, strides: [Int])
+            case constant(Float)
+            case node(Int)
+        }
+        let members = Set(nodes)
+        var inputs: [Operand: Int] = [:]
+        var constants: [Operand: Int] = [:]
+        func operand(_ node: Int) -> Operand {
+            if members.contains(node) { return .node(node) }
+            if let number = graph.nodes.splat(node) { return .constant(number) }
+            if case .broadcast = graph.nodes[node].operation, valueOfNode[node] == nil {
+                let source = graph.nodes[node].inputs[0]
+                let strides = Broadcast.strides(of: graph.nodes[source].type.shape, over: program.domain)
+                return .input(value: value(of: source), strides: strides)
+            }
+            return .input(value: value(of: node), strides: program.domain.strides)
+        }
+        let operands = nodes.map { graph.nodes[$0].inputs.map(operand) }
+        for operand in operands.joined() {
+            switch operand {
+            case .input(let value, let strides) where inputs[operand] == nil:
+                inputs[operand] = program.inputs.count
+                program.inputs.append(.init(elementType: values[value].type.elementType, strides: strides))
+                step.inputs.append(value)
+                step.inputTypes.append(values[value].type)
+            case .constant(let number) where constants[operand] == nil:
+                constants[operand] = program.constants.count
+                program.constants.append(number)
+            default: break
+            }
+        }
+        var results: [Int: Int] = [:]
+        let first = program.inputs.count + program.constants.count
+        for (node, operands) in zip(nodes, operands) {
+            let places = operands.map { operand -> Int in
+                switch operand {
+                case .input: inputs[operand] ?? 0
+                case .constant: program.inputs.count + (constants[operand] ?? 0)
+                case .node(let node): results[node] ?? 0
+                }
+            }
+            results[node] = first + program.instructions.count
+            switch graph.nodes[node].operation {
+            case .unary(let unary): program.instructions.append(.unary(unary.function, places[0]))
+            case .binary(let binary): program.instructions.append(.binary(binary.function, places[0], places[1]))
+            case .select: program.instructions.append(.select(places[0], places[1], places[2]))
+            default: program.instructions.append(.copy(places[0]))
+            }
+        }
+        for node in nodes where fusion.isRead(node, outside: members) {
+            program.outputs.append(.init(value: results[node] ?? 0, elementType: graph.nodes[node].type.elementType))
+            step.outputs.append(value(of: node))
+        }
+        step.kernel = .elementwise(program)
+    }
+
+    /// The step that writes each value.
+    private func producers() -> [Int?] {
+        var result = [Int?](repeating: nil, count: values.count)
+        for (index, step) in steps.enumerated() { for output in step.outputs { result[output] = index } }
+        return result
+    }
+
+    private func prerequisites() -> [Set<Int>] {
+        let producer = producers()
+        return steps.map { step in Set(step.inputs.compactMap { producer[$0] }) }
+    }
+
+    /// Whether a step may write `value` over `variable` although it reads it: only element by element.
+    private func isInPlace(_ step: Int, _ value: Int, _ variable: Int) -> Bool {
+        guard steps[step].inputs.contains(variable) else { return true }
+        guard case .elementwise(let program) = steps[step].kernel else { return false }
+        return zip(steps[step].inputs, program.inputs).allSatisfy { input, description in
+            input != variable || description.strides == program.domain.strides
+        }
+    }
+
+    /// Asks that the step which overwrites `variable` come after all its readers, and after the guard.
+    private func order(_ step: Int, after guardedStep: Int?, _ variable: Int, _ ordering: inout Ordering) -> Bool {
+        if let guardedStep, !ordering.require(guardedStep, before: step) { return false }
+        for (reader, other) in steps.enumerated() where reader != step && other.inputs.contains(variable) {
+            guard ordering.require(reader, before: step) else { return false }
+        }
+        return !graph.outputs.contains { valueOfNode[$0] == variable }
+    }
+
+    /// Gives every value of the arena its place; an element-wise step writes over an input that nobody needs after it.
+    private mutating func placeInArena() -> Int {
+        var firstStep = [Int?](repeating: nil, count: values.count)
+        var lastStep = [Int](repeating: -1, count: values.count)
+        for (index, step) in steps.enumerated() {
+            for output in step.outputs where firstStep[output] == nil { firstStep[output] = index }
+            for value in step.inputs + step.outputs { lastStep[value] = index }
+        }
+        for output in graph.outputs { if let value = valueOfNode[output] { lastStep[value] = steps.count } }
+
+        // `owner[v]` is the value whose memory v uses.
+        var owner = Array(values.indices)
+        for (index, step) in steps.enumerated() {
+            guard case .elementwise(let program) = step.kernel else { continue }
+            var taken: Set<Int> = []
+            for output in step.outputs where isInArena(output) && owner[output] == output {
+                let candidate = zip(step.inputs, program.inputs).first { input, description in
+                    isInArena(input) && lastStep[input] == index && firstStep[input] != index
+                        && !taken.contains(input) && description.strides == program.domain.strides
+                        && step.inputs.filter { $0 == input }.count == 1
+                        && values[input].type.byteCount == values[output].type.byteCount
+                        && description.elementType == .float32
+                }
+                guard let (input, _) = candidate else { continue }
+                taken.insert(input)
+                owner[output] = owner[input]
+                lastStep[owner[input]] = max(lastStep[owner[input]], lastStep[output])
+                if owner[input] != input { lastStep[input] = lastStep[owner[input]] }
+            }
+        }
+        let owners = values.indices.filter { isInArena($0) && owner[$0] == $0 && firstStep[$0] != nil }
+        let plan = MemoryPlan(
+            owners.map {
+                MemoryPlan.Request(
+                    byteCount: values[$0].type.byteCount,
+                    lifetime: (firstStep[$0] ?? 0)...max(lastStep[$0], firstStep[$0] ?? 0))
+            })
+        for (place, value) in owners.enumerated() { values[value].location = .arena(offset: plan.offsets[place]) }
+        for value in values.indices where isInArena(value) { values[value].location = values[owner[value]].location }
+        return plan.byteCount
+    }
+
+    private func isInArena(_ value: Int) -> Bool {
+        if case .arena = values[value].location { return true }
+        return false
+    }
+}
