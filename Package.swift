@@ -25,7 +25,7 @@ let package = Package(
 
         // C: oneDNN's two interfaces behind one, and our own loops.
         .target(name: "CApusKernels", dependencies: ["COneDNN"]),
-        .target(name: "CSampleData"),
+        .target(name: "CSampleData", exclude: ["NOTICE", "make-sample.py", "mnist-sample.gz"]),
 
         // Values, random numbers, errors.
         .target(name: "ApusCore"),
