@@ -89,12 +89,3 @@ extension Tensor {
         return reshaped(to: [shape[0], shape.sizes.dropFirst().reduce(1, *)]).mean(1)
     }
 }
-
-/// - Throws: `ApusError.setting` unless `isValid`.
-func requireSetting(
-    _ owner: String, _ name: String, _ value: Double, _ expected: String, _ isValid: (Double) -> Bool
-) throws {
-    guard isValid(value) else {
-        throw ApusError.setting(owner: owner, name: name, value: "\(value)", expected: expected)
-    }
-}

@@ -1,14 +1,18 @@
 import ApusCore
 import ApusGraph
+import ApusNN
 
-/// An optimizer's updates together with the state that they work on.
-package struct OptimizerPlan {
-    /// The last parameter first, each after its slots: the order in which gradients become known.
-    package let updates: [VariableUpdate]
-    /// The state by name, as in `dense/kernel/momentum`.
-    package let slots: [(name: String, variable: Variable)]
+/// What an optimizer remembers between steps. It outlives the graphs that update it.
+package struct OptimizerState {
+    /// The parameters that are changed, in the model's order.
+    package let parameters: [NamedVariable]
+    /// For each parameter the optimizer's slots, in the optimizer's order.
+    let slots: [[Variable]]
+    let shared: [Variable]
     /// A scalar that the learning rate is multiplied by; 1 at first.
     package let learningRateFactor: Variable
+    /// All of the state by name, as in `dense/kernel/momentum`.
+    package let variables: [NamedVariable]
 }
 
 extension Optimizer {
@@ -17,48 +21,52 @@ extension Optimizer {
     ///
     /// - Parameters:
     ///   - loss: A scalar.
-    ///   - parameters: What to change. Variables that are not trainable are left alone.
+    ///   - parameters: What to change. Variables that are not trainable are left alone, and one that comes twice is
+    ///     changed once.
     /// - Throws: `ApusError.setting` for settings outside their range, `ApusError.shape` where the loss is no scalar.
     public func updates(minimizing loss: Tensor, over parameters: [Variable]) throws -> [VariableUpdate] {
-        try plan(minimizing: loss, over: parameters.map { ($0.name, $0) }).updates
+        let named = parameters.map { NamedVariable(path: $0.name, variable: $0) }
+        return try updates(minimizing: loss, state: state(for: named))
     }
 
-    /// The updates that take one step down the loss, and the optimizer's state by name.
-    ///
-    /// - Parameters:
-    ///   - loss: A scalar.
-    ///   - parameters: What to change, by name. Variables that are not trainable are left alone, and one that comes
-    ///     twice is changed once.
-    /// - Throws: As `updates(minimizing:over:)`.
-    package func plan(
-        minimizing loss: Tensor, over parameters: [(name: String, variable: Variable)]
-    ) throws -> OptimizerPlan {
+    /// The state of an optimizer that has taken no step yet.
+    /// - Throws: `ApusError.setting` for settings outside their range.
+    package func state(for parameters: [NamedVariable]) throws -> OptimizerState {
         try checkAllSettings()
         var seen: Set<ObjectIdentifier> = []
         let parameters = parameters.filter {
             $0.variable.isTrainable && seen.insert(ObjectIdentifier($0.variable)).inserted
         }
-        var gradients = try gradient(of: loss, withRespectTo: parameters.map(\.variable.tensor))
-        if let clipping { gradients = clipping.clipped(gradients) }
-
-        let factor = Variable("learningRateFactor", value: NDArray(scalar: Float(1)), isTrainable: false)
-        let rate = learningRate.tensor * factor.tensor
+        let slots = parameters.map { parameter in self.slots.map { $0.variable(shape: parameter.variable.shape) } }
         let shared = sharedSlots.map { $0.variable(shape: .scalar) }
-        let newShared = sharedStep(shared.map(\.tensor))
-        var named = zip(sharedSlots, shared).map { (name: $0.name, variable: $1) }
+        let factor = Variable("learningRateFactor", value: NDArray(scalar: Float(1)), isTrainable: false)
+        let named = zip(parameters, slots).flatMap { parameter, slots in
+            slots.map { NamedVariable(path: "\(parameter.path)/\($0.name)", variable: $0) }
+        }
+        return OptimizerState(
+            parameters: parameters, slots: slots, shared: shared, learningRateFactor: factor,
+            variables: named + (shared + [factor]).map { NamedVariable(path: $0.name, variable: $0) })
+    }
+
+    /// The updates that take one step down the loss: the last parameter first, each after its slots, which is the
+    /// order in which gradients become known.
+    /// - Throws: `ApusError.shape` where the loss is no scalar, and whatever error it holds.
+    package func updates(minimizing loss: Tensor, state: OptimizerState) throws -> [VariableUpdate] {
+        var gradients = try gradient(of: loss, withRespectTo: state.parameters.map(\.variable.tensor))
+        if let clipping { gradients = clipping.clipped(gradients) }
+        let rate = learningRate.tensor * state.learningRateFactor.tensor
+        let shared = sharedStep(state.shared.map(\.tensor))
         var updates: [VariableUpdate] = []
-        for ((name, variable), gradient) in zip(parameters, gradients).reversed() {
-            let slots = self.slots.map { $0.variable(shape: variable.shape) }
+        for (index, gradient) in gradients.enumerated().reversed() {
+            let (variable, slots) = (state.parameters[index].variable, state.slots[index])
             let change = step(
                 ParameterStep(
                     parameter: variable.tensor, gradient: gradient, learningRate: rate, slots: slots.map(\.tensor),
-                    shared: newShared))
+                    shared: shared))
             updates += zip(slots, change.slots).map { VariableUpdate($0, to: $1) }
             updates.append(VariableUpdate(variable, to: decayed(variable.tensor, rate) - change.decrease))
-            named += zip(self.slots, slots).map { (name: "\(name)/\($0.name)", variable: $1) }
         }
-        updates += zip(shared, newShared).map { VariableUpdate($0, to: $1) }
-        return OptimizerPlan(updates: updates, slots: named, learningRateFactor: factor)
+        return updates + zip(state.shared, shared).map { VariableUpdate($0, to: $1) }
     }
 
     private func decayed(_ parameter: Tensor, _ rate: Tensor) -> Tensor {

@@ -1,5 +1,6 @@
 import ApusCore
 import ApusGraph
+import ApusNN
 import ApusTrain
 import Foundation
 import Testing
@@ -61,31 +62,33 @@ import Testing
         let (kernel, bias) = (Variable("kernel", shape: [2]), Variable("bias", shape: [1]))
         let frozen = Variable("frozen", shape: [1], isTrainable: false)
         let loss = (square(kernel.tensor) + bias.tensor + frozen.tensor).sum()
-        let plan = try Adam().plan(
-            minimizing: loss,
-            over: [("dense/kernel", kernel), ("dense/bias", bias), ("dense/kernel", kernel), ("frozen", frozen)])
+        let parameters = [("dense/kernel", kernel), ("dense/bias", bias), ("dense/kernel", kernel), ("frozen", frozen)]
+        let state = try Adam().state(for: parameters.map { NamedVariable(path: $0.0, variable: $0.1) })
+        let updates = try Adam().updates(minimizing: loss, state: state)
+        #expect(updates.map(\.variable.name) == ["momentum", "velocity", "bias", "momentum", "velocity", "kernel"])
         #expect(
-            plan.updates.map(\.variable.name) == ["momentum", "velocity", "bias", "momentum", "velocity", "kernel"])
-        #expect(
-            plan.slots.map(\.name) == [
-                "dense/bias/momentum", "dense/bias/velocity", "dense/kernel/momentum", "dense/kernel/velocity",
+            state.variables.map(\.path) == [
+                "dense/kernel/momentum", "dense/kernel/velocity", "dense/bias/momentum", "dense/bias/velocity",
+                "learningRateFactor",
             ])
-        #expect(plan.slots.map(\.variable.shape) == [[1], [1], [2], [2]])
-        #expect(plan.learningRateFactor.value.floats == [1])
+        #expect(state.variables.map(\.variable.shape) == [[2], [2], [1], [1], .scalar])
+        #expect(state.learningRateFactor.value.floats == [1])
+        #expect(updates[1].variable === state.variables[3].variable)
     }
 
     @Test(arguments: all.indices) func aFactorOfZeroHoldsTheParameters(index: Int) throws {
         let variable = Variable("w", value: NDArray([Float(1), 2]))
         let loss = square(variable.tensor).sum()
-        let plan = try Self.all[index].plan(minimizing: loss, over: [("w", variable)])
-        try plan.learningRateFactor.assign(NDArray(scalar: Float(0)))
-        let trace = try Trace(inputs: [], outputs: [loss], updates: plan.updates, mode: .training, batchSize: 1)
+        let state = try Self.all[index].state(for: [NamedVariable(path: "w", variable: variable)])
+        try state.learningRateFactor.assign(NDArray(scalar: Float(0)))
+        let updates = try Self.all[index].updates(minimizing: loss, state: state)
+        let trace = try Trace(inputs: [], outputs: [loss], updates: updates, mode: .training, batchSize: 1)
         let updated = ReferenceExecutor<Double>(trace.graph).run(
             inputs: [], variables: trace.variables.map { ReferenceArray($0.value) }
         ).updated
-        let place = plan.updates.firstIndex { $0.variable === variable } ?? -1
+        let place = updates.firstIndex { $0.variable === variable } ?? -1
         #expect(updated[place].values == [1, 2])
-        #expect(plan.updates.count == 1 + Self.all[index].slots.count + Self.all[index].sharedSlots.count)
+        #expect(updates.count == 1 + Self.all[index].slots.count + Self.all[index].sharedSlots.count)
     }
 
     @Test(arguments: all.indices) func settingsSurviveCoding(index: Int) throws {
