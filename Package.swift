@@ -49,7 +49,7 @@ let package = Package(
         .testTarget(name: "ApusGraphTests", dependencies: ["ApusGraph", "ApusTestSupport"]),
         .testTarget(name: "ApusPlanTests", dependencies: ["ApusPlan", "ApusTestSupport"]),
         .testTarget(name: "ApusCPUTests", dependencies: ["ApusCPU", "CApusKernels", "ApusTestSupport"]),
-        .testTarget(name: "ApusNNTests", dependencies: ["Apus", "ApusTestSupport"]),
+        .testTarget(name: "ApusNNTests", dependencies: ["ApusNN", "ApusTestSupport"]),
         .testTarget(name: "ApusDataTests", dependencies: ["ApusData", "ApusTestSupport"]),
         .testTarget(name: "ApusPicturesTests", dependencies: ["ApusPictures", "ApusTestSupport"]),
         .testTarget(name: "ApusTrainTests", dependencies: ["Apus", "ApusTestSupport"]),
