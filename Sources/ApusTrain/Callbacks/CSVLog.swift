@@ -24,7 +24,9 @@ public final class CSVLog: Callback {
     public func epochDidEnd(_ record: EpochRecord, _ training: Training) throws -> TrainingDecision {
         let columns = record.columns
         if let file, file.isEmpty { try file.write(line: columns.map(\.name).joined(separator: ",")) }
-        let values = columns.map { $0.value == $0.value.rounded() && abs($0.value) < 1e15 ? whole($0.value) : "\($0.value)" }
+        let values = columns.map {
+            $0.value == $0.value.rounded() && abs($0.value) < 1e15 ? whole($0.value) : "\($0.value)"
+        }
         try file?.write(line: values.joined(separator: ","))
         return .continue
     }

@@ -50,6 +50,15 @@ public struct StepRecord: Hashable, Sendable {
     public let meanLoss: Double
     /// Seconds since the training started.
     public let seconds: Double
+
+    package init(epoch: Int, step: Int, stepInEpoch: Int, loss: Double, meanLoss: Double, seconds: Double) {
+        self.epoch = epoch
+        self.step = step
+        self.stepInEpoch = stepInEpoch
+        self.loss = loss
+        self.meanLoss = meanLoss
+        self.seconds = seconds
+    }
 }
 
 /// The training that a callback takes part in.
@@ -103,7 +112,8 @@ public final class Training {
     public func setLearningRateFactor(_ value: Double) throws {
         guard value >= 0, value.isFinite else {
             throw ApusError.setting(
-                owner: "Training", name: "learningRateFactor", value: "\(value)", expected: "a finite number, 0 or more")
+                owner: "Training", name: "learningRateFactor", value: "\(value)", expected: "a finite number, 0 or more"
+            )
         }
         try factor.assign(NDArray(scalar: Float(value)))
     }

@@ -76,13 +76,14 @@ public final class Progress: Callback {
         let tip = filled < Self.barWidth ? ">" : ""
         let rest = String(repeating: " ", count: Self.barWidth - filled - tip.count)
         let left = step.seconds / Double(stepsDone) * Double(training.stepCount - stepsDone)
-        return "epoch \(step.epoch)/\(training.epochs.upperBound) [\(String(repeating: "=", count: filled))\(tip)\(rest)] "
+        return
+            "epoch \(step.epoch)/\(training.epochs.upperBound) [\(String(repeating: "=", count: filled))\(tip)\(rest)] "
             + "\(step.stepInEpoch)/\(training.stepsPerEpoch)  loss: \(fixed(step.meanLoss, digits: 4))  "
             + "\(Self.duration(left)) left"
     }
 
     /// `42 s`, `3 min 05 s` or `2 h 07 min`.
-    static func duration(_ seconds: Double) -> String {
+    package static func duration(_ seconds: Double) -> String {
         let total = Int(max(seconds, 0).rounded(.up))
         if total < 60 { return "\(total) s" }
         if total < 3600 { return "\(total / 60) min \(String(format: "%02d", total % 60)) s" }

@@ -58,7 +58,8 @@ public final class ReduceOnPlateau: Callback {
 
     private func reduce(_ record: EpochRecord, _ training: Training) throws {
         let rate = training.learningRate
-        guard rate > minimumRate else { return }
+        // The factor is a Float: a rate that has been lowered to the floor may lie a rounding above it.
+        guard rate > minimumRate * (1 + 1e-6) else { return }
         try training.setLearningRateFactor(training.learningRateFactor * max(rate * factor, minimumRate) / rate)
         reducedEpochs.append(record.epoch)
         (cooldownLeft, waitedEpochs) = (cooldown, 0)

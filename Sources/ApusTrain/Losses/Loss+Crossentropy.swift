@@ -104,13 +104,20 @@ extension Loss {
 extension Tensor {
     /// The logits of which this is the softmax.
     fileprivate var inputOfSoftmax: Tensor? {
-        if case .softmax = node.operation { return node.inputs[0] }
-        return nil
+        switch node.operation {
+        case .softmax: node.inputs[0]
+        case .reshape where node.inputs[0].shape.sizes.last == shape.sizes.last:
+            node.inputs[0].inputOfSoftmax?.reshaped(to: shape)
+        default: nil
+        }
     }
 
     /// The logits of which this is the sigmoid.
     fileprivate var inputOfSigmoid: Tensor? {
-        if case .unary(let unary) = node.operation, unary.function == .sigmoid { return node.inputs[0] }
-        return nil
+        switch node.operation {
+        case .unary(let unary) where unary.function == .sigmoid: node.inputs[0]
+        case .reshape: node.inputs[0].inputOfSigmoid?.reshaped(to: shape)
+        default: nil
+        }
     }
 }

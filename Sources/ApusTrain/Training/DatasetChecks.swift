@@ -10,7 +10,8 @@ extension Model {
     ///   empty.
     func checkInputs(of dataset: Dataset) throws {
         guard !dataset.isEmpty else {
-            throw ApusError.setting(owner: dataset.name, name: "the number of samples", value: "0", expected: "1 or more")
+            throw ApusError.setting(
+                owner: dataset.name, name: "the number of samples", value: "0", expected: "1 or more")
         }
         guard dataset.inputs.count == inputs.count else {
             throw ApusError.shape(

@@ -111,6 +111,20 @@ import Testing
         #expect(isClose(try evaluate(binary, [(t, [1, 1]), (x, [-50, -30])], batchSize: 1), [40], tolerance: 1e-12))
     }
 
+    @Test func aReshapedSoftmaxIsSeenThroughWhereTheClassesStayTogether() throws {
+        let (t, x) = (Tensor.input([2, 2]), Tensor.input([2, 2]))
+        let rows = softmax(x.reshaped(to: [-2, 2])).reshaped(to: [-1, 2, 2])
+        let loss = try Loss.categoricalCrossentropy.perSample(targets: t, predictions: rows)
+        #expect(
+            isClose(
+                try evaluate(loss, [(t, [1, 0, 1, 0]), (x, [0, 50, 0, 30])], batchSize: 1), [40], tolerance: 1e-12))
+        // Here the classes of one row are not those of one softmax: -ln 1e-7 for both.
+        let mixed = softmax(x.reshaped(to: [-1, 4])).reshaped(to: [-1, 2, 2])
+        let other = try Loss.categoricalCrossentropy.perSample(targets: t, predictions: mixed)
+        let value = try evaluate(other, [(t, [1, 0, 1, 0]), (x, [0, 50, 0, 50])], batchSize: 1)
+        #expect(isClose(value, [-Double.log(1e-7)]))
+    }
+
     @Test func furtherAxesAreAveraged() throws {
         // [batch 1, 2 places, 2 classes]: the mean of ln 2 and -ln 0.75.
         let (t, x) = (Tensor.input([2, 2]), Tensor.input([2, 2]))
