@@ -51,7 +51,7 @@ let package = Package(
         .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusTestSupport"]),
         .testTarget(name: "ApusGraphTests", dependencies: ["ApusGraph", "ApusTestSupport"]),
         .testTarget(name: "ApusPlanTests", dependencies: ["ApusPlan", "ApusTestSupport"]),
-        .testTarget(name: "ApusCPUTests", dependencies: ["ApusCPU", "CApusKernels", "ApusTestSupport"]),
+        .testTarget(name: "ApusCPUTests", dependencies: ["ApusCPU", "ApusCore", "CApusKernels", "ApusTestSupport"]),
         .testTarget(name: "ApusNNTests", dependencies: ["ApusNN", "ApusTestSupport"]),
         .testTarget(name: "ApusDataTests", dependencies: ["ApusData", "ApusTestSupport"]),
         .testTarget(name: "ApusPicturesTests", dependencies: ["ApusPictures", "ApusTestSupport"]),
