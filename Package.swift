@@ -24,8 +24,11 @@ let package = Package(
             providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
 
         // C: oneDNN's two interfaces behind one, and our own loops.
-        .target(name: "CApusKernels", dependencies: ["COneDNN"]),
-        .target(name: "CSampleData"),
+        // (A module map's `link` speaks to Swift importers only, so a C target names its library itself.)
+        .target(
+            name: "CApusKernels", dependencies: ["COneDNN"],
+            linkerSettings: [.linkedLibrary("dnnl")]),
+        .target(name: "CSampleData", exclude: ["NOTICE", "make-sample.py", "mnist-sample.gz"]),
 
         // Values, random numbers, errors.
         .target(name: "ApusCore"),

@@ -116,7 +116,10 @@ private struct Rewriter {
     /// The constant that an operation on constants gives, if it is small.
     private func folded(_ operation: Operation, _ inputs: [Int]) -> Constant? {
         switch operation {
-        case .input, .variable, .constant, .random, .stepValue, .broadcast: return nil
+        case .stepValue(let value):
+            guard case .constant(let number) = value.schedule else { return nil }
+            return Constant(value: NDArray(scalar: Float(number)))
+        case .input, .variable, .constant, .random, .broadcast: return nil
         default: break
         }
         let constants = inputs.compactMap { constant($0) }
@@ -213,13 +216,15 @@ private struct Rewriter {
             default: return inputs[0]
             }
         }
+        if case .broadcast = operation, !node.type.shape.isScalar, node.type.shape.elementCount == 1 {
+            let scalar = place(of: .reshape(Reshape(shape: .scalar)), inputs, origin: origin)
+            return place(of: operation, [scalar], origin: origin)
+        }
         switch (operation, node.operation) {
         case (.reshape, .reshape): return place(of: operation, node.inputs, origin: origin)
         case (.reshape(let reshape), .broadcast) where nodes[node.inputs[0]].type.shape.isScalar:
             return place(of: .broadcast(Broadcast(shape: reshape.shape)), node.inputs, origin: origin)
         case (.broadcast, .broadcast): return place(of: operation, node.inputs, origin: origin)
-        case (.broadcast, .reshape) where nodes[node.inputs[0]].type.shape.isScalar:
-            return place(of: operation, node.inputs, origin: origin)
         case (.transpose(let outer), .transpose(let inner)):
             let both = Transpose(permutation: outer.permutation.map { inner.permutation[$0] })
             return place(of: .transpose(both), node.inputs, origin: origin)

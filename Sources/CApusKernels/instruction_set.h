@@ -6,10 +6,10 @@
 
 // The choice is made by the loader (an ifunc), which on Linux is glibc's.
 #if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__)
-#define APUS_CLONED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), noinline))
+#define APUS_CLONED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #define APUS_HAS_CLONES 1
 #else
-#define APUS_CLONED __attribute__((noinline))
+#define APUS_CLONED
 #define APUS_HAS_CLONES 0
 #endif
 

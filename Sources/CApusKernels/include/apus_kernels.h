@@ -111,7 +111,7 @@ typedef struct apus_matmul_description {
 
 typedef struct apus_matmul apus_matmul;
 
-/// Chooses the fastest way known for the description and prepares it. The engine must outlive the product.
+/// Prepares oneDNN's matmul, its arguments and its scratch memory. The engine must outlive the product.
 apus_status apus_matmul_create(
     apus_engine *engine, const apus_matmul_description *description, apus_matmul **matmul);
 
@@ -120,7 +120,7 @@ apus_status apus_matmul_run(
     apus_matmul *matmul, const float *left, const float *right, const float *bias, float *output);
 void apus_matmul_destroy(apus_matmul *matmul);
 
-/// What computes the product, such as "brgemm:avx512_core" or "apus:narrow". Lives as long as the object.
+/// What computes the product, such as "brg:avx512_core", or "none" for an empty one. Lives as long as the object.
 const char *apus_matmul_implementation(const apus_matmul *matmul);
 
 // MARK: Element-wise programs (elementwise.c, elementwise_instructions.c, elementwise_load.c)

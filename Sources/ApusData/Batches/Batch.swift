@@ -1,0 +1,62 @@
+import ApusCore
+
+/// Some samples of an epoch, gathered and converted. Its memory belongs to the loader: valid until the next call of
+/// the loader's `next()` or `start(epoch:)`.
+public struct Batch {
+    /// The batch's number in its epoch, from 0.
+    public let index: Int
+    /// The number of samples; smaller in an epoch's last batch where the batch size does not divide the count.
+    public let sampleCount: Int
+    /// The place of the batch's first sample in the epoch's order.
+    public let firstPosition: Int
+    /// Which samples of the data set these are, `sampleCount` of them.
+    public let sampleIndices: UnsafeBufferPointer<Int32>
+    /// For each input column `[sampleCount, ...]`, packed, row-major, aligned to 64 bytes: float32, or int32.
+    public let inputs: [UnsafeRawPointer]
+    /// For each target column, likewise.
+    public let targets: [UnsafeRawPointer]
+    /// The samples' weights; `nil` where the data set has none.
+    public let weights: UnsafePointer<Float>?
+}
+
+/// The memory of one batch, used again and again.
+final class BatchBuffers {
+    private let memory: [UnsafeMutableRawPointer]
+    private let columns: [Dataset.Column]
+    private let inputs: [UnsafeRawPointer]
+    private let targets: [UnsafeRawPointer]
+    private let weights: UnsafePointer<Float>?
+    private var index = 0
+    private var firstPosition = 0
+    private var sampleIndices = UnsafeBufferPointer<Int32>(start: nil, count: 0)
+
+    init(for dataset: Dataset, weights: Dataset.Column?, batchSize: Int) {
+        columns = dataset.inputs + dataset.targets + (weights.map { [$0] } ?? [])
+        memory = columns.map { column in
+            let byteCount = batchSize * column.sampleShape.elementCount * column.batchElementType.byteCount
+            return .allocate(byteCount: max(byteCount, 1), alignment: 64)
+        }
+        let pointers = memory.map { UnsafeRawPointer($0) }
+        inputs = Array(pointers.prefix(dataset.inputs.count))
+        targets = Array(pointers.dropFirst(dataset.inputs.count).prefix(dataset.targets.count))
+        self.weights = weights == nil ? nil : pointers.last?.assumingMemoryBound(to: Float.self)
+    }
+
+    deinit {
+        for block in memory { block.deallocate() }
+    }
+
+    /// Gathers the samples at `positions` of an epoch's `order`.
+    func fill(index: Int, positions: Range<Int>, of order: UnsafeBufferPointer<Int32>) {
+        self.index = index
+        firstPosition = positions.lowerBound
+        sampleIndices = UnsafeBufferPointer(rebasing: order[positions])
+        for place in columns.indices { columns[place].gather(sampleIndices, into: memory[place]) }
+    }
+
+    var batch: Batch {
+        Batch(
+            index: index, sampleCount: sampleIndices.count, firstPosition: firstPosition, sampleIndices: sampleIndices,
+            inputs: inputs, targets: targets, weights: weights)
+    }
+}

@@ -1,0 +1,60 @@
+import ApusCore
+
+/// Hands out a data set's batches, epoch by epoch. A thread of its own gathers and converts the next batches while
+/// the caller works on one.
+///
+///     let loader = try BatchLoader(data, batchSize: 128, order: .shuffled(seed: 7))
+///     for epoch in 1...epochCount {
+///         loader.start(epoch: epoch)
+///         while let batch = loader.next() { train(batch) }
+///     }
+///
+/// After the first epoch has begun, `next()` allocates nothing. An epoch may be left at any batch: begin another, or
+/// let go of the loader. Use a loader from one thread at a time.
+public final class BatchLoader {
+    public let dataset: Dataset
+    public let batchSize: Int
+    public let order: BatchOrder
+    private let producer: BatchProducer
+    private let usesThread: Bool
+
+    /// A loader that stands before the first epoch.
+    ///
+    /// - Parameters:
+    ///   - dataset: The samples.
+    ///   - batchSize: Samples a batch, at least 1. The last batch of an epoch holds what is left.
+    ///   - order: Default: as the samples stand.
+    ///   - usesThread: Whether batches are made ahead by a thread; `false` makes each one when it is asked for.
+    ///     Default `true`.
+    /// - Throws: `ApusError.setting` for a batch size below 1.
+    public init(_ dataset: Dataset, batchSize: Int, order: BatchOrder = .natural, usesThread: Bool = true) throws {
+        guard batchSize >= 1 else {
+            throw ApusError.setting(
+                owner: "BatchLoader", name: "batchSize", value: "\(batchSize)", expected: "at least 1")
+        }
+        self.dataset = dataset
+        self.batchSize = batchSize
+        self.order = order
+        self.usesThread = usesThread
+        // Of three one is in use, one is ready and one is being filled.
+        producer = try BatchProducer(dataset, batchSize: batchSize, order: order, bufferCount: usesThread ? 3 : 1)
+    }
+
+    deinit { producer.stop() }
+
+    /// Batches an epoch, the smaller last one included.
+    public var batchCount: Int { producer.batchCount }
+
+    /// Begins an epoch; what was left of another is dropped.
+    public func start(epoch: Int) {
+        producer.begin(epoch: epoch)
+        if usesThread { producer.startThread() }
+    }
+
+    /// The epoch's next batch, or `nil` after its last (and before the first epoch). It waits where the batch is not
+    /// ready yet. The batch before it is no longer valid.
+    public func next() -> Batch? {
+        if !usesThread { producer.produceOne() }
+        return producer.takeNext()
+    }
+}

@@ -1,0 +1,72 @@
+import ApusCore
+
+extension Dataset.Column {
+    /// Copies the samples `indices` to `target`, one after another, as the batch's element type.
+    /// - Precondition: Every index is a sample's, and `target` has room for all of them.
+    func gather(_ indices: UnsafeBufferPointer<Int32>, into target: UnsafeMutableRawPointer) {
+        // Not by way of `sampleShape`, which would make an array for every batch.
+        let sampleSize = values.elementCount / max(count, 1)
+        values.withUnsafeBytes { bytes in
+            guard let source = bytes.baseAddress else { return }
+            switch values.elementType {
+            case .uint8:
+                scaleRows(of: source.assumingMemoryBound(to: UInt8.self), indices, sampleSize, by: scale, into: target)
+            case .float32 where scale != 1:
+                scaleRows(of: source.assumingMemoryBound(to: Float.self), indices, sampleSize, by: scale, into: target)
+            case .float32, .int32, .float64:
+                copyRows(of: source, indices, byteCount: sampleSize * values.elementType.byteCount, into: target)
+            }
+        }
+    }
+}
+
+extension NDArray {
+    /// The entries `indices` along the first axis, in that order.
+    /// - Precondition: Every index is one of the first axis.
+    func gatheringRows(_ indices: [Int32]) -> NDArray {
+        var partShape = shape
+        partShape[0] = indices.count
+        var part = NDArray(zeros: partShape, elementType)
+        let rowByteCount = byteCount / max(shape[0], 1)
+        part.withUnsafeMutableBytes { target in
+            withUnsafeBytes { source in
+                indices.withUnsafeBufferPointer { indices in
+                    guard let source = source.baseAddress, let target = target.baseAddress else { return }
+                    copyRows(of: source, indices, byteCount: rowByteCount, into: target)
+                }
+            }
+        }
+        return part
+    }
+}
+
+private func copyRows(
+    of source: UnsafeRawPointer, _ indices: UnsafeBufferPointer<Int32>, byteCount: Int,
+    into target: UnsafeMutableRawPointer
+) {
+    for (place, index) in indices.enumerated() {
+        (target + place * byteCount).copyMemory(from: source + Int(index) * byteCount, byteCount: byteCount)
+    }
+}
+
+private func scaleRows(
+    of source: UnsafePointer<UInt8>, _ indices: UnsafeBufferPointer<Int32>, _ size: Int, by scale: Float,
+    into target: UnsafeMutableRawPointer
+) {
+    for (place, index) in indices.enumerated() {
+        let row = source + Int(index) * size
+        let result = (target + place * size * 4).assumingMemoryBound(to: Float.self)
+        for element in 0..<size { result[element] = Float(row[element]) * scale }
+    }
+}
+
+private func scaleRows(
+    of source: UnsafePointer<Float>, _ indices: UnsafeBufferPointer<Int32>, _ size: Int, by scale: Float,
+    into target: UnsafeMutableRawPointer
+) {
+    for (place, index) in indices.enumerated() {
+        let row = source + Int(index) * size
+        let result = (target + place * size * 4).assumingMemoryBound(to: Float.self)
+        for element in 0..<size { result[element] = row[element] * scale }
+    }
+}

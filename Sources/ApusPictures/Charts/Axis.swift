@@ -1,0 +1,48 @@
+import Foundation
+
+/// How numbers become distances along an axis.
+public enum AxisScale: Hashable, Sendable {
+    case linear
+    /// Equal distances for equal ratios; numbers that are not above 0 have no place.
+    case logarithmic
+}
+
+/// One side of a plot: what it measures, from where to where, and its marks.
+struct Axis {
+    var label: String
+    var range: ClosedRange<Double>
+    var scale = AxisScale.linear
+    var wholeNumbers = false
+
+    /// Where `value` lies: 0 at the lower end, 1 at the upper.
+    func fraction(of value: Double) -> Double {
+        let (low, high) = (range.lowerBound, range.upperBound)
+        return switch scale {
+        case .linear: (value - low) / (high - low)
+        case .logarithmic: log(value / low) / log(high / low)
+        }
+    }
+
+    func ticks(atMost limit: Int) -> [Tick] {
+        switch scale {
+        case .linear: Ticks.linear(in: range, atMost: limit, wholeNumbers: wholeNumbers)
+        case .logarithmic: Ticks.logarithmic(in: range, atMost: limit)
+        }
+    }
+
+    /// From the least to the greatest of `values` and `margin` of that span on either side.
+    ///
+    /// Numbers that are all the same get room around them, and none at all give 0...1.
+    static func range(of values: [Double], margin: Double, scale: AxisScale = .linear) -> ClosedRange<Double> {
+        guard let low = values.min(), let high = values.max() else { return scale == .linear ? 0...1 : 0.1...1 }
+        if scale == .logarithmic {
+            let ratio = max(pow(high / low, margin), 1.05)
+            return max(low / ratio, 1e-300)...min(high * ratio, 1e300)
+        }
+        // Below a millionth of the numbers themselves, ticks would need more digits than anyone reads.
+        let magnitude = max(abs(low), abs(high))
+        let span = high - low
+        let room = span > magnitude * 1e-6 ? span * margin : magnitude > 0 ? magnitude * 0.1 : 0.5
+        return (low - room)...(high + room)
+    }
+}

@@ -1,0 +1,137 @@
+import ApusCore
+import CCairo
+import Foundation
+
+extension Pixels {
+    /// The bytes of a PNG file of these pixels: grey or RGB, eight bits a value, without loss.
+    public func png() throws -> [UInt8] { try surface(forDrawing: false).png() }
+
+    /// Writes a PNG file, beside under a temporary name and then renamed.
+    /// - Throws: `ApusError.file(path, .unwritable)`.
+    public func savePNG(to url: URL) throws { try FileBytes.write(try png(), to: url) }
+
+    /// Reads a PNG file.
+    ///
+    /// Grey files give one channel, all others three; transparent pixels are seen on white, and 16 bits a value are
+    /// rounded to eight. The size is checked by the header before anything is unpacked: at most 16,384 pixels a side
+    /// and 64 million in all, in a file of at most 256 MiB.
+    ///
+    /// - Throws: `ApusError.file` with `.missing`, `.unreadable` (also where it is too large), `.foreign` for another
+    ///   kind of file, `.truncated` or `.damaged`.
+    public init(contentsOfPNG url: URL) throws {
+        try self.init(png: try FileBytes.read(url, limit: 1 << 28), path: url.path)
+    }
+
+    /// The pixels of a PNG file's bytes; `path` is where they came from, for errors.
+    public init(png bytes: [UInt8], path: String) throws {
+        let header = try PNGHeader(bytes, path: path)
+        let decoded: Surface
+        do {
+            decoded = try Surface(png: bytes)
+        } catch ApusError.library {
+            // The status tells nothing: cairo 1.16 calls any trouble with the contents a lack of memory.
+            throw ApusError.file(path: path, .damaged(reason: "its pixels cannot be unpacked"))
+        }
+        guard decoded.width == header.width, decoded.height == header.height else {
+            throw ApusError.file(path: path, .damaged(reason: "its header and its pixels disagree"))
+        }
+        // Painting on white settles transparency and whatever depth cairo chose.
+        let opaque = try Surface(CAIRO_FORMAT_RGB24, width: header.width, height: header.height)
+        let canvas = try Canvas(opaque)
+        try canvas.fill(
+            Rectangle(x: 0, y: 0, width: Double(header.width), height: Double(header.height)), .white)
+        try canvas.paint(decoded)
+        var pixels = [UInt8](repeating: 0, count: header.width * header.height * 3)
+        try opaque.withRows { rows, stride in
+            for y in 0..<header.height {
+                (rows + y * stride).withMemoryRebound(to: UInt32.self, capacity: header.width) { row in
+                    for x in 0..<header.width {
+                        let index = 3 * (y * header.width + x)
+                        for channel in 0..<3 {
+                            pixels[index + channel] = UInt8(truncatingIfNeeded: row[x] >> UInt32(16 - 8 * channel))
+                        }
+                    }
+                }
+            }
+        }
+        let result = Pixels(height: header.height, width: header.width, channelCount: 3, bytes: pixels)
+        self = header.isGray ? result.gray : result
+    }
+}
+
+/// What a PNG file says of itself, checked without unpacking it.
+struct PNGHeader {
+    let width: Int
+    let height: Int
+    let isGray: Bool
+
+    private static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
+    /// The smallest whole file: signature, header, one part of pixels and the end mark, without their contents.
+    private static let leastByteCount = 8 + 25 + 12 + 12
+
+    /// - Throws: `ApusError.file` as `Pixels.init(contentsOfPNG:)` says.
+    init(_ bytes: [UInt8], path: String) throws {
+        guard !bytes.isEmpty, bytes.starts(with: Self.signature.prefix(bytes.count)) else {
+            throw ApusError.file(path: path, .foreign(expected: "a PNG image", found: FileKind.name(of: bytes)))
+        }
+        guard bytes.count >= 33 else {
+            throw ApusError.file(
+                path: path, .truncated(expectedByteCount: Self.leastByteCount, byteCount: bytes.count))
+        }
+        func number(at index: Int) -> Int { bytes[index..<index + 4].reduce(0) { $0 << 8 | Int($1) } }
+        guard number(at: 8) == 13, bytes[12..<16].elementsEqual("IHDR".utf8) else {
+            throw ApusError.file(path: path, .damaged(reason: "it does not begin with its header"))
+        }
+        (width, height) = (number(at: 16), number(at: 20))
+        isGray = bytes[25] == 0 || bytes[25] == 4
+        guard width > 0, height > 0 else {
+            throw ApusError.file(path: path, .damaged(reason: "its header gives \(width) x \(height) pixels"))
+        }
+        guard width <= Pixels.sideLimit, height <= Pixels.sideLimit, width * height <= 1 << 26 else {
+            throw ApusError.file(
+                path: path,
+                .unreadable(
+                    reason:
+                        "it has \(width) x \(height) pixels, more than \(Pixels.sideLimit) a side or 67108864 in all"))
+        }
+        // Part by part to the end mark: length, name, contents, checksum.
+        var position = 8
+        while true {
+            let known = position + 8 <= bytes.count
+            let end = known ? position + 12 + number(at: position) : position + 12
+            let isLast = known && bytes[position + 4..<position + 8].elementsEqual("IEND".utf8)
+            guard end <= bytes.count else {
+                // The file says no more of its length than this part and the end mark.
+                throw ApusError.file(
+                    path: path, .truncated(expectedByteCount: isLast || !known ? end : end + 12, byteCount: bytes.count)
+                )
+            }
+            if isLast { return }
+            position = end
+        }
+    }
+}
+
+/// Names for files that are something else than what was expected.
+enum FileKind {
+    private static let beginnings: [(bytes: [UInt8], name: String)] = [
+        ([0xFF, 0xD8, 0xFF], "a JPEG image"), (Array("GIF8".utf8), "a GIF image"), (Array("BM".utf8), "a BMP image"),
+        ([0x49, 0x49, 0x2A, 0x00], "a TIFF image"), ([0x4D, 0x4D, 0x00, 0x2A], "a TIFF image"),
+        (Array("%PDF".utf8), "a PDF document"), (Array("<svg".utf8), "an SVG image"),
+        (Array("<?xml".utf8), "an XML document"),
+        ([0x1F, 0x8B], "a gzip file"), (Array("PK".utf8), "a zip file"),
+        ([0x93] + Array("NUMPY".utf8), "a NumPy array"),
+        ([0x00, 0x00, 0x08], "an IDX file"),
+    ]
+
+    static func name(of bytes: [UInt8]) -> String {
+        if bytes.isEmpty { return "an empty file" }
+        if bytes.starts(with: "RIFF".utf8), bytes.dropFirst(8).starts(with: "WEBP".utf8) { return "a WebP image" }
+        if let known = beginnings.first(where: { bytes.starts(with: $0.bytes) }) { return known.name }
+        let start = bytes.prefix(8)
+        if start.allSatisfy({ (0x20..<0x7F).contains($0) || $0 == 0x0A || $0 == 0x0D || $0 == 0x09 }) {
+            return "a text"
+        }
+        return "bytes " + start.map { String(format: "%02x", $0) }.joined(separator: " ")
+    }
+}

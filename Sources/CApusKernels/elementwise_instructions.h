@@ -1,0 +1,23 @@
+/// One instruction of an element-wise program over a chunk.
+#ifndef APUS_ELEMENTWISE_INSTRUCTIONS_H
+#define APUS_ELEMENTWISE_INSTRUCTIONS_H
+
+#include "apus_kernels.h"
+
+enum {
+    APUS_LANES = 16,   // chunks are whole multiples of this, so that no element needs other code
+    APUS_CHUNK = 512,  // elements; some ten of them stay in the first-level cache
+};
+
+/// destination[i] = operation(a[i], b[i], c[i]), i in 0..<count, a multiple of APUS_LANES. The destination may be
+/// one of the operands; those beyond the operation's are not read.
+void apus_execute(
+    apus_operation operation, float *destination, const float *a, const float *b, const float *c, int64_t count);
+
+/// The number of operands, 1 to 3, or 0 if there is no such operation.
+int apus_operand_count(apus_operation operation);
+
+/// A measure of the time for one element; an addition has 1.
+int apus_operation_cost(apus_operation operation);
+
+#endif

@@ -1,0 +1,48 @@
+/// oneDNN's engine, and version 2 and 3 of its C interface behind one.
+#ifndef APUS_ENGINE_H
+#define APUS_ENGINE_H
+
+#include <dnnl.h>
+
+#include "apus_kernels.h"
+#include "status.h"
+
+struct apus_engine {
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+};
+
+/// Calls a oneDNN function; on failure notes its name and leaves with its status.
+#define APUS_TRY(function, ...)                                                                 \
+    do {                                                                                        \
+        dnnl_status_t status_ = function(__VA_ARGS__);                                          \
+        if (status_ != dnnl_success) return apus_fail(#function, (apus_status)status_);         \
+    } while (0)
+
+// Version 3 made memory descriptions opaque objects that are created and destroyed; in version 2 they are values.
+#if DNNL_VERSION_MAJOR >= 3
+typedef dnnl_memory_desc_t apus_layout;
+typedef const_dnnl_memory_desc_t apus_layout_view;
+#define APUS_LAYOUT_VIEW(layout) (layout)
+#else
+typedef dnnl_memory_desc_t apus_layout;
+typedef const dnnl_memory_desc_t *apus_layout_view;
+#define APUS_LAYOUT_VIEW(layout) (&(layout))
+#endif
+
+/// A float32 array's layout by strides; rank up to DNNL_MAX_NDIMS.
+apus_status apus_layout_create(apus_layout *layout, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides);
+void apus_layout_destroy(apus_layout *layout);
+
+/// The scratchpad's size in bytes that a primitive asks for.
+int64_t apus_scratchpad_size(const_dnnl_primitive_desc_t primitive_description);
+
+apus_status apus_append_sum(dnnl_post_ops_t operations);
+apus_status apus_append_eltwise(dnnl_post_ops_t operations, dnnl_alg_kind_t kind, float alpha, float beta);
+
+/// The description of output[M, N] = left[M, K] right[K, N] (+ bias) by the matmul primitive; `bias` may be NULL.
+apus_status apus_matmul_describe(
+    dnnl_primitive_desc_t *result, dnnl_engine_t engine, apus_layout_view left, apus_layout_view right,
+    apus_layout_view bias, apus_layout_view output, const_dnnl_primitive_attr_t attributes);
+
+#endif

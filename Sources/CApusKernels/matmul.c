@@ -1,0 +1,218 @@
+// Measured on AVX-512 at the sizes of small dense networks (batch 128; also N or K of 1, 2 and 10), oneDNN's matmul on
+// plain layouts is as fast as its inner product, or faster, forward and backward: one primitive serves for all.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+#include "threads.h"
+
+struct apus_matmul {
+    apus_matmul_description description;
+    apus_engine *engine;
+    dnnl_primitive_t primitive;  // NULL if nothing is to be multiplied
+    dnnl_memory_t left, right, bias, output, scratchpad;
+    dnnl_exec_arg_t arguments[5];
+    int argument_count;
+    int64_t repetitions;  // runs of the primitive, each with the next left, right and output
+    void *scratch;
+    float *zeros;  // both operands, if the inner axis is empty
+    char implementation[64];
+};
+
+/// One operand's matrices: [batch, height, width], stored [.., width, height] if transposed.
+static apus_status operand_layout(
+    apus_layout *layout, int64_t batch, int64_t height, int64_t width, bool transposed, int64_t batch_stride) {
+    int64_t row = transposed ? 1 : width, column = transposed ? height : 1;
+    // A matrix that stays the same in each product is, to oneDNN, a batch of one.
+    int64_t distinct = batch_stride == 0 ? 1 : batch;
+    if (batch == 1) return apus_layout_create(layout, 2, (dnnl_dims_t){height, width}, (dnnl_dims_t){row, column});
+    int64_t stride = batch_stride == 0 ? height * width : batch_stride;
+    return apus_layout_create(
+        layout, 3, (dnnl_dims_t){distinct, height, width}, (dnnl_dims_t){stride, row, column});
+}
+
+static apus_status append_activation(dnnl_post_ops_t operations, apus_activation activation, float alpha) {
+    switch (activation) {
+        case APUS_ACTIVATION_NONE: return APUS_SUCCESS;
+        case APUS_ACTIVATION_RELU: return apus_append_eltwise(operations, dnnl_eltwise_relu, alpha, 0);
+        case APUS_ACTIVATION_SIGMOID: return apus_append_eltwise(operations, dnnl_eltwise_logistic, 0, 0);
+        case APUS_ACTIVATION_TANH: return apus_append_eltwise(operations, dnnl_eltwise_tanh, 0, 0);
+        case APUS_ACTIVATION_GELU: return apus_append_eltwise(operations, dnnl_eltwise_gelu_erf, 0, 0);
+        case APUS_ACTIVATION_GELU_TANH: return apus_append_eltwise(operations, dnnl_eltwise_gelu_tanh, 0, 0);
+        case APUS_ACTIVATION_ELU: return apus_append_eltwise(operations, dnnl_eltwise_elu, alpha, 0);
+        case APUS_ACTIVATION_SWISH: return apus_append_eltwise(operations, dnnl_eltwise_swish, alpha, 0);
+        // Version 3 computes log(1 + exp(alpha x)) / alpha, version 2 ignores alpha.
+        case APUS_ACTIVATION_SOFTPLUS: return apus_append_eltwise(operations, dnnl_eltwise_soft_relu, 1, 0);
+        case APUS_ACTIVATION_EXP: return apus_append_eltwise(operations, dnnl_eltwise_exp, 0, 0);
+        case APUS_ACTIVATION_SQUARE: return apus_append_eltwise(operations, dnnl_eltwise_square, 0, 0);
+        case APUS_ACTIVATION_ABSOLUTE: return apus_append_eltwise(operations, dnnl_eltwise_abs, 0, 0);
+        case APUS_ACTIVATION_SQUARE_ROOT: return apus_append_eltwise(operations, dnnl_eltwise_sqrt, 0, 0);
+    }
+    return apus_fail("apus_matmul_create", APUS_INVALID_DESCRIPTION);
+}
+
+static apus_status set_attributes(
+    const apus_matmul_description *description, dnnl_primitive_attr_t attributes, dnnl_post_ops_t operations) {
+    APUS_TRY(dnnl_primitive_attr_set_scratchpad_mode, attributes, dnnl_scratchpad_mode_user);
+    apus_status status = description->accumulates ? apus_append_sum(operations) : APUS_SUCCESS;
+    if (!status) status = append_activation(operations, description->activation, description->activation_alpha);
+    if (status) return status;
+    APUS_TRY(dnnl_primitive_attr_set_post_ops, attributes, operations);
+    return APUS_SUCCESS;
+}
+
+static apus_status add_argument(
+    apus_matmul *matmul, int kind, apus_layout_view layout, void *handle, dnnl_memory_t *memory) {
+    APUS_TRY(dnnl_memory_create, memory, layout, matmul->engine->engine, handle);
+    matmul->arguments[matmul->argument_count++] = (dnnl_exec_arg_t){kind, *memory};
+    return APUS_SUCCESS;
+}
+
+/// What is made while preparing and not needed afterwards.
+typedef struct {
+    apus_layout left, right, bias, output;
+    dnnl_post_ops_t operations;
+    dnnl_primitive_attr_t attributes;
+    dnnl_primitive_desc_t description;
+} preparation;
+
+static apus_status prepare(apus_matmul *matmul, int64_t batch, int64_t rows, preparation *parts) {
+    const apus_matmul_description *wanted = &matmul->description;
+    int64_t columns = wanted->columns, inner = wanted->inner;
+    int rank = batch == 1 ? 2 : 3;
+    apus_status status;
+    if ((status = operand_layout(
+             &parts->left, batch, rows, inner, wanted->transposes_left, wanted->left_batch_stride)) ||
+        (status = operand_layout(
+             &parts->right, batch, inner, columns, wanted->transposes_right, wanted->right_batch_stride)) ||
+        (status = operand_layout(&parts->output, batch, rows, columns, false, rows * columns)))
+        return status;
+    if (wanted->has_bias) {
+        dnnl_dims_t dims = {1, rank == 2 ? columns : 1, columns}, strides = {columns, rank == 2 ? 1 : columns, 1};
+        if ((status = apus_layout_create(&parts->bias, rank, dims, strides))) return status;
+    }
+    APUS_TRY(dnnl_post_ops_create, &parts->operations);
+    APUS_TRY(dnnl_primitive_attr_create, &parts->attributes);
+    if ((status = set_attributes(wanted, parts->attributes, parts->operations))) return status;
+
+    apus_layout_view left = APUS_LAYOUT_VIEW(parts->left), right = APUS_LAYOUT_VIEW(parts->right);
+    apus_layout_view bias = wanted->has_bias ? APUS_LAYOUT_VIEW(parts->bias) : NULL;
+    apus_layout_view output = APUS_LAYOUT_VIEW(parts->output);
+    if ((status = apus_matmul_describe(
+             &parts->description, matmul->engine->engine, left, right, bias, output, parts->attributes)))
+        return status;
+    const char *name = NULL;
+    APUS_TRY(dnnl_primitive_desc_query, parts->description, dnnl_query_impl_info_str, 0, &name);
+    snprintf(matmul->implementation, sizeof matmul->implementation, "%s", name ? name : "unknown");
+    APUS_TRY(dnnl_primitive_create, &matmul->primitive, parts->description);
+
+    if ((status = add_argument(matmul, DNNL_ARG_SRC, left, DNNL_MEMORY_NONE, &matmul->left)) ||
+        (status = add_argument(matmul, DNNL_ARG_WEIGHTS, right, DNNL_MEMORY_NONE, &matmul->right)) ||
+        (status = add_argument(matmul, DNNL_ARG_DST, output, DNNL_MEMORY_NONE, &matmul->output)))
+        return status;
+    if (wanted->has_bias &&
+        (status = add_argument(matmul, DNNL_ARG_BIAS, bias, DNNL_MEMORY_NONE, &matmul->bias)))
+        return status;
+    int64_t size = apus_scratchpad_size(parts->description);
+    if (size == 0) return APUS_SUCCESS;
+    matmul->scratch = aligned_alloc(64, (size_t)(size + 63) / 64 * 64);
+    if (!matmul->scratch) return apus_fail("apus_matmul_create", APUS_OUT_OF_MEMORY);
+    return add_argument(
+        matmul, DNNL_ARG_SCRATCHPAD, dnnl_primitive_desc_query_md(parts->description, dnnl_query_scratchpad_md, 0),
+        matmul->scratch, &matmul->scratchpad);
+}
+
+/// The case distinctions before `prepare`: nothing to do, batches that are one matrix, an empty inner axis.
+static apus_status prepare_product(apus_matmul *matmul) {
+    apus_matmul_description *wanted = &matmul->description;
+    int64_t batch = wanted->batch, rows = wanted->rows;
+    matmul->repetitions = 1;
+    if (batch == 0 || rows == 0 || wanted->columns == 0) return APUS_SUCCESS;
+    apus_matmul_description original = *wanted;
+    if (wanted->inner == 0) {
+        // oneDNN refuses an empty inner axis: a product of zeros of ours takes its place.
+        int64_t length = rows * batch > wanted->columns ? rows * batch : wanted->columns;
+        matmul->zeros = calloc((size_t)length, sizeof *matmul->zeros);
+        if (!matmul->zeros) return apus_fail("apus_matmul_create", APUS_OUT_OF_MEMORY);
+        wanted->inner = 1;
+        rows *= batch;
+        batch = 1;
+    } else if (batch > 1 && wanted->right_batch_stride == 0) {
+        if (!wanted->transposes_left && wanted->left_batch_stride == rows * wanted->inner) {
+            rows *= batch;  // one matrix of all the rows
+            batch = 1;
+        } else if (wanted->left_batch_stride == 0) {
+            matmul->repetitions = batch;  // the same product each time
+            batch = 1;
+        }
+    }
+    preparation parts = {0};
+    apus_status status = prepare(matmul, batch, rows, &parts);
+    *wanted = original;
+    if (parts.description) dnnl_primitive_desc_destroy(parts.description);
+    if (parts.attributes) dnnl_primitive_attr_destroy(parts.attributes);
+    if (parts.operations) dnnl_post_ops_destroy(parts.operations);
+    apus_layout_destroy(&parts.left);
+    apus_layout_destroy(&parts.right);
+    apus_layout_destroy(&parts.bias);
+    apus_layout_destroy(&parts.output);
+    return status;
+}
+
+static bool is_valid(const apus_matmul_description *wanted) {
+    return wanted->batch >= 0 && wanted->rows >= 0 && wanted->columns >= 0 && wanted->inner >= 0 &&
+           wanted->left_batch_stride >= 0 && wanted->right_batch_stride >= 0 && wanted->activation >= 0 &&
+           wanted->activation <= APUS_ACTIVATION_SQUARE_ROOT;
+}
+
+apus_status apus_matmul_create(
+    apus_engine *engine, const apus_matmul_description *description, apus_matmul **result) {
+    *result = NULL;
+    if (!engine || !is_valid(description)) return apus_fail("apus_matmul_create", APUS_INVALID_DESCRIPTION);
+    apus_prepare_thread();
+    apus_matmul *matmul = calloc(1, sizeof *matmul);
+    if (!matmul) return apus_fail("apus_matmul_create", APUS_OUT_OF_MEMORY);
+    matmul->engine = engine;
+    matmul->description = *description;
+    snprintf(matmul->implementation, sizeof matmul->implementation, "none");
+    apus_status status = prepare_product(matmul);
+    if (status) {
+        apus_matmul_destroy(matmul);
+        return status;
+    }
+    *result = matmul;
+    return APUS_SUCCESS;
+}
+
+apus_status apus_matmul_run(
+    apus_matmul *matmul, const float *left, const float *right, const float *bias, float *output) {
+    if (!matmul->primitive) return APUS_SUCCESS;
+    apus_prepare_thread();
+    if (matmul->zeros) left = right = matmul->zeros;
+    // oneDNN's handles are not const, its inputs are only read.
+    APUS_TRY(dnnl_memory_set_data_handle, matmul->left, (void *)(uintptr_t)left);
+    APUS_TRY(dnnl_memory_set_data_handle, matmul->right, (void *)(uintptr_t)right);
+    if (matmul->bias) APUS_TRY(dnnl_memory_set_data_handle, matmul->bias, (void *)(uintptr_t)bias);
+    for (int64_t run = 0; run < matmul->repetitions; run++) {
+        APUS_TRY(dnnl_memory_set_data_handle, matmul->output, output);
+        APUS_TRY(
+            dnnl_primitive_execute, matmul->primitive, matmul->engine->stream, matmul->argument_count,
+            matmul->arguments);
+        output += matmul->description.rows * matmul->description.columns;
+    }
+    APUS_TRY(dnnl_stream_wait, matmul->engine->stream);
+    return APUS_SUCCESS;
+}
+
+void apus_matmul_destroy(apus_matmul *matmul) {
+    if (!matmul) return;
+    for (int index = 0; index < matmul->argument_count; index++)
+        dnnl_memory_destroy(matmul->arguments[index].memory);
+    if (matmul->primitive) dnnl_primitive_destroy(matmul->primitive);
+    free(matmul->scratch);
+    free(matmul->zeros);
+    free(matmul);
+}
+
+const char *apus_matmul_implementation(const apus_matmul *matmul) { return matmul->implementation; }

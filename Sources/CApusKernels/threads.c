@@ -1,0 +1,93 @@
+// The OpenMP runtime is the one that oneDNN brings into the process, so that two thread pools never fight for the
+// processors. It is called by name: that needs neither an OpenMP compiler nor a second library to link.
+#define _GNU_SOURCE
+#include "threads.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+typedef struct {
+    void (*parallel)(void (*body)(void *), void *data, unsigned threads, unsigned flags);
+    int (*thread_number)(void);
+    int (*team_size)(void);
+    int (*in_parallel)(void);
+    void (*set_thread_count)(int);
+    int (*maximum_thread_count)(void);
+} openmp;
+
+static openmp runtime;
+static pthread_once_t runtime_is_found = PTHREAD_ONCE_INIT;
+static _Atomic int32_t thread_count = 1;
+// OpenMP keeps its setting per thread; this is what this thread's was last made.
+static _Thread_local int32_t prepared_thread_count = 0;
+
+static void find_runtime(void) {
+    openmp found = {
+        .parallel = (__typeof__(found.parallel))dlsym(RTLD_DEFAULT, "GOMP_parallel"),
+        .thread_number = (__typeof__(found.thread_number))dlsym(RTLD_DEFAULT, "omp_get_thread_num"),
+        .team_size = (__typeof__(found.team_size))dlsym(RTLD_DEFAULT, "omp_get_num_threads"),
+        .in_parallel = (__typeof__(found.in_parallel))dlsym(RTLD_DEFAULT, "omp_in_parallel"),
+        .set_thread_count = (__typeof__(found.set_thread_count))dlsym(RTLD_DEFAULT, "omp_set_num_threads"),
+        .maximum_thread_count = (__typeof__(found.maximum_thread_count))dlsym(RTLD_DEFAULT, "omp_get_max_threads"),
+    };
+    if (!found.parallel || !found.thread_number || !found.team_size || !found.in_parallel ||
+        !found.set_thread_count || !found.maximum_thread_count)
+        return;
+    runtime = found;
+    int count = found.maximum_thread_count();
+    atomic_store(&thread_count, count < 1 ? 1 : count);
+}
+
+void apus_set_thread_count(int32_t count) {
+    pthread_once(&runtime_is_found, find_runtime);
+    if (runtime.parallel) atomic_store(&thread_count, count < 1 ? 1 : count);
+    apus_prepare_thread();
+}
+
+int32_t apus_thread_count(void) {
+    pthread_once(&runtime_is_found, find_runtime);
+    return atomic_load_explicit(&thread_count, memory_order_relaxed);
+}
+
+void apus_prepare_thread(void) {
+    int32_t count = apus_thread_count();
+    if (count == prepared_thread_count || !runtime.parallel) return;
+    runtime.set_thread_count(count);
+    prepared_thread_count = count;
+}
+
+typedef struct {
+    apus_range_body body;
+    void *context;
+    int64_t count;
+} loop;
+
+static void run_share(void *data) {
+    const loop *work = data;
+    // The runtime may give fewer threads than asked for.
+    int64_t threads = runtime.team_size(), thread = runtime.thread_number();
+    int64_t share = work->count / threads, longer = work->count % threads;
+    int64_t begin = thread * share + (thread < longer ? thread : longer);
+    int64_t end = begin + share + (thread < longer ? 1 : 0);
+    if (begin < end) work->body(work->context, begin, end, (int32_t)thread);
+}
+
+void apus_parallel_limited(int64_t count, int64_t grain, int32_t limit, apus_range_body body, void *context) {
+    if (count <= 0) return;
+    if (grain < 1) grain = 1;
+    int64_t threads = apus_thread_count();
+    if (threads > limit) threads = limit;
+    if (threads > 1 && threads > (count - 1) / grain + 1) threads = (count - 1) / grain + 1;
+    if (threads <= 1 || runtime.in_parallel()) {
+        body(context, 0, count, 0);
+        return;
+    }
+    loop work = {body, context, count};
+    runtime.parallel(run_share, &work, (unsigned)threads, 0);
+}
+
+void apus_parallel(int64_t count, int64_t grain, apus_range_body body, void *context) {
+    apus_parallel_limited(count, grain, INT32_MAX, body, context);
+}

@@ -1,0 +1,16 @@
+/// Parallel loops, as the other files of this target use them.
+#ifndef APUS_THREADS_H
+#define APUS_THREADS_H
+
+#include "apus_kernels.h"
+
+/// Makes OpenMP's setting on the calling thread, which oneDNN reads, the one of `apus_set_thread_count`.
+void apus_prepare_thread(void);
+
+/// `apus_parallel` on at most `limit` threads.
+void apus_parallel_limited(int64_t count, int64_t grain, int32_t limit, apus_range_body body, void *context);
+
+/// Elements of easy work (an addition, a copy) worth waking a thread for.
+enum { APUS_GRAIN = 32768 };
+
+#endif

@@ -1,0 +1,92 @@
+import ApusCore
+import Testing
+
+@Suite struct ErrorWordingTests {
+    struct Row: Sendable, CustomTestStringConvertible {
+        let error: ApusError
+        let text: String
+        var testDescription: String { text }
+    }
+
+    static let rows = [
+        Row(
+            error: .shape(
+                ShapeProblem(
+                    layer: "encoder/dense2", operation: "Add", expected: "[batch, 3]", received: "[batch, 4]",
+                    cure: "give both the same size", location: "Model.swift:12")),
+            text: "encoder/dense2: Add (Model.swift:12): expected [batch, 3], received [batch, 4]. "
+                + "Cure: give both the same size."),
+        Row(
+            error: .shape(ShapeProblem(operation: "MatMul", expected: "a", received: "b", cure: "c")),
+            text: "MatMul: expected a, received b. Cure: c."),
+        Row(
+            error: .setting(owner: "SGD", name: "learningRate", value: "-1", expected: "positive"),
+            text: "SGD: learningRate is -1; it must be positive."),
+        Row(error: .file(path: "/a", .missing), text: "/a: there is no such file or folder. Check the path."),
+        Row(
+            error: .file(path: "/a", .unreadable(reason: "Permission denied")),
+            text: "/a: cannot be read: Permission denied."),
+        Row(
+            error: .file(path: "/a", .unwritable(reason: "No space left on device")),
+            text: "/a: cannot be written: No space left on device. Choose another place, or make room."),
+        Row(
+            error: .file(path: "/a", .truncated(expectedByteCount: 10, byteCount: 4)),
+            text: "/a: is cut short: expected 10 bytes, found 4. Fetch or copy the file again."),
+        Row(
+            error: .file(path: "/a", .foreign(expected: "an IDX file", found: "a PNG image")),
+            text: "/a: expected an IDX file, found a PNG image."),
+        Row(
+            error: .file(path: "/a", .damaged(reason: "no end")),
+            text: "/a: is damaged: no end. Fetch or copy the file again."),
+        Row(
+            error: .file(path: "/a", .checksum(expected: "12", found: "34")),
+            text: "/a: is not the published file: expected SHA-256 12, found 34. Delete it and fetch it again."),
+        Row(
+            error: .label(10, index: 7, classCount: 10, source: "labels"),
+            text: "labels: sample 7 has label 10, but labels go from 0 to 9. "
+                + "Check the file, or give the last layer as many units as there are classes."),
+        Row(
+            error: .unknownName(kind: "experiment", name: "mpl", known: ["mlp", "vae"]),
+            text: "Unknown experiment 'mpl'. Did you mean 'mlp'? Known: mlp, vae."),
+        Row(
+            error: .unknownName(kind: "device", name: "toaster", known: ["cpu"]),
+            text: "Unknown device 'toaster'. Known: cpu."),
+        Row(
+            error: .library(name: "oneDNN", call: "dnnl_engine_create", status: "3"),
+            text: "oneDNN: dnnl_engine_create failed: 3. Run 'apus doctor' to see which libraries are in use."),
+        Row(
+            error: .notFinite(quantity: "loss", step: 12, origin: "dense2"),
+            text: "The loss is not finite at step 12, first in dense2. "
+                + "Lower the learning rate, clip the gradient, or check the data."),
+        Row(
+            error: .notFinite(quantity: "loss", step: 1, origin: nil),
+            text: "The loss is not finite at step 1. Lower the learning rate, clip the gradient, or check the data."),
+        Row(
+            error: .download(url: "https://a/b", reason: "no network", cure: "Check it."),
+            text: "Cannot fetch https://a/b: no network. Check it."),
+        Row(error: .usage(problem: "No name.", cure: "Give one."), text: "No name. Give one."),
+    ]
+
+    @Test(arguments: rows) func text(row: Row) { #expect("\(row.error)" == row.text) }
+
+    @Test func nearestWords() {
+        let known = ["perceptron", "mlp", "vae", "fashion-mnist"]
+        #expect(nearest(to: "perceptorn", among: known) == "perceptron")
+        #expect(nearest(to: "MLP", among: known) == "mlp")
+        #expect(nearest(to: "vea", among: known) == "vae")
+        #expect(nearest(to: "fashion-minst", among: known) == "fashion-mnist")
+        #expect(nearest(to: "transformer", among: known) == nil)
+        #expect(nearest(to: "xyz", among: known) == nil)
+        #expect(nearest(to: "mlp", among: []) == nil)
+    }
+
+    @Test func editDistances() {
+        #expect(editDistance("", "") == 0)
+        #expect(editDistance("", "abc") == 3)
+        #expect(editDistance("abc", "") == 3)
+        // kitten, sitten, sittin, sitting.
+        #expect(editDistance("kitten", "sitting") == 3)
+        // Two neighbours swapped count once.
+        #expect(editDistance("mlp", "mpl") == 1)
+    }
+}
