@@ -22,6 +22,10 @@ public protocol Experiment: Sendable {
     func pictures(
         of network: ExperimentNetwork, images: Dataset, classNames: [String], device: Device
     ) throws -> [NamedPicture]
+    /// What a trained network says to each of `images`, float32 `[n, 784]` from 0 to 1.
+    func answers(
+        to images: NDArray, by network: ExperimentNetwork, classNames: [String], device: Device
+    ) throws -> [Answer]
 }
 
 extension Experiment {

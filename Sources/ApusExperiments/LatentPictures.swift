@@ -18,7 +18,7 @@ extension VariationalAutoencoder {
         of images: Dataset, by encoder: Model, _ classNames: [String], _ device: Device
     ) throws -> ScatterChart {
         try images.checkLabels(classCount: classNames.count)
-        let means = try encoder.predictAll(prepare(images).inputArrays(), device: device)[0]
+        let means = try encoder.predictions(for: prepare(images), batchSize: 256, device: device)[0]
         return try ScatterChart(
             title: "z_mean of the \(images.count) test images", xLabel: "z[0]", yLabel: "z[1]", points: means,
             coloring: .classes((images.labels ?? []).map { Int($0) }, names: classNames, label: "class"))

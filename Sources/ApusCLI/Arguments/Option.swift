@@ -39,13 +39,13 @@ extension Option where Value == Bool {
 }
 
 extension Option where Value == Int {
-    /// A whole number of at least `least`.
+    /// A whole number of a range.
     package static func integer(
-        _ name: String, _ placeholder: String = "N", atLeast least: Int, help: String, default defaultText: String?
+        _ name: String, in range: ClosedRange<Int>, help: String, default defaultText: String?
     ) -> Option {
-        Option(name: name, placeholder: placeholder, help: help, defaultText: defaultText) { text in
-            guard let value = Int(text), value >= least else {
-                throw InvalidValue(expected: "a whole number, \(least) or more")
+        Option(name: name, placeholder: "N", help: help, defaultText: defaultText) { text in
+            guard let value = Int(text), range.contains(value) else {
+                throw InvalidValue(expected: "a whole number from \(range.lowerBound) to \(range.upperBound)")
             }
             return value
         }
@@ -65,9 +65,9 @@ extension Option where Value == UInt64 {
 extension Option where Value == Double {
     /// A finite number above 0.
     package static func positiveNumber(
-        _ name: String, _ placeholder: String = "X", help: String, default defaultText: String?
+        _ name: String, help: String, default defaultText: String?
     ) -> Option {
-        Option(name: name, placeholder: placeholder, help: help, defaultText: defaultText) { text in
+        Option(name: name, placeholder: "X", help: help, defaultText: defaultText) { text in
             guard let value = Double(text), value > 0, value.isFinite else {
                 throw InvalidValue(expected: "a number above 0")
             }
