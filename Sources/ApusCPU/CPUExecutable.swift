@@ -4,10 +4,10 @@ import ApusPlan
 import CApusKernels
 
 /// A plan on the processor: one kernel a step, all made beforehand.
-final class CPUExecutable: Executable {
-    let plan: Plan
-    private let memory: CPUMemory
-    private let kernels: [any CPUKernel]
+package final class CPUExecutable: Executable {
+    package let plan: Plan
+    let memory: CPUMemory
+    let kernels: [any CPUKernel]
 
     init(_ plan: Plan, variables: [Variable]) throws {
         self.plan = plan
@@ -16,9 +16,9 @@ final class CPUExecutable: Executable {
         kernels = try plan.steps.map { try makeKernel($0, plan, engine) }
     }
 
-    var workspaceByteCount: Int { kernels.reduce(0) { $0 + $1.workspaceByteCount } }
+    package var workspaceByteCount: Int { kernels.reduce(0) { $0 + $1.workspaceByteCount } }
 
-    func run(inputs: UnsafeBufferPointer<UnsafeRawPointer>, context: RunContext) throws {
+    package func run(inputs: UnsafeBufferPointer<UnsafeRawPointer>, context: RunContext) throws {
         precondition(inputs.count == plan.inputTypes.count, "\(inputs.count) inputs for \(plan.inputTypes.count)")
         memory.bind(inputs)
         let guardedStep = plan.guardedStep ?? -1
@@ -28,7 +28,7 @@ final class CPUExecutable: Executable {
         }
     }
 
-    func output(_ index: Int) -> UnsafeRawPointer { UnsafeRawPointer(memory.addresses[plan.outputs[index]]) }
+    package func output(_ index: Int) -> UnsafeRawPointer { UnsafeRawPointer(memory.addresses[plan.outputs[index]]) }
 
     /// No variable has changed so far, so a value that is not finite can still be traced to where it began.
     private func checkGuardedValue(_ context: RunContext) throws {

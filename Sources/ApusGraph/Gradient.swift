@@ -4,13 +4,20 @@ import ApusCore
 ///
 /// Reverse accumulation: the users of a value come before it, each giving its share by its operation's rule; shares
 /// add up. A target that the loss does not depend on has a gradient of zeros.
-/// - Throws: `ApusError.shape` where `loss` is no scalar, and whatever error a tensor holds.
+/// - Throws: `ApusError.shape` where `loss` is no scalar or a target is not of float32, and whatever error a tensor
+///   holds.
 public func gradient(of loss: Tensor, withRespectTo targets: [Tensor]) throws -> [Tensor] {
     guard try loss.checked().shape.isScalar else {
         throw ApusError.shape(
             ShapeProblem(
                 operation: "gradient", expected: "a scalar loss", received: "\(loss.shape)",
                 cure: "take the sum or the mean first"))
+    }
+    for target in targets where try target.checked().elementType != .float32 {
+        throw ApusError.shape(
+            ShapeProblem(
+                operation: "gradient", expected: "targets of float32 elements", received: "\(target.type)",
+                cure: "leave out integer targets: nothing has a gradient with respect to them"))
     }
     let order = topologicalOrder(of: [loss])
     var isActive: Set<ObjectIdentifier> = []
@@ -41,7 +48,7 @@ public func gradient(of loss: Tensor, withRespectTo targets: [Tensor]) throws ->
             gradients[key] = gradients[key].map { $0 + share } ?? share
         }
     }
-    return targets.map { gradients[ObjectIdentifier($0.node)] ?? (0 * $0) }
+    return targets.map { gradients[ObjectIdentifier($0.node)] ?? Tensor.constant(0).broadcast(to: $0.shape) }
 }
 
 /// Says of the new nodes between `boundary` and `tensor` that they come from `layerCall`.

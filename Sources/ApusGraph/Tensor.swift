@@ -110,10 +110,12 @@ package final class LayerCall {
     package let kind: String
     /// The name that it was given; `nil` leaves naming to the model.
     package let name: String?
-    /// The model's application that this one is part of.
-    package let parent: LayerCall?
+    /// The layer's or model's application that this one is part of; set when that one has returned.
+    package var parent: LayerCall?
     /// What it created, in order.
     package let variables: [Variable]
+    /// What a model keeps about being applied.
+    package var application: AnyObject?
 
     package init(kind: String, name: String?, parent: LayerCall? = nil, variables: [Variable] = []) {
         self.kind = kind

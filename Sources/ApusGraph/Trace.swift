@@ -26,8 +26,8 @@ package struct Trace {
     /// Open sizes are settled, phases are chosen, and every random operation gets a stream of its own, numbered in
     /// the order of the graph.
     /// - Parameter origin: the name of a layer's application, for the graph's nodes.
-    /// - Throws: whatever error a tensor holds, and `ApusError.shape` where an input is missing from `inputs` or an
-    ///   update's type is not its variable's.
+    /// - Throws: whatever error a tensor holds, and `ApusError.shape` where an input is missing from `inputs`, an
+    ///   update's type is not its variable's, or a variable has two updates.
     package init(
         inputs: [Tensor], outputs: [Tensor], updates: [VariableUpdate] = [], mode: Mode, batchSize: Int,
         origin: (LayerCall) -> String = { $0.name ?? $0.kind }
@@ -37,6 +37,13 @@ package struct Trace {
                 ShapeProblem(
                     operation: "update of '\(update.variable.name)'", expected: "\(update.variable.type)",
                     received: "\(update.value.type)", cure: "give the update the variable's own shape"))
+        }
+        var updatedVariables: Set<ObjectIdentifier> = []
+        for update in updates where !updatedVariables.insert(ObjectIdentifier(update.variable)).inserted {
+            throw ApusError.shape(
+                ShapeProblem(
+                    operation: "update of '\(update.variable.name)'", expected: "one update for each variable",
+                    received: "two for this one", cure: "name each variable once"))
         }
         var builder = TraceBuilder(mode: mode, batchSize: batchSize)
         for input in inputs { try builder.addInput(input) }
@@ -89,6 +96,12 @@ private struct TraceBuilder {
                 ShapeProblem(
                     operation: "inputs", expected: "tensors made by Tensor.input", received: "\(tensor)",
                     cure: "name the tensor that the value enters by"))
+        }
+        guard indices[ObjectIdentifier(tensor.node)] == nil else {
+            throw ApusError.shape(
+                ShapeProblem(
+                    operation: "inputs", expected: "each input once", received: "\(tensor) twice",
+                    cure: "leave out the second"))
         }
         try append(tensor.node, origin: "")
         inputs.append(index(of: tensor))

@@ -9,6 +9,10 @@ extension Graph {
                 faults.append("%\(index) reads %\(late), which does not come before it")
                 continue
             }
+            if let count = node.operation.inputCount, count != node.inputs.count {
+                faults.append("%\(index): \(node.operation) has \(node.inputs.count) inputs instead of \(count)")
+                continue
+            }
             switch node.operation {
             case .phase, .stopGradient, .axisSize: faults.append("%\(index): \(node.operation) is left from tracing")
             case .input where !inputs.contains(index): faults.append("%\(index) is an input that nobody gives")
@@ -27,11 +31,18 @@ extension Graph {
         for root in roots where !nodes.indices.contains(root) {
             faults.append("%\(root) is read, but there is no such node")
         }
+        for input in inputs where !nodes.indices.contains(input) || !nodes[input].operation.isInput {
+            faults.append("%\(input) is listed as an input, but is none")
+        }
+        for variable in variables where !nodes.indices.contains(variable) || !nodes[variable].operation.isVariable {
+            faults.append("%\(variable) is listed as a variable, but is none")
+        }
         for update in updates {
             guard variables.indices.contains(update.variable), nodes.indices.contains(update.value) else {
                 faults.append("an update of variable \(update.variable), of which there are \(variables.count)")
                 continue
             }
+            guard nodes.indices.contains(variables[update.variable]) else { continue }
             let (target, value) = (nodes[variables[update.variable]].type, nodes[update.value].type)
             if target != value { faults.append("an update of a \(target) by a \(value)") }
         }
@@ -44,4 +55,21 @@ extension Graph {
         let faults = faults
         precondition(faults.isEmpty, "after \(stage): \(faults.joined(separator: "; "))\n\(self)")
     }
+}
+
+extension Operation {
+    /// How many inputs it takes; `nil` for any number.
+    fileprivate var inputCount: Int? {
+        switch self {
+        case .input, .variable, .constant, .random, .stepValue: 0
+        case .unary, .cast, .reduction, .argMax, .softmax, .logSoftmax: 1
+        case .reshape, .broadcast, .transpose, .slice, .pad, .oneHot, .axisSize, .stopGradient: 1
+        case .binary, .matMul, .softmaxCrossEntropy, .phase: 2
+        case .select: 3
+        case .concatenate: nil
+        }
+    }
+
+    fileprivate var isInput: Bool { if case .input = self { true } else { false } }
+    fileprivate var isVariable: Bool { if case .variable = self { true } else { false } }
 }

@@ -1,16 +1,16 @@
 /// Orders steps so that each comes after those that it needs; among those that are ready, the one with the lowest
 /// `rank` goes first.
-struct Ordering {
-    private(set) var prerequisites: [Set<Int>]
+package struct Ordering {
+    package private(set) var prerequisites: [Set<Int>]
     private let ranks: [Int]
 
-    init(prerequisites: [Set<Int>], ranks: [Int]) {
+    package init(prerequisites: [Set<Int>], ranks: [Int]) {
         self.prerequisites = prerequisites
         self.ranks = ranks
     }
 
     /// Asks that `first` come before `second`; `false`, and nothing changed, where `second` is needed by `first`.
-    mutating func require(_ first: Int, before second: Int) -> Bool {
+    package mutating func require(_ first: Int, before second: Int) -> Bool {
         if first == second || prerequisites[second].contains(first) { return first != second }
         guard !isNeeded(second, by: first) else { return false }
         prerequisites[second].insert(first)
@@ -28,7 +28,7 @@ struct Ordering {
     }
 
     /// All steps in order.
-    func sorted() -> [Int] {
+    package func sorted() -> [Int] {
         var missing = prerequisites.map(\.count)
         var users = [[Int]](repeating: [], count: prerequisites.count)
         for (step, needed) in prerequisites.enumerated() { for other in needed { users[other].append(step) } }

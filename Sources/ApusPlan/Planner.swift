@@ -36,7 +36,9 @@ private struct Planner {
         let guardedValue = guardedOutput.flatMap { valueOfNode[graph.outputs[$0]] }
         let guardedStep = guardedValue.flatMap { producer[$0] }
 
-        var copies: [Plan.Step] = []
+        // Copies at the end set the variables that no step can write in place; a variable's old value that such a copy
+        // needs is put aside at the start.
+        var (firstCopies, lastCopies): ([Plan.Step], [Plan.Step]) = ([], [])
         for update in graph.updates {
             guard let value = valueOfNode[update.value], let variable = valueOfNode[graph.variables[update.variable]]
             else {
@@ -46,24 +48,30 @@ private struct Planner {
                 isInPlace(step, value, variable), order(step, after: guardedStep, variable, &ordering)
             {
                 values[value].location = .variable(update.variable)
+            } else if producer[value] == nil, case .variable = values[value].location {
+                let aside = makeValue(values[value].type, .arena(offset: 0))
+                firstCopies.append(copy(value, to: aside))
+                lastCopies.append(copy(aside, to: variable))
             } else {
-                copies.append(
-                    Plan.Step(
-                        kernel: .copy, inputs: [value], outputs: [variable], inputTypes: [values[variable].type],
-                        origin: "",
-                        flopCount: 0))
+                lastCopies.append(copy(value, to: variable))
             }
         }
         let order = ordering.sorted()
-        steps = order.map { steps[$0] } + copies
+        steps = firstCopies + order.map { steps[$0] } + lastCopies
         let arenaByteCount = placeInArena()
         return Plan(
             steps: steps, values: values, constants: constants, inputTypes: graph.inputs.map { graph.nodes[$0].type },
             variableTypes: graph.variables.map { graph.nodes[$0].type },
             outputs: graph.outputs.compactMap { valueOfNode[$0] },
             outputShapes: graph.outputs.map { graph.nodes[$0].type.shape },
-            guardedStep: guardedStep.flatMap { order.firstIndex(of: $0) },
+            guardedStep: guardedStep.flatMap { order.firstIndex(of: $0) }.map { $0 + firstCopies.count },
             guardedValue: guardedStep == nil ? nil : guardedValue, arenaByteCount: arenaByteCount)
+    }
+
+    private func copy(_ source: Int, to target: Int) -> Plan.Step {
+        Plan.Step(
+            kernel: .copy, inputs: [source], outputs: [target], inputTypes: [values[source].type], origin: "",
+            flopCount: 0)
     }
 
     private mutating func makeValue(_ type: TensorType, _ location: Plan.Location) -> Int {

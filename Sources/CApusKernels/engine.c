@@ -8,7 +8,7 @@
 
 apus_status apus_engine_create(apus_engine **engine) {
     *engine = NULL;
-    apus_prepare_thread();
+    apus_prepare_thread(apus_thread_count());
     apus_engine *made = calloc(1, sizeof *made);
     if (!made) return apus_fail("apus_engine_create", APUS_OUT_OF_MEMORY);
     dnnl_status_t status = dnnl_engine_create(&made->engine, dnnl_cpu, 0);

@@ -67,7 +67,8 @@ APUS_INLINE float apus_expm1(float x) {
     float p = apus_exp_minus_one_near_zero(apus_reduce_exp(limited, &n, &bits));
     float half_scale = apus_float((bits + 126) << 23);  // 2^(n - 1), which is finite where 2^n is not
     float y = (p * half_scale + (half_scale - 0.5f)) * 2.0f;
-    return bits == 0 ? p : y;  // keeps -0 and the smallest numbers
+    y = bits == 0 ? p : y;  // the smallest numbers would drown in 1
+    return x == 0.0f ? x : y;  // keeps -0
 }
 
 /// log(x): -infinity for 0, NaN below.

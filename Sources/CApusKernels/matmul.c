@@ -14,6 +14,7 @@ struct apus_matmul {
     dnnl_memory_t left, right, bias, output, scratchpad;
     dnnl_exec_arg_t arguments[5];
     int argument_count;
+    int32_t thread_count;  // at creation: the primitive's plan and its scratch memory are for it
     int64_t repetitions;  // runs of the primitive, each with the next left, right and output
     void *scratch;
     float *zeros;  // both operands, if the inner axis is empty
@@ -170,10 +171,11 @@ apus_status apus_matmul_create(
     apus_engine *engine, const apus_matmul_description *description, apus_matmul **result) {
     *result = NULL;
     if (!engine || !is_valid(description)) return apus_fail("apus_matmul_create", APUS_INVALID_DESCRIPTION);
-    apus_prepare_thread();
     apus_matmul *matmul = calloc(1, sizeof *matmul);
     if (!matmul) return apus_fail("apus_matmul_create", APUS_OUT_OF_MEMORY);
     matmul->engine = engine;
+    matmul->thread_count = apus_thread_count();
+    apus_prepare_thread(matmul->thread_count);
     matmul->description = *description;
     snprintf(matmul->implementation, sizeof matmul->implementation, "none");
     apus_status status = prepare_product(matmul);
@@ -188,7 +190,7 @@ apus_status apus_matmul_create(
 apus_status apus_matmul_run(
     apus_matmul *matmul, const float *left, const float *right, const float *bias, float *output) {
     if (!matmul->primitive) return APUS_SUCCESS;
-    apus_prepare_thread();
+    apus_prepare_thread(matmul->thread_count);
     if (matmul->zeros) left = right = matmul->zeros;
     // oneDNN's handles are not const, its inputs are only read.
     APUS_TRY(dnnl_memory_set_data_handle, matmul->left, (void *)(uintptr_t)left);

@@ -1,4 +1,4 @@
-// Float32 sums are kept short (16 to 32 numbers in a lane), then added in double.
+// Float32 sums are kept short (16 to 18 numbers in a lane), then added in double.
 #include "reduction_kernels.h"
 
 #include <math.h>
@@ -40,8 +40,8 @@
         const float *x, int64_t rows, int64_t stride, int64_t width, int64_t available, int groups,            \
         double *result) {                                                                                      \
         for (int64_t j = 0; j < width; j++) result[j] = (initial);                                             \
-        for (int64_t begin = 0; begin < rows; begin += 32) {                                                   \
-            int64_t end = begin + 32 < rows ? begin + 32 : rows;                                               \
+        for (int64_t begin = 0; begin < rows; begin += 16) {                                                   \
+            int64_t end = begin + 16 < rows ? begin + 16 : rows;                                               \
             apus_lanes part[4];                                                                                \
             for (int k = 0; k < groups; k++) part[k] = (apus_lanes){0} + (initial);                            \
             for (int64_t i = begin; i < end; i++) {                                                            \

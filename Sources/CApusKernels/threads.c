@@ -43,7 +43,6 @@ static void find_runtime(void) {
 void apus_set_thread_count(int32_t count) {
     pthread_once(&runtime_is_found, find_runtime);
     if (runtime.parallel) atomic_store(&thread_count, count < 1 ? 1 : count);
-    apus_prepare_thread();
 }
 
 int32_t apus_thread_count(void) {
@@ -51,8 +50,7 @@ int32_t apus_thread_count(void) {
     return atomic_load_explicit(&thread_count, memory_order_relaxed);
 }
 
-void apus_prepare_thread(void) {
-    int32_t count = apus_thread_count();
+void apus_prepare_thread(int32_t count) {
     if (count == prepared_thread_count || !runtime.parallel) return;
     runtime.set_thread_count(count);
     prepared_thread_count = count;

@@ -4,8 +4,8 @@
 
 #include "apus_kernels.h"
 
-/// Makes OpenMP's setting on the calling thread, which oneDNN reads, the one of `apus_set_thread_count`.
-void apus_prepare_thread(void);
+/// Makes `count` OpenMP's setting on the calling thread, which oneDNN reads.
+void apus_prepare_thread(int32_t count);
 
 /// `apus_parallel` on at most `limit` threads.
 void apus_parallel_limited(int64_t count, int64_t grain, int32_t limit, apus_range_body body, void *context);

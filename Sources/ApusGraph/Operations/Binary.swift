@@ -44,7 +44,8 @@ package struct Binary: OperationRule {
             ]
         case .power:
             return [
-                ifNeeded(0) { upstream * b * pow(a, b - 1) },
+                // b a^(b - 1), which is 0 for b = 0 at a = 0 too: there the exponent is 0 instead of -1.
+                ifNeeded(0) { upstream * b * pow(a, b - 1 + (b .== 0)) },
                 // a^b log a, whose limit at a = 0 is 0.
                 ifNeeded(1) { upstream * select(a .> 0, y * log(select(a .> 0, a, 0 * a + 1)), 0 * y) },
             ]
@@ -134,7 +135,12 @@ package struct Cast: OperationRule {
     package func gradients(_ context: GradientContext) -> [Tensor?] { [nil] }
     package func evaluate<Scalar: RealScalar>(
         _ inputs: [ReferenceArray<Scalar>], type: TensorType, context: RunContext
-    ) -> ReferenceArray<Scalar> { elementType == .int32 ? inputs[0].map { $0.rounded(.towardZero) } : inputs[0] }
+    ) -> ReferenceArray<Scalar> {
+        guard elementType == .int32 else { return inputs[0] }
+        // As `NDArray.converted(to:)`: held at the ends of the range, NaN becomes 0.
+        let (least, greatest) = (Scalar(Int32.min), Scalar(Int32.max))
+        return inputs[0].map { $0.isNaN ? 0 : Swift.max(least, Swift.min(greatest, $0.rounded(.towardZero))) }
+    }
 }
 
 infix operator .> : ComparisonPrecedence

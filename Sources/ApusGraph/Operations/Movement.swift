@@ -209,7 +209,7 @@ package struct Concatenate: OperationRule {
         guard isSettled, agree else {
             throw mismatch(
                 expected: "inputs that differ along axis \(axis) only (and it is not the batch's)",
-                received: inputs.map(\.shape.description).joined(separator: ", "),
+                received: inputs.map(\.description).joined(separator: ", "),
                 cure: "reshape them, or name another axis")
         }
         result.shape[axis] = inputs.reduce(0) { $0 + $1.shape[axis] }
@@ -255,18 +255,18 @@ extension Tensor {
     }
     /// The entries `range` along `axis` (negative ones count from the end).
     public func slice(_ range: Range<Int>, axis: Int) -> Tensor {
-        let axis = axis < 0 ? axis + shape.rank : axis
+        let axis = shape.normalizedAxis(axis) ?? axis
         return Tensor(.slice(Slice(axis: axis, start: range.lowerBound, count: range.count)), [self])
     }
     /// With zeros before and after along `axis` (negative ones count from the end).
     public func padded(before: Int, after: Int, axis: Int) -> Tensor {
-        let axis = axis < 0 ? axis + shape.rank : axis
+        let axis = shape.normalizedAxis(axis) ?? axis
         return Tensor(.pad(Pad(axis: axis, before: before, after: after)), [self])
     }
 }
 
 /// `tensors` one after the other along `axis` (negative ones count from the end).
 public func concatenate(_ tensors: [Tensor], axis: Int = -1) -> Tensor {
-    let axis = axis < 0 ? axis + (tensors.first?.shape.rank ?? 0) : axis
+    let axis = tensors.first?.shape.normalizedAxis(axis) ?? axis
     return Tensor(.concatenate(Concatenate(axis: axis)), tensors)
 }

@@ -22,10 +22,11 @@ package struct Reduction: OperationRule {
         for axis in axes {
             guard shape.sizes.indices.contains(axis) else {
                 throw mismatch(
-                    expected: "axes of \(shape)", received: "axis \(axis)", cure: "axes go from 0 to the rank less 1")
+                    expected: "axes of \(inputs[0].shape)", received: "axis \(axis)", cure: "axes go from 0 to the rank less 1")
             }
             guard function == .sum || shape[axis] != 0 else {
-                throw mismatch(expected: "at least one element", received: "\(shape)", cure: "drop the empty axis")
+                throw mismatch(
+                    expected: "at least one element", received: "\(inputs[0].shape)", cure: "drop the empty axis")
             }
             shape[axis] = 1
         }
@@ -135,7 +136,7 @@ extension Tensor {
 
     /// Axes from the front, in order, each once; all where none is named.
     private func settled(_ axes: [Int]) -> [Int] {
-        axes.isEmpty ? Array(0..<shape.rank) : Set(axes.map { $0 < 0 ? $0 + shape.rank : $0 }).sorted()
+        axes.isEmpty ? Array(0..<shape.rank) : Set(axes.map { shape.normalizedAxis($0) ?? $0 }).sorted()
     }
 
     package func reduced(_ function: Reduction.Function, _ axes: [Int]) -> Tensor {

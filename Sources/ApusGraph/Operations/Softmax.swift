@@ -1,6 +1,7 @@
 import ApusCore
 
-/// `y_j = exp(x_j) / sum_k exp(x_k)` along the last axis, with the largest x subtracted first.
+/// `y_j = exp(x_j) / sum_k exp(x_k)` along the last axis, with the largest x subtracted first. A row without a
+/// quotient, as with NaN, with an infinity, or of minus infinity alone, gives NaN.
 package struct Softmax: OperationRule {
     package var name: String { "softmax" }
     package init() {}
@@ -36,7 +37,8 @@ package struct LogSoftmax: OperationRule {
 }
 
 /// The cross-entropy of a softmax: `loss = sum_j t_j (log sum_k exp(x_k) - x_j)`, for logits x and targets t of one
-/// shape `[..., n]`, giving `[...]`.
+/// shape `[..., n]`, giving `[...]`. A logit of minus infinity gives NaN even where its target is 0, as 0 times
+/// infinity does.
 package struct SoftmaxCrossEntropy: OperationRule {
     package var name: String { "softmaxCrossEntropy" }
     package init() {}
@@ -90,8 +92,9 @@ extension OperationRule {
         for start in stride(from: 0, to: x.values.count, by: Swift.max(count, 1)) {
             let row = x.values[start..<start + count]
             let largest = row.max() ?? 0
-            let logarithm = largest + Scalar.log(row.reduce(0) { $0 + Scalar.exp($1 - largest) })
-            for index in row.indices { result.values[index] = x.values[index] - logarithm }
+            let logarithm = Scalar.log(row.reduce(0) { $0 + Scalar.exp($1 - largest) })
+            // In this order: next to a huge x the logarithm would be rounded away.
+            for index in row.indices { result.values[index] = (x.values[index] - largest) - logarithm }
         }
         return result
     }

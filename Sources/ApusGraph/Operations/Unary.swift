@@ -70,7 +70,7 @@ package struct Unary: OperationRule {
         case .sigmoid: 1 / (1 + Scalar.exp(-x))
         case .relu: x < 0 ? 0 : x
         // max(x, 0) + log(1 + exp(-|x|)) does not overflow.
-        case .softplus: (x > 0 ? x : 0 * x) + Scalar.logOnePlus(Scalar.exp(-x.magnitude))
+        case .softplus: (x > 0 ? x : 0) + Scalar.logOnePlus(Scalar.exp(-x.magnitude))
         }
     }
 

@@ -42,8 +42,8 @@ enum { APUS_MAXIMUM_RANK = 8 };
 // MARK: Threads (threads.c)
 
 /// Sets the number of threads for our loops and for oneDNN, from whichever thread they are called. Values below 1
-/// count as 1. Call it before objects are created: they are made for the count in force, and oneDNN's bits may
-/// depend on it. Without an OpenMP runtime in the process the count stays 1.
+/// count as 1. An object never uses more threads than there were at its creation, and a matrix product just those:
+/// oneDNN's bits may depend on the number. Without an OpenMP runtime in the process the count stays 1.
 void apus_set_thread_count(int32_t count);
 
 /// The number of threads in use. At first OpenMP's own (OMP_NUM_THREADS, else the number of processors).

@@ -1,0 +1,21 @@
+import ApusGraph
+
+/// In training, sets each element to 0 with probability `rate` and divides the others by `1 - rate`, anew at every
+/// step; at inference, changes nothing. Source: Srivastava and others, 2014.
+public struct Dropout: UnaryLayer {
+    public var name: String?
+    /// In `0..<1`.
+    public var rate: Float
+
+    public init(_ rate: Float, name: String? = nil) {
+        self.rate = rate
+        self.name = name
+    }
+
+    public func build(_ input: Tensor, in scope: inout LayerScope) throws -> Tensor {
+        try scope.require(rate >= 0 && rate < 1, "rate", rate, mustBe: "at least 0 and below 1")
+        if rate == 0 { return input }
+        let kept = Tensor.randomBernoulli(like: input, probability: 1 - rate)
+        return .phase(training: input * (kept * (1 / (1 - rate))), inference: input)
+    }
+}

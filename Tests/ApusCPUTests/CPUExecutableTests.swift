@@ -1,0 +1,113 @@
+import ApusCPU
+import ApusCore
+import ApusGraph
+import ApusPlan
+import ApusTestSupport
+import Testing
+
+/// Runs a trace on the processor.
+private func run(_ trace: Trace, _ inputs: [NDArray], _ context: RunContext) throws -> [NDArray] {
+    let executable = try Device.cpu.compile(Plan(trace.graph), trace.variables)
+    try run(executable, inputs, context)
+    return trace.graph.outputs.indices.map { executable.outputArray($0) }
+}
+
+private func run(_ executable: any Executable, _ inputs: [NDArray], _ context: RunContext) throws {
+    let empty = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
+    defer { empty.deallocate() }
+    // The arrays stay alive in `inputs`; their storage does not move.
+    let pointers = inputs.map { $0.withUnsafeBytes { $0.baseAddress ?? UnsafeRawPointer(empty) } }
+    try withExtendedLifetime(inputs) {
+        try pointers.withUnsafeBufferPointer { try executable.run(inputs: $0, context: context) }
+    }
+}
+
+@Suite struct CPUExecutableTests {
+    @Test(arguments: OperationTable.rows) func agreesWithTheReference(row: OperationRow) {
+        #expect(checkExecutor([row], run: run) == [])
+    }
+
+    // By hand: loss = mean((w x - t)^2) with w = 3, x = (1, 2), t = (1, 1): errors 2 and 5, loss 14.5,
+    // dw = (2*2*1 + 2*5*2) / 2 = 12, so a step of 0.25 leaves w at 0.
+    @Test func functionUpdatesItsVariable() throws {
+        let x = Tensor.input([1]), t = Tensor.input([1])
+        let w = Variable("w", value: NDArray([3] as [Float]))
+        let loss = square(x * w.tensor - t).mean()
+        let slope = try gradient(of: loss, withRespectTo: [w.tensor])[0]
+        let step = try Function(
+            inputs: [x, t], outputs: [loss], updates: [VariableUpdate(w, to: w.tensor - 0.25 * slope)], device: .cpu)
+        let loss1 = try step(NDArray([1, 2] as [Float], shape: [2, 1]), NDArray([1, 1] as [Float], shape: [2, 1]))
+        #expect(loss1 == [NDArray(scalar: 14.5 as Float)])
+        #expect(w.value == NDArray([0] as [Float]))
+        #expect(step.step == 1)
+        // Another batch size has a plan of its own: error -2, loss 4.
+        let loss2 = try step(NDArray([5] as [Float], shape: [1, 1]), NDArray([2] as [Float], shape: [1, 1]))
+        #expect(loss2 == [NDArray(scalar: 4 as Float)])
+    }
+
+    @Test func swappedVariablesSwap() throws {
+        let a = Variable("a", value: NDArray([1, 2] as [Float])), b = Variable("b", value: NDArray([3, 4] as [Float]))
+        let swap = try Function(
+            inputs: [], outputs: [], updates: [VariableUpdate(a, to: b.tensor), VariableUpdate(b, to: a.tensor)],
+            device: .cpu)
+        _ = try swap()
+        #expect(a.value.floats == [3, 4] && b.value.floats == [1, 2])
+    }
+
+    // 1 / 0 is infinite: the call stops before the update and names the place.
+    @Test func guardStopsBeforeTheUpdate() throws {
+        let x = Tensor.placeholder([2])
+        let w = Variable("w", value: NDArray([1, 1] as [Float]))
+        let loss = (w.tensor / x).sum()
+        let function = try Function(
+            inputs: [x], outputs: [loss], updates: [VariableUpdate(w, to: w.tensor * 2)], device: .cpu,
+            guardedOutput: 0, origin: { $0.name ?? $0.kind })
+        _ = try function(NDArray([1, 2] as [Float]))
+        #expect(w.value.floats == [2, 2])
+        #expect(
+            throws: ApusError.notFinite(quantity: "loss", step: 2, origin: "elementwise[divide]")
+        ) { try function(NDArray([1, 0] as [Float])) }
+        #expect(w.value.floats == [2, 2])
+        #expect(
+            throws: ApusError.notFinite(
+                quantity: "loss", step: 2, origin: "input 0 of the network, read by elementwise[divide]")
+        ) { try function(NDArray([1, .nan] as [Float])) }
+    }
+
+    @Test func twoRunsAreBitwiseEqual() throws {
+        func result() throws -> NDArray {
+            let x = Tensor.input([64])
+            let w = Variable("w", shape: [64, 96])
+            let values = (0..<64 * 96).map { Philox(seed: 1).normal($0) }
+            try w.assign(NDArray(values, shape: [64, 96]))
+            let loss = square(tanh(matMul(x, w.tensor)) + .randomNormal([-1, 96])).mean()
+            let slope = try gradient(of: loss, withRespectTo: [w.tensor])[0]
+            let step = try Function(
+                inputs: [x], outputs: [loss], updates: [VariableUpdate(w, to: w.tensor - 0.1 * slope)], seed: 5,
+                device: .cpu)
+            let batch = NDArray(shape: [33, 64]) { (b: UnsafeMutableBufferPointer<Float>) in
+                for i in b.indices { b[i] = Philox(seed: 2).uniform(i) }
+            }
+            for _ in 0..<5 { _ = try step(batch) }
+            return w.value
+        }
+        #expect(try result() == result())
+    }
+
+    @Test func arraysMustFit() throws {
+        let x = Tensor.input([3])
+        let function = try Function(inputs: [x], outputs: [x.sum()], device: .cpu)
+        #expect(
+            throws: ApusError.shape(
+                ShapeProblem(
+                    operation: "call of a function", expected: "float32[batch, 3]", received: "float32[2, 4]",
+                    cure: "give arrays of the inputs' shapes, all with the same batch size"))
+        ) { try function(NDArray(zeros: [2, 4])) }
+        #expect(
+            throws: ApusError.shape(
+                ShapeProblem(
+                    operation: "call of a function", expected: "1 arrays", received: "0",
+                    cure: "give one array for each input, in their order"))
+        ) { try function() }
+    }
+}

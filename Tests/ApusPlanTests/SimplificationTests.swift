@@ -1,0 +1,106 @@
+import ApusCore
+import ApusGraph
+import ApusPlan
+import Testing
+
+/// The printed form of the simplified graph of `outputs`.
+private func simplified(_ inputs: [Tensor], _ outputs: [Tensor]) throws -> String {
+    try Trace(inputs: inputs, outputs: outputs, mode: .inference, batchSize: 2).graph.simplified().description
+}
+
+@Suite struct SimplificationTests {
+    private let x = Tensor.placeholder([2, 3], name: "x")
+    private let y = Tensor.placeholder([2, 3], name: "y")
+
+    @Test func neutralOperationsGo() throws {
+        let outputs = [
+            x + 0, 0 + x, x - 0, x * 1, 1 * x, x / 1, -(-x), pow(x, 1), x.reshaped(to: [6]).reshaped(to: [2, 3]),
+            x.transposed().transposed(), x.slice(0..<3, axis: 1), x.padded(before: 0, after: 0, axis: 0),
+            concatenate([x]), x.sum(0).reshaped(to: [1, 3]).sum(0) * 0 + x,
+        ]
+        for output in outputs { #expect(try simplified([x], [output]) == "%0 = x : float32[2, 3]\nreturn %0") }
+    }
+
+    @Test func simplerFormsAreFound() throws {
+        #expect(try simplified([x], [0 - x]).contains("negate %0"))
+        #expect(try simplified([x], [x * -1]).contains("negate %0"))
+        #expect(try simplified([x], [1 / x]).contains("reciprocal %0"))
+        #expect(try simplified([x], [pow(x, 2)]).contains("square %0"))
+        #expect(try simplified([x], [pow(x, 0.5)]).contains("squareRoot %0"))
+        #expect(try simplified([x], [x * x]).contains("square %0"))
+    }
+
+    // exp(0) + 2 * 3 = 7 on every element.
+    @Test func constantsAreFolded() throws {
+        let seven: Tensor = exp(0) + 2 * .constant(3)
+        #expect(
+            try simplified([x], [x + seven]) == """
+                %0 = x : float32[2, 3]
+                %1 = constant(7.0) : float32[]
+                %2 = broadcast %1 : float32[2, 3]
+                %3 = add %0, %2 : float32[2, 3]
+                return %3
+                """)
+    }
+
+    @Test func commonSubexpressionsAreComputedOnce() throws {
+        // x + y and y + x are one; the second exp is the first.
+        #expect(
+            try simplified([x, y], [exp(x + y), exp(y + x)]) == """
+                %0 = x : float32[2, 3]
+                %1 = y : float32[2, 3]
+                %2 = add %0, %1 : float32[2, 3]
+                %3 = exp %2 : float32[2, 3]
+                return %3, %3
+                """)
+    }
+
+    @Test func randomNumbersStayApart() throws {
+        let text = try simplified([x], [x + .randomUniform([2, 3]) + .randomUniform([2, 3])])
+        #expect(text.contains("stream: 0") && text.contains("stream: 1"))
+    }
+
+    @Test func unreadNodesGoAndInputsStay() throws {
+        _ = exp(x)
+        #expect(
+            try simplified([x, y], [-x])
+                == "%0 = x : float32[2, 3]\n%1 = y : float32[2, 3]\n%2 = negate %0 : float32[2, 3]\nreturn %2")
+    }
+
+    @Test func transposesJoinProducts() throws {
+        let text = try simplified([x, y], [matMul(x, y.transposed())])
+        #expect(text.contains("%2 = matMul(right transposed) %0, %1 : float32[2, 2]"))
+        #expect(!text.contains("transpose %"))
+    }
+
+    // The sum of six equal numbers is six times the number; nothing of six elements is left to add.
+    @Test func sumsOfStretchedNumbersAreProducts() throws {
+        let s = Tensor.placeholder([], name: "s")
+        #expect(
+            try simplified([s], [s.broadcast(to: [2, 3]).sum()]) == """
+                %0 = s : float32[]
+                %1 = constant(6.0) : float32[]
+                %2 = multiply %0, %1 : float32[]
+                return %2
+                """)
+    }
+
+    /// What a graph computes stays the same: the reference agrees before and after, bit for bit where only copies and
+    /// common subexpressions go.
+    @Test func valuesAreUnchanged() throws {
+        let w = Variable("w", value: try NDArray([0.5, -1, 2, 0.25, 1, -0.5] as [Float], shape: [3, 2]))
+        let h = sigmoid(matMul(x, w.tensor))
+        let loss = (square(h) * 1 + 0).mean()
+        let outputs = [loss] + (try gradient(of: loss, withRespectTo: [w.tensor, x]))
+        let trace = try Trace(inputs: [x], outputs: outputs, mode: .training, batchSize: 1)
+        let values = ReferenceArray<Double>([2, 3], [1, 2, 3, -1, 0.5, 0])
+        let weights = ReferenceArray<Double>(w.value)
+        let before = ReferenceExecutor<Double>(trace.graph).run(inputs: [values], variables: [weights]).outputs
+        let after = ReferenceExecutor<Double>(trace.graph.simplified()).run(inputs: [values], variables: [weights])
+            .outputs
+        for (a, b) in zip(before, after) {
+            #expect(a.shape == b.shape)
+            for (p, q) in zip(a.values, b.values) { #expect(abs(p - q) <= 1e-15 * max(1, abs(p))) }
+        }
+    }
+}
