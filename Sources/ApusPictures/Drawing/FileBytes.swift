@@ -1,10 +1,11 @@
+import ApusCore
 import Foundation
 
 /// Whole files, in and out, with the system's own words where it refuses.
-package enum FileBytes {
+enum FileBytes {
     /// Writes beside under a temporary name, flushes to the disk, then renames: a reader sees the old file or the new.
     /// - Throws: `ApusError.file(path, .unwritable)`; then nothing is left behind.
-    package static func write(_ bytes: [UInt8], to url: URL) throws {
+    static func write(_ bytes: [UInt8], to url: URL) throws {
         let temporary = url.deletingLastPathComponent()
             .appendingPathComponent(".\(url.lastPathComponent).\(getpid()).\(UInt32.random(in: 0...UInt32.max)).tmp")
             .path
@@ -37,7 +38,7 @@ package enum FileBytes {
 
     /// All bytes of a file of at most `limit` bytes.
     /// - Throws: `ApusError.file(path, .missing)` or `.unreadable`.
-    package static func read(_ url: URL, limit: Int) throws -> [UInt8] {
+    static func read(_ url: URL, limit: Int) throws -> [UInt8] {
         func failure() -> ApusError {
             .file(path: url.path, errno == ENOENT ? .missing : .unreadable(reason: String(cString: strerror(errno))))
         }
