@@ -70,14 +70,14 @@ package struct RunCard: Codable, Sendable {
     package func write(to folder: RunFolder) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        try FileBytes.write(Array(try encoder.encode(self)) + Array("\n".utf8), to: folder.card)
+        try AtomicFile.write(try encoder.encode(self) + Foundation.Data("\n".utf8), to: folder.card)
     }
 
     /// - Throws: `ApusError.file` with `.damaged` where the card cannot be understood.
     package init(readingFrom folder: RunFolder) throws {
-        let bytes = try FileBytes.read(folder.card, limit: 1 << 24)
+        let content = try contents(of: folder.card)
         do {
-            self = try JSONDecoder().decode(RunCard.self, from: Foundation.Data(bytes))
+            self = try JSONDecoder().decode(RunCard.self, from: content)
         } catch {
             throw ApusError.file(
                 path: folder.card.path, .foreign(expected: "the card of a run of Apus", found: "another file"))

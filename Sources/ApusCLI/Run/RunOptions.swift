@@ -41,9 +41,7 @@ struct ChosenData {
         Console.line("Data: \(name), \(counts), from \(loaded.source).")
         for warning in loaded.warnings { Console.report("WARNING: \(warning)") }
         if case .builtIn = loaded.source {
-            Console.report(
-                "WARNING: ONLY A PART OF MNIST IS USED, the \(counts) inside this program. "
-                    + "Results will fall short of the published ones. For all of it: apus data fetch mnist")
+            Console.report("WARNING: NOT ALL OF MNIST. To fetch all of it: apus data fetch mnist")
         }
     }
 }
