@@ -35,8 +35,8 @@ extension Trainer {
     /// A runner of evaluation steps, ready to be used again and again.
     func evaluator(for dataset: Dataset, batchSize: Int) throws -> BatchRunner {
         let dataset = try checked(dataset)
-        return try BatchRunner(
-            BatchLoader(dataset, batchSize: batchSize), function(for: dataset, training: false),
+        return BatchRunner(
+            try BatchLoader(dataset, batchSize: batchSize), try function(for: dataset, training: false),
             outputCount: outputCount)
     }
 
@@ -63,8 +63,8 @@ extension Model {
             inputs: inputs, outputs: outputs, mode: .inference, seed: seed, device: device, guardedOutput: nil,
             origin: { self.layerPath(of: $0) })
         let plain = try Dataset(inputs: dataset.inputs, name: dataset.name)
-        let runner = try BatchRunner(
-            BatchLoader(plain, batchSize: batchSize), function, outputCount: outputs.count)
+        let runner = BatchRunner(
+            try BatchLoader(plain, batchSize: batchSize), function, outputCount: outputs.count)
         var results = outputs.map { NDArray(zeros: $0.shape.specialized(batchSize: dataset.count), $0.elementType) }
         var positions = [Int](repeating: 0, count: outputs.count)
         runner.loader.start(epoch: 0)
