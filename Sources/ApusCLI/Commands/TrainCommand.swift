@@ -76,13 +76,6 @@ struct TrainCommand: Command {
     }
 }
 
-extension TrainingSettings: @retroactive CustomStringConvertible {
-    public var description: String {
-        "\(epochCount) epochs, batch size \(batchSize), learning rate \(learningRate), "
-            + "\(shuffles ? "shuffled" : "not shuffled"), \(datasetName)"
-    }
-}
-
 /// What Ctrl-C does.
 enum Interruption {
     /// Ends the line of the progress bar, and then the program, as without this.
