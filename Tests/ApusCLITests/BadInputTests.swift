@@ -97,7 +97,7 @@ import Testing
     @Test func aDivergingTrainingStopsAndKeepsItsWeights() throws {
         let folder = try TemporaryFolder()
         let result = try BuiltProgram.run(
-            ["train", "mlp", "--learning-rate", "1e30", "--epochs", "1", "--out", "run"], in: folder)
+            ["train", "vae", "--learning-rate", "1e38", "--epochs", "1", "--out", "run"], in: folder)
         #expect(result.status == 1)
         #expect(lastLine(result).contains(" is not finite at step "))
         #expect(FileManager.default.fileExists(atPath: folder.file("run/weights.safetensors").path))

@@ -79,13 +79,13 @@ import Testing
         let image = try image(0, middle: 1, in: TemporaryFolder())
         #expect(!image.isInverted)
         #expect(image.values[14 * 28 + 14] == 1)
-        #expect(image.values.reduce(0, +) == 1)
+        #expect(image.values.reduce(Float(0), +) == Float(1))
     }
 
     @Test func darkOnLightIsInverted() throws {
         let image = try image(1, middle: 0, in: TemporaryFolder())
         #expect(image.isInverted)
         #expect(image.values[14 * 28 + 14] == 1)
-        #expect(image.values.reduce(0, +) == 1)
+        #expect(image.values.reduce(Float(0), +) == Float(1))
     }
 }
