@@ -55,10 +55,11 @@ struct TrainCommand: Command {
             machine: .init(device: device, threadCount: arguments[RunOptions.threads]))
         let session = TrainingSession(
             experiment: experiment, network: network, data: data.loaded, device: device, folder: folder, card: card)
-        try session.prepareFolder()
+        let room = try session.prepareFolder()
         Interruption.restoresTerminal()
         clock.mark("output folder")
-        try session.run(logEvery: arguments[Self.logEvery], clock: arguments.has(Self.timing) ? clock : nil)
+        try session.run(
+            room: room, logEvery: arguments[Self.logEvery], clock: arguments.has(Self.timing) ? clock : nil)
     }
 
     private func chosenSettings(_ arguments: Arguments, _ defaults: TrainingSettings) throws -> TrainingSettings {
