@@ -18,6 +18,8 @@ public class Model {
     /// The name that the user gave; a model without one is numbered by its kind inside other models.
     let givenName: String?
     private var names: LayerNames
+    /// What other parts of Apus keep with the model, each under a key of its own: compiled functions.
+    package var companions: [String: AnyObject] = [:]
 
     /// What the layer is called in summaries, as in `Dense`.
     package let kind: String

@@ -142,7 +142,8 @@ func withTemporaryFolder<Result>(_ body: (URL) throws -> Result) throws -> Resul
         let value = NDArray([1] as [Float])
         #expect(
             message { try Safetensors.write([("a", value)], to: URL(fileURLWithPath: "/no/such/folder/a")) }
-                == "/no/such/folder/a: cannot be written: No such file or directory. Choose another place, or make room."
+                == "/no/such/folder/a: cannot be written: No such file or directory. "
+                + "Choose another place, or make room."
         )
         try withTemporaryFolder { folder in
             let url = folder.appendingPathComponent("file")
@@ -166,11 +167,12 @@ func withTemporaryFolder<Result>(_ body: (URL) throws -> Result) throws -> Resul
     }
 
     @Test func json() throws {
-        let value = try JSONValue(
-            parsing: " {\"a\": [1, -2.5e+3, true, false, null, \"\\u00fc\\ud83d\\ude00\\n\"], \"b\": {}} ".utf8)
-        #expect(
-            value["a"]
-                == .array([.number("1"), .number("-2.5e+3"), .boolean(true), .boolean(false), .null, .string("ü😀\n")]))
+        let text = " {\"a\": [1, -2.5e+3, true, false, null, \"\\u00fc\\ud83d\\ude00\\n\"], \"b\": {}} "
+        let value = try JSONValue(parsing: text.utf8)
+        let items: [JSONValue] = [
+            .number("1"), .number("-2.5e+3"), .boolean(true), .boolean(false), .null, .string("ü😀\n"),
+        ]
+        #expect(value["a"] == .array(items))
         #expect(value["b"] == .object([]))
         #expect(throws: JSONFault.self) { try JSONValue(parsing: [0x22, 0xFF, 0x22]) }
     }

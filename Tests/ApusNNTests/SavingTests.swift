@@ -33,7 +33,7 @@ import Testing
         #expect(copy.name == "model" && copy.variables.map(\.variable.isTrainable) == [true, true, false])
         #expect(copy.regularization != nil)
         #expect(try copy.descriptionData() == model.descriptionData())
-        // Values by the same seed and paths, so the same; those of a variable without an initialiser are in no description.
+        // The same values by the same seed and path. Those of a variable without an initialiser are in no description.
         #expect(copy.variables[0].variable.value == model.variables[0].variable.value)
         #expect(copy.summary() == model.summary())
     }
