@@ -2,7 +2,7 @@ import ApusCore
 import Foundation
 import Testing
 
-@testable import ApusPictures
+import ApusPictures
 
 @Suite struct PNGTests {
     private func ramp(_ shape: Shape) throws -> NDArray {

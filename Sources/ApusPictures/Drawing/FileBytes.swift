@@ -2,10 +2,10 @@ import ApusCore
 import Foundation
 
 /// Whole files, in and out, with the system's own words where it refuses.
-enum FileBytes {
+package enum FileBytes {
     /// Writes beside under a temporary name, flushes to the disk, then renames: a reader sees the old file or the new.
     /// - Throws: `ApusError.file(path, .unwritable)`; then nothing is left behind.
-    static func write(_ bytes: [UInt8], to url: URL) throws {
+    package static func write(_ bytes: [UInt8], to url: URL) throws {
         let temporary = url.deletingLastPathComponent()
             .appendingPathComponent(".\(url.lastPathComponent).\(getpid()).\(UInt32.random(in: 0...UInt32.max)).tmp")
             .path
@@ -38,7 +38,7 @@ enum FileBytes {
 
     /// All bytes of a file of at most `limit` bytes.
     /// - Throws: `ApusError.file(path, .missing)` or `.unreadable`.
-    static func read(_ url: URL, limit: Int) throws -> [UInt8] {
+    package static func read(_ url: URL, limit: Int) throws -> [UInt8] {
         func failure() -> ApusError {
             .file(path: url.path, errno == ENOENT ? .missing : .unreadable(reason: String(cString: strerror(errno))))
         }

@@ -60,9 +60,9 @@ extension Pixels {
 }
 
 /// What a PNG file says of itself, checked without unpacking it.
-struct PNGHeader {
-    let width: Int
-    let height: Int
+package struct PNGHeader {
+    package let width: Int
+    package let height: Int
     let isGray: Bool
 
     private static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
@@ -70,7 +70,7 @@ struct PNGHeader {
     private static let leastByteCount = 8 + 25 + 12 + 12
 
     /// - Throws: `ApusError.file` as `Pixels.init(contentsOfPNG:)` says.
-    init(_ bytes: [UInt8], path: String) throws {
+    package init(_ bytes: [UInt8], path: String) throws {
         guard !bytes.isEmpty, bytes.starts(with: Self.signature.prefix(bytes.count)) else {
             throw ApusError.file(path: path, .foreign(expected: "a PNG image", found: FileKind.name(of: bytes)))
         }
