@@ -130,7 +130,7 @@ import ApusPictures
                 "\($0)" == "\(folder.path): cannot be read: Is a directory."
             }
             #expect(throws: ApusError.file(path: "/dev/zero", .unreadable(reason: "it has more than 1000 bytes"))) {
-                try FileBytes.read(URL(fileURLWithPath: "/dev/zero"), limit: 1000)
+                try contents(of: URL(fileURLWithPath: "/dev/zero"), byteLimit: 1000)
             }
         }
     }

@@ -8,7 +8,7 @@ extension Pixels {
 
     /// Writes a PNG file, beside under a temporary name and then renamed.
     /// - Throws: `ApusError.file(path, .unwritable)`.
-    public func savePNG(to url: URL) throws { try FileBytes.write(try png(), to: url) }
+    public func savePNG(to url: URL) throws { try AtomicFile.write(try png(), to: url) }
 
     /// Reads a PNG file.
     ///
@@ -19,7 +19,7 @@ extension Pixels {
     /// - Throws: `ApusError.file` with `.missing`, `.unreadable` (also where it is too large), `.foreign` for another
     ///   kind of file, `.truncated` or `.damaged`.
     public init(contentsOfPNG url: URL) throws {
-        try self.init(png: try FileBytes.read(url, limit: 1 << 28), path: url.path)
+        try self.init(png: [UInt8](try contents(of: url, byteLimit: 1 << 28)), path: url.path)
     }
 
     /// The pixels of a PNG file's bytes; `path` is where they came from, for errors.
