@@ -73,7 +73,7 @@ extension Tensor: CustomStringConvertible {
 /// One operation applied to its inputs; a tensor is the name for its result.
 package final class Node {
     package let operation: Operation
-    package let inputs: [Tensor]
+    package private(set) var inputs: [Tensor]
     package let type: TensorType
     /// The variable that is read, for `Operation.variable`.
     package let variable: Variable?
@@ -101,6 +101,17 @@ package final class Node {
         self.failure =
             failure as? ApusError
             ?? .library(name: "Apus", call: "building a graph", status: String(describing: failure))
+    }
+
+    /// Takes apart what nobody else holds, one node after the other: graphs can be deep, stacks are not.
+    deinit {
+        var stack = inputs.map(\.node)
+        inputs = []
+        while var node = stack.popLast() {
+            guard isKnownUniquelyReferenced(&node) else { continue }
+            stack += node.inputs.map(\.node)
+            node.inputs = []
+        }
     }
 }
 

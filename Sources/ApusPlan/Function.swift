@@ -82,7 +82,7 @@ public final class Function {
     ) throws {
         guard let first = arrays.first else { return try body(pointers) }
         try first.withUnsafeBytes { bytes in
-            guard let base = bytes.baseAddress else { return }
+            guard let base = bytes.baseAddress else { preconditionFailure("an array without storage") }
             try withPointers(to: arrays.dropFirst(), pointers + [base], body)
         }
     }
