@@ -8,7 +8,9 @@ import ApusCore
 public struct Tensor {
     package let node: Node
 
+    /// Its sizes; the batch axis is open (-1). Of a tensor that holds an error: no axes.
     public var shape: Shape { node.type.shape }
+    /// float32 or int32 for whatever is computed; inputs and constants may be of any type.
     public var elementType: ElementType { node.type.elementType }
     package var type: TensorType { node.type }
 

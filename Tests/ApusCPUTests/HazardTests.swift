@@ -113,6 +113,50 @@ import Testing
         #expect(try function(NDArray(scalar: 9 as Float)).map(\.floats) == [[18], [3]])
     }
 
+    /// Arrays of every type are moved, though only float32 and int32 are computed with.
+    @Test(arguments: ElementType.allCases) func allTypesAreMoved(elementType: ElementType) throws {
+        let x = Tensor.placeholder([2, 3], elementType)
+        let both = concatenate([x, x], axis: 0)
+        let function = try Function(
+            inputs: [x],
+            outputs: [
+                x, x.transposed(), x.padded(before: 1, after: 0, axis: 1), both.slice(1..<3, axis: 0),
+                x.reshaped(to: [6]).broadcast(to: [2, 6]),
+            ], device: .cpu)
+        let array = try NDArray([1, 2, 3, 4, 5, 6] as [Double], shape: [2, 3]).converted(to: elementType)
+        let results = try function(array)
+        #expect(results.allSatisfy { $0.elementType == elementType })
+        #expect(
+            results.map(\.doubles) == [
+                [1, 2, 3, 4, 5, 6], [1, 4, 2, 5, 3, 6], [0, 1, 2, 3, 0, 4, 5, 6], [4, 5, 6, 1, 2, 3],
+                [1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6],
+            ])
+    }
+
+    /// What does not fit together is refused when the function is made.
+    @Test func misfitsAreFoundBeforeTheFirstCall() throws {
+        let x = Tensor.input([2]), w = Variable("w", shape: [2])
+        #expect(
+            throws: ApusError.shape(
+                ShapeProblem(
+                    operation: "inputs", expected: "input 'input' of type float32[batch, 2] among the inputs",
+                    received: "outputs that depend on it", cure: "add it to the inputs"))
+        ) { try Function(inputs: [], outputs: [x * 2], device: .cpu) }
+        #expect(
+            throws: ApusError.shape(
+                ShapeProblem(
+                    operation: "update of 'w'", expected: "float32[2]", received: "float32[batch, 2]",
+                    cure: "give the update the variable's own shape"))
+        ) { try Function(inputs: [x], outputs: [], updates: [VariableUpdate(w, to: x)], device: .cpu) }
+    }
+
+    /// Steps are only numbers to random operations; one below 0 is no reason to stop the program.
+    @Test func stepsBelowZero() throws {
+        let function = try Function(inputs: [], outputs: [.randomUniform([4])], device: .cpu)
+        function.step = -1
+        #expect(try function()[0].floats == (0..<4).map { Philox(seed: 0, step: .max).uniform($0) })
+    }
+
     /// A product by minus zero, and a division by it, keep the sign.
     @Test func minusZeroIsNoZero() throws {
         let x = Tensor.placeholder([1])
