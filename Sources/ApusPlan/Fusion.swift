@@ -17,6 +17,8 @@ struct Fusion {
 
     private let graph: Graph
     private let consumers: [[Int]]
+    /// The inputs of all nodes in one list, and where each node's start in it: they are followed very often.
+    private let inputs: (nodes: [Int], starts: [Int])
     private let isRoot: [Bool]
     private(set) var groups: [Group] = []
     /// The group of each node; `nil` for nodes without a step of their own (sources, reshapes, views).
@@ -34,6 +36,9 @@ struct Fusion {
             for input in node.inputs where consumers[input].last != index { consumers[input].append(index) }
         }
         self.consumers = consumers
+        inputs = (
+            graph.nodes.flatMap(\.inputs), graph.nodes.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1.inputs.count) }
+        )
         var isRoot = [Bool](repeating: false, count: graph.nodes.count)
         for root in graph.roots { isRoot[root] = true }
         self.isRoot = isRoot
@@ -130,22 +135,26 @@ struct Fusion {
         for node in union { isMember[node] = true }
         var isSeen = isMember
         var stack: [Int] = []
-        for node in union {
-            for input in graph.nodes[node].inputs where !isSeen[input] {
+        /// Notes what a node reads; `false` where that is a member.
+        func follow(_ node: Int, isOutside: Bool) -> Bool {
+            for place in inputs.starts[node]..<inputs.starts[node + 1] {
+                let input = inputs.nodes[place]
+                if isOutside && isMember[input] { return false }
+                if isSeen[input] { continue }
                 isSeen[input] = true
                 stack.append(input)
             }
+            return true
         }
+        for node in union { _ = follow(node, isOutside: false) }
         while let node = stack.popLast() {
-            for companion in groupOfNode[node].map({ groups[$0].nodes }) ?? [node] {
+            guard let group = groupOfNode[node], groups[group].nodes.count > 1 else {
+                if !follow(node, isOutside: true) { return false }
+                continue
+            }
+            for companion in groups[group].nodes {
                 isSeen[companion] = true
-                for input in graph.nodes[companion].inputs {
-                    if isMember[input] { return false }
-                    if !isSeen[input] {
-                        isSeen[input] = true
-                        stack.append(input)
-                    }
-                }
+                if !follow(companion, isOutside: true) { return false }
             }
         }
         return true
