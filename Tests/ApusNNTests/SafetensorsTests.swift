@@ -135,7 +135,7 @@ func withTemporaryFolder<Result>(_ body: (URL) throws -> Result) throws -> Resul
             message { _ = try Safetensors.read(URL(fileURLWithPath: "/no/such/file")) }
                 == "/no/such/file: there is no such file or folder. Check the path.")
         #expect(
-            message { _ = try Safetensors.read(URL(fileURLWithPath: "/")) } == "/: cannot be read: it is a folder.")
+            message { _ = try Safetensors.read(URL(fileURLWithPath: "/")) } == "/: cannot be read: Is a directory.")
     }
 
     @Test func whatCannotBeWritten() throws {
