@@ -38,7 +38,7 @@ public struct NDArray: @unchecked Sendable {
     /// An array of `values`, row-major.
     /// - Throws: `ApusError.shape` where the number of values is not the shape's.
     public init<Scalar: Element>(_ values: [Scalar], shape: Shape) throws {
-        guard values.count == shape.elementCount else {
+        guard !shape.isSymbolic, values.count == shape.elementCount else {
             throw ApusError.shape(
                 ShapeProblem(
                     operation: "NDArray", expected: "\(shape.elementCount) values for shape \(shape)",
@@ -137,7 +137,7 @@ public struct NDArray: @unchecked Sendable {
     /// The same elements in another shape.
     /// - Throws: `ApusError.shape` where the number of elements differs.
     public func reshaped(to newShape: Shape) throws -> NDArray {
-        guard newShape.elementCount == elementCount else {
+        guard !newShape.isSymbolic, newShape.elementCount == elementCount else {
             throw ApusError.shape(
                 ShapeProblem(
                     operation: "reshaped(to:)", expected: "a shape of \(elementCount) elements",

@@ -1,0 +1,69 @@
+import Apus
+import ApusExperiments
+import Foundation
+
+/// Options that several commands share.
+enum RunOptions {
+    static let data = Option.path(
+        "data", "FOLDER", help: "Read the data set's files from this folder",
+        default: "APUS_DATA, the cache, the system's packages, the network; at last the part of MNIST in the program")
+    static let dataset = Option.choice(
+        "dataset", of: "data set", PublishedDataset.all.map(\.name), help: "The data set", default: "mnist")
+    static let runDataset = Option.choice(
+        "dataset", of: "data set", PublishedDataset.all.map(\.name), help: "The data set", default: "the run's")
+    static let device = Option.choice("device", of: "device", Device.names, help: "Where it runs", default: "cpu")
+    static let threads = Option.integer(
+        "threads", in: 1...1_024, help: "Threads of the processor", default: "OMP_NUM_THREADS, or one for each core")
+    static let batchSize = Option.integer(
+        "batch-size", in: 1...1_000_000, help: "Samples a step", default: "the experiment's, 128")
+
+    /// The device that the options name.
+    static func chosenDevice(_ arguments: Arguments) throws -> Device {
+        try .named(arguments[device] ?? "cpu", threadCount: arguments[threads])
+    }
+}
+
+/// A data set, found and read, with what the user should know of it.
+struct ChosenData {
+    let name: String
+    let loaded: LoadedDataset
+
+    init(_ name: String, folder: String?) throws {
+        self.name = name
+        let reporter = FetchReporter()
+        defer { reporter.finish() }
+        loaded = try .load(name, from: DataLocations(folder: folder), progress: reporter.callAsFunction)
+    }
+
+    /// Says what it is; loudly where it is only the part of MNIST inside the program.
+    func announce() {
+        let counts = "\(loaded.train.count.grouped) training and \(loaded.test.count.grouped) test images"
+        Console.line("Data: \(name), \(counts), from \(loaded.source).")
+        for warning in loaded.warnings { Console.report("WARNING: \(warning)") }
+        if case .builtIn = loaded.source {
+            Console.report("WARNING: NOT ALL OF MNIST. To fetch all of it: apus data fetch mnist")
+        }
+    }
+}
+
+/// A run that has been trained: its card, and its network with its weights.
+struct TrainedRun {
+    let folder: RunFolder
+    let card: RunCard
+    let experiment: any Experiment
+    let network: ExperimentNetwork
+
+    /// - Throws: `ApusError.file` where the folder is no run's or a file of it cannot be used.
+    init(opening path: String) throws {
+        folder = try RunFolder(opening: path)
+        card = try RunCard(readingFrom: folder)
+        experiment = try Experiments.named(card.experiment)
+        network = try experiment.network(seed: card.seed)
+        try network.model.loadWeights(from: folder.weights)
+    }
+
+    /// The data set that it was trained with, unless the options name another.
+    func data(_ arguments: Arguments) throws -> ChosenData {
+        try ChosenData(arguments[RunOptions.runDataset] ?? card.data.name, folder: arguments[RunOptions.data])
+    }
+}
