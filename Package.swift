@@ -46,6 +46,8 @@ let package = Package(
         .target(name: "Apus", dependencies: ["ApusTrain", "ApusCPU", "ApusPictures"]),
         .target(name: "ApusExperiments", dependencies: ["Apus"]),
         .executableTarget(name: "ApusCLI", dependencies: ["ApusExperiments"]),
+        // The program in the README.
+        .executableTarget(name: "FirstProgram", dependencies: ["Apus"], path: "Examples/first-program"),
 
         .target(name: "ApusTestSupport", dependencies: ["ApusGraph"], path: "Tests/ApusTestSupport"),
         .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusTestSupport"]),
@@ -58,6 +60,7 @@ let package = Package(
         .testTarget(name: "ApusTrainTests", dependencies: ["Apus", "ApusTestSupport"]),
         .testTarget(name: "ApusTests", dependencies: ["Apus", "ApusTestSupport"]),
         .testTarget(name: "ApusCLITests", dependencies: ["ApusCLI", "ApusExperiments", "ApusTestSupport"]),
+        .testTarget(name: "ExampleTests", dependencies: ["Apus", "FirstProgram", "ApusTestSupport"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu2x
