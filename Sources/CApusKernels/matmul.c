@@ -220,6 +220,16 @@ void apus_matmul_destroy(apus_matmul *matmul) {
     free(matmul);
 }
 
+apus_status apus_matmul_subtract(
+    const apus_matmul_description *wanted, const float *left, const float *right, float scale, float *output) {
+    if (wanted->rows == 0 || wanted->columns == 0 || wanted->inner == 0) return APUS_SUCCESS;
+    APUS_TRY(
+        dnnl_sgemm, wanted->transposes_left ? 'T' : 'N', wanted->transposes_right ? 'T' : 'N', wanted->rows,
+        wanted->columns, wanted->inner, -scale, left, wanted->transposes_left ? wanted->rows : wanted->inner, right,
+        wanted->transposes_right ? wanted->inner : wanted->columns, 1.0f, output, wanted->columns);
+    return APUS_SUCCESS;
+}
+
 int64_t apus_matmul_workspace(const apus_matmul *matmul) { return matmul->workspace; }
 
 const char *apus_matmul_implementation(const apus_matmul *matmul) { return matmul->implementation; }

@@ -120,6 +120,11 @@ apus_status apus_matmul_run(
     apus_matmul *matmul, const float *left, const float *right, const float *bias, float *output);
 void apus_matmul_destroy(apus_matmul *matmul);
 
+/// output -= scale * left right, for a description with batch 1 and nothing after the product. `output` [rows, columns]
+/// must not overlap the operands.
+apus_status apus_matmul_subtract(
+    const apus_matmul_description *description, const float *left, const float *right, float scale, float *output);
+
 /// The bytes that the object holds for its runs besides what it is given.
 int64_t apus_matmul_workspace(const apus_matmul *matmul);
 
