@@ -2,6 +2,7 @@
 ///
 /// A value type: a copy is cheap until one of the two is changed.
 public struct NDArray: @unchecked Sendable {
+    /// The sizes along each axis; all settled.
     public let shape: Shape
     public let elementType: ElementType
     private var storage: Storage
@@ -38,7 +39,7 @@ public struct NDArray: @unchecked Sendable {
     /// An array of `values`, row-major.
     /// - Throws: `ApusError.shape` where the number of values is not the shape's.
     public init<Scalar: Element>(_ values: [Scalar], shape: Shape) throws {
-        guard values.count == shape.elementCount else {
+        guard !shape.isSymbolic, values.count == shape.elementCount else {
             throw ApusError.shape(
                 ShapeProblem(
                     operation: "NDArray", expected: "\(shape.elementCount) values for shape \(shape)",
@@ -63,7 +64,9 @@ public struct NDArray: @unchecked Sendable {
         try fill(UnsafeMutableBufferPointer(rebasing: storage.bytes.bindMemory(to: Scalar.self)[..<shape.elementCount]))
     }
 
+    /// The number of elements; 1 without axes.
     public var elementCount: Int { shape.elementCount }
+    /// The bytes of all elements together.
     public var byteCount: Int { elementCount * elementType.byteCount }
 
     /// The bytes of the elements, in order.
@@ -137,7 +140,7 @@ public struct NDArray: @unchecked Sendable {
     /// The same elements in another shape.
     /// - Throws: `ApusError.shape` where the number of elements differs.
     public func reshaped(to newShape: Shape) throws -> NDArray {
-        guard newShape.elementCount == elementCount else {
+        guard !newShape.isSymbolic, newShape.elementCount == elementCount else {
             throw ApusError.shape(
                 ShapeProblem(
                     operation: "reshaped(to:)", expected: "a shape of \(elementCount) elements",
@@ -202,7 +205,9 @@ extension NDArray: Codable {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         let shape = try container.decode(Shape.self, forKey: .shape)
         let values = try container.decode([Double].self, forKey: .values)
-        guard !shape.isSymbolic, shape.elementCount == values.count else {
+        // Sizes from a file may be beyond all counting.
+        let product = shape.sizes.reduce(1.0) { $0 * Double($1) }
+        guard !shape.isSymbolic, product == Double(values.count) else {
             throw DecodingError.dataCorruptedError(
                 forKey: .values, in: container, debugDescription: "\(values.count) values for shape \(shape)")
         }

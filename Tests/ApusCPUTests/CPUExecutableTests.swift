@@ -27,6 +27,10 @@ private func run(_ executable: any Executable, _ inputs: [NDArray], _ context: R
         #expect(checkExecutor([row], run: run) == [])
     }
 
+    @Test(arguments: OperationTable.limitRows) func agreesAtTheLimits(row: OperationRow) {
+        #expect(checkExecutor([row], checksGradients: false, run: run) == [])
+    }
+
     // By hand: loss = mean((w x - t)^2) with w = 3, x = (1, 2), t = (1, 1): errors 2 and 5, loss 14.5,
     // dw = (2*2*1 + 2*5*2) / 2 = 12, so a step of 0.25 leaves w at 0.
     @Test func functionUpdatesItsVariable() throws {

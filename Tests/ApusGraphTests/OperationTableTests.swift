@@ -52,4 +52,9 @@ struct OperationTableTests {
     func reference(_ row: OperationRow) {
         #expect(checkExecutor([row], run: referenceRun(Float.self)) == [])
     }
+
+    @Test("the reference in Float has the limits of the one in Double", arguments: OperationTable.limitRows)
+    func limits(_ row: OperationRow) {
+        #expect(checkExecutor([row], checksGradients: false, run: referenceRun(Float.self)) == [])
+    }
 }

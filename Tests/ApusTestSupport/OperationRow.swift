@@ -41,7 +41,10 @@ package struct OperationRow: Sendable, CustomStringConvertible {
     /// checks second derivatives.
     package var secondOrder: OperationRow {
         let (make, isDifferentiable) = (make, isDifferentiable)
-        var row = OperationRow(kind, "\(variant) second order", cases: cases, isDifferentiable: isDifferentiable) {
+        var row = OperationRow(
+            kind, variant.isEmpty ? "second order" : "\(variant), second order", cases: cases,
+            isDifferentiable: isDifferentiable
+        ) {
             inputs in
             do {
                 let output = try make(inputs).checked()
@@ -92,6 +95,8 @@ package enum Domain: Hashable, Sendable {
     case integers(ClosedRange<Int>)
     /// Always the same number.
     case just(Double)
+    /// These numbers over and over: each `stride` times, then the next.
+    case listed([Double], stride: Int = 1)
 
     package func values(count: Int, from numbers: inout SeededNumbers) -> [Double] {
         switch self {
@@ -103,6 +108,7 @@ package enum Domain: Hashable, Sendable {
             (0..<count).shuffled(using: &numbers).map { Double($0 - count / 2) / 16 + offset }
         case .integers(let range): (0..<count).map { _ in Double(Int.random(in: range, using: &numbers)) }
         case .just(let value): [Double](repeating: value, count: count)
+        case .listed(let values, let stride): (0..<count).map { values[$0 / stride % values.count] }
         }
     }
 }

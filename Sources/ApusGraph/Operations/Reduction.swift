@@ -22,7 +22,8 @@ package struct Reduction: OperationRule {
         for axis in axes {
             guard shape.sizes.indices.contains(axis) else {
                 throw mismatch(
-                    expected: "axes of \(inputs[0].shape)", received: "axis \(axis)", cure: "axes go from 0 to the rank less 1")
+                    expected: "axes of \(inputs[0].shape)", received: "axis \(axis)",
+                    cure: "axes go from 0 to the rank less 1")
             }
             guard function == .sum || shape[axis] != 0 else {
                 throw mismatch(

@@ -138,6 +138,24 @@ struct CheckerTests {
         #expect(!found.isEmpty)
     }
 
+    /// An executor whose relu loses NaN is right but for its limits.
+    @Test func lostNaNIsFoundAtLimitsOnly() {
+        let run: GraphRun = { trace, inputs, context in
+            let isRelu = trace.graph.nodes.contains { $0.operation == .unary(Unary(.relu)) }
+            return try referenceRun(Float.self)(trace, inputs, context).map { array in
+                NDArray(shape: array.shape) { (values: UnsafeMutableBufferPointer<Float>) in
+                    for (index, value) in array.floats.enumerated() {
+                        values[index] = isRelu && value.isNaN ? 0 : value
+                    }
+                }
+            }
+        }
+        let relu = OperationKind(.unary, "relu")
+        #expect(checkExecutor(OperationTable.rows(for: relu), run: run) == [])
+        let limits = OperationTable.limitRows.filter { $0.kind == relu }
+        #expect(checkExecutor(limits, checksGradients: false, run: run).count == 1)
+    }
+
     /// An executor that takes a sine for a hyperbolic tangent.
     @Test func brokenOperationIsFoundByItsRowsOnly() {
         let run: GraphRun = { trace, inputs, context in

@@ -18,7 +18,7 @@ struct SupportTests {
 
     @Test(arguments: [
         Domain.range(0.5...2), .signed(0.5...2), .betweenIntegers(-3...3), .spaced(offset: 0.25), .integers(-1...1),
-        .just(3),
+        .just(3), .listed([1, 2], stride: 2),
     ])
     func domainsKeepTheirPromise(_ domain: Domain) {
         var numbers = SeededNumbers(seed: 3)
@@ -38,6 +38,7 @@ struct SupportTests {
             #expect(values != sorted)
         case .integers: #expect(Set(values) == [-1, 0, 1])
         case .just: #expect(Set(values) == [3])
+        case .listed: #expect(values.prefix(6) == [1, 1, 2, 2, 1, 1])
         }
     }
 

@@ -1,0 +1,93 @@
+import Apus
+import ApusExperiments
+
+/// `apus bench`: milliseconds a training step, data in memory.
+struct BenchCommand: Command {
+    static let batch = Option.integer("batch", in: 1...1_000_000, help: "Samples a step", default: "128")
+
+    let syntax = CommandSyntax(
+        "bench", summary: "Time a training step of each workload; print a line of JSON for each",
+        operands: [
+            .init(
+                "WORKLOAD", help: "experiments: \(Experiments.all.map(\.name).joined(separator: ", ")); all by default",
+                isRequired: false, isRepeated: true)
+        ],
+        options: [batch, RunOptions.device, RunOptions.threads],
+        notes: "A step is forward, backward, the optimizer's update and the loss read back. It is run 3 times to warm\n"
+            + "up, then in 4 blocks of many steps; the time is that of the best block.")
+
+    func run(_ arguments: Arguments) throws {
+        let experiments =
+            try arguments.operands.isEmpty ? Experiments.all : arguments.operands.map { try Experiments.named($0) }
+        let device = try RunOptions.chosenDevice(arguments)
+        let batchSize = arguments[Self.batch] ?? 128
+        for experiment in experiments {
+            let step = try TrainingStep(experiment, batchSize: batchSize, device: device)
+            let milliseconds = try Benchmark(step).bestMilliseconds()
+            let rounded = (milliseconds * 10_000).rounded() / 10_000
+            Console.line(
+                "{\"peer\": \"apus \(ApusVersion.current)\", \"workload\": \"\(experiment.name)\", "
+                    + "\"precision\": \"float32\", \"mode\": \"plan\", \"device\": \"\(device.name)\", "
+                    + "\"batch\": \(batchSize), \"ms_per_step\": \(rounded)}")
+        }
+    }
+}
+
+/// A training step on random data, to be timed.
+struct Benchmark {
+    private let step: TrainingStep
+    /// Steps a block: about a third of a second.
+    private let blockSize: Int
+    private let arrays: [NDArray]
+
+    /// Steps a block for each experiment, as in the scripts of the other systems.
+    private static let blockSizes = ["perceptron": 400, "mlp": 150, "vae": 120]
+
+    init(_ step: TrainingStep) {
+        self.step = step
+        blockSize = Self.blockSizes[step.experiment.name] ?? 100
+        let random = Philox(seed: 0, stream: 0)
+        arrays = step.plan.inputTypes.enumerated().map { index, type in
+            // The first input is images, uniform; a second one is the one-hot vectors of random classes.
+            let (count, width) = (type.shape[0], type.shape.elementCount / max(type.shape[0], 1))
+            return NDArray(shape: type.shape) { (values: UnsafeMutableBufferPointer<Float>) in
+                if index == 0 {
+                    for place in values.indices { values[place] = random.uniform(place) }
+                } else {
+                    for row in 0..<count { values[row * width + Int(random.uniform(row) * Float(width))] = 1 }
+                }
+            }
+        }
+    }
+
+    func bestMilliseconds() throws -> Double {
+        try withPointers(to: arrays[...], []) { pointers in
+            var (number, best) = (0, Double.infinity)
+            func run(_ count: Int) throws -> Double {
+                let start = ContinuousClock.now
+                for _ in 0..<count {
+                    try step.executable.run(inputs: pointers, context: RunContext(seed: 0, step: number))
+                    number += 1
+                    let loss = step.executable.output(0).load(as: Float.self)
+                    guard loss.isFinite else {
+                        throw ApusError.notFinite(quantity: "loss", step: number, origin: nil)
+                    }
+                }
+                return (ContinuousClock.now - start) / .milliseconds(1) / Double(count)
+            }
+            _ = try run(3)
+            for _ in 0..<4 { best = min(best, try run(blockSize)) }
+            return best
+        }
+    }
+
+    private func withPointers<Result>(
+        to arrays: ArraySlice<NDArray>, _ pointers: [UnsafeRawPointer],
+        _ body: (UnsafeBufferPointer<UnsafeRawPointer>) throws -> Result
+    ) throws -> Result {
+        guard let first = arrays.first else { return try pointers.withUnsafeBufferPointer(body) }
+        return try first.withUnsafeBytes { bytes in
+            try withPointers(to: arrays.dropFirst(), pointers + [bytes.baseAddress].compactMap { $0 }, body)
+        }
+    }
+}

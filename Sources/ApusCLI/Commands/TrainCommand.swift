@@ -1,0 +1,90 @@
+import Apus
+import ApusExperiments
+import Foundation
+
+/// `apus train NAME`: trains an experiment and keeps the run in a folder.
+struct TrainCommand: Command {
+    static let epochs = Option.integer(
+        "epochs", in: 1...1_000_000, help: "Passes over the training data", default: "the experiment's")
+    static let learningRate = Option.positiveNumber(
+        "learning-rate", help: "The step size", default: "the experiment's")
+    static let seed = Option.seed("seed", help: "Decides all random numbers", default: "0")
+    static let out = Option.path(
+        "out", "FOLDER", help: "Where the run is kept; it must be new or empty", default: "runs/NAME-DATE-TIME")
+    static let maximumSteps = Option.integer(
+        "max-steps", in: 1...1_000_000_000, help: "End after so many steps", default: "all epochs")
+    static let weights = Option.path(
+        "weights", "FILE", help: "Start from these weights (safetensors)", default: "drawn from the seed")
+    static let logEvery = Option.integer(
+        "log-every", in: 1...1_000_000_000, help: "Print the loss of every N-th step", default: "none")
+    static let shuffle = Option.flag("shuffle", help: "Visit the samples in another order each epoch")
+    static let noShuffle = Option.flag("no-shuffle", help: "Visit the samples as they stand in the file")
+    static let timing = Option.flag("timing", help: "Print what passes before the first step")
+
+    let syntax = CommandSyntax(
+        "train", summary: "Train an experiment; keep weights, history, settings and pictures in a folder",
+        operands: [.experiment],
+        options: [
+            epochs, RunOptions.batchSize, learningRate, seed, RunOptions.data, RunOptions.dataset, RunOptions.device,
+            RunOptions.threads, out, maximumSteps, weights, logEvery, shuffle, noShuffle, timing,
+        ],
+        notes: "The experiments' own settings:\n"
+            + Help.table(Experiments.all.map { ($0.name, $0.defaults.description) }))
+
+    func run(_ arguments: Arguments) throws {
+        var clock = StartupClock()
+        let experiment = try Experiments.named(arguments.operands[0])
+        let settings = try chosenSettings(arguments, experiment.defaults)
+        let device = try RunOptions.chosenDevice(arguments)
+        let seed = arguments[Self.seed] ?? 0
+
+        let data = try ChosenData(settings.datasetName, folder: arguments[RunOptions.data])
+        clock.mark("data")
+        data.announce()
+
+        let network = try experiment.network(seed: seed)
+        if let file = arguments[Self.weights] { try network.model.loadWeights(from: URL(fileURLWithPath: file)) }
+        clock.mark("network")
+        for model in network.models { Console.line(model.summary()) }
+
+        let folder = try RunFolder.make(at: arguments[Self.out], experiment: experiment.name)
+        let card = RunCard(
+            experiment: experiment.name, settings: settings, seed: seed,
+            maximumStepCount: arguments[Self.maximumSteps], firstWeights: arguments[Self.weights],
+            data: .init(data.name, data.loaded),
+            machine: .init(device: device, threadCount: arguments[RunOptions.threads]))
+        let session = TrainingSession(
+            experiment: experiment, network: network, data: data.loaded, device: device, folder: folder, card: card)
+        let room = try session.prepareFolder()
+        Interruption.restoresTerminal()
+        clock.mark("output folder")
+        try session.run(
+            room: room, logEvery: arguments[Self.logEvery], clock: arguments.has(Self.timing) ? clock : nil)
+    }
+
+    private func chosenSettings(_ arguments: Arguments, _ defaults: TrainingSettings) throws -> TrainingSettings {
+        if arguments.has(Self.shuffle), arguments.has(Self.noShuffle) {
+            throw ApusError.usage(problem: "--shuffle and --no-shuffle contradict each other.", cure: "Give one.")
+        }
+        var settings = defaults
+        settings.epochCount = arguments[Self.epochs] ?? defaults.epochCount
+        settings.batchSize = arguments[RunOptions.batchSize] ?? defaults.batchSize
+        settings.learningRate = arguments[Self.learningRate] ?? defaults.learningRate
+        settings.datasetName = arguments[RunOptions.dataset] ?? defaults.datasetName
+        if arguments.has(Self.shuffle) { settings.shuffles = true }
+        if arguments.has(Self.noShuffle) { settings.shuffles = false }
+        return settings
+    }
+}
+
+/// What Ctrl-C does.
+enum Interruption {
+    /// Ends the line of the progress bar, and then the program, as without this.
+    static func restoresTerminal() {
+        signal(SIGINT) { number in
+            if isatty(STDOUT_FILENO) == 1 { _ = write(STDOUT_FILENO, "\n", 1) }
+            signal(number, SIG_DFL)
+            raise(number)
+        }
+    }
+}

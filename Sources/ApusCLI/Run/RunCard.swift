@@ -1,0 +1,111 @@
+import Apus
+import ApusExperiments
+import Foundation
+
+/// What it takes to repeat a run: written before it begins, and again when it has ended.
+package struct RunCard: Codable, Sendable {
+    package struct Data: Codable, Sendable {
+        package var name: String
+        /// Where it was read from, in words.
+        package var source: String
+        /// The folder that the user named; `nil` where none was.
+        package var folder: String?
+        package var trainingCount: Int
+        package var testCount: Int
+        /// SHA-256 of the unpacked files, by name.
+        package var checksums: [String: String]
+    }
+
+    package struct Machine: Codable, Sendable {
+        package var device: String
+        package var threadCount: Int
+        package var oneDNNVersion: String
+        package var oneDNNInstructionSet: String
+        package var instructionSet: String
+    }
+
+    package enum State: String, Codable, Sendable {
+        case running, finished, failed
+    }
+
+    package var experiment: String
+    package var settings: TrainingSettings
+    package var seed: UInt64
+    /// `nil` where all epochs are run to their ends.
+    package var maximumStepCount: Int?
+    /// The file that the first weights came from; `nil` where the seed gave them.
+    package var firstWeights: String?
+    package var data: Data
+    package var machine: Machine
+    package var apusVersion: String
+    package var commandLine: [String]
+    /// When it began, ISO 8601.
+    package var date: String
+    package var state: State
+    /// What ended it too early.
+    package var failure: String?
+    package var epochsDone: Int
+    package var stepsDone: Int
+    /// Seconds of training, validation included.
+    package var seconds: Double
+
+    /// The card of a run that begins now, by this process.
+    init(
+        experiment: String, settings: TrainingSettings, seed: UInt64, maximumStepCount: Int?, firstWeights: String?,
+        data: Data, machine: Machine
+    ) {
+        self.experiment = experiment
+        self.settings = settings
+        self.seed = seed
+        self.maximumStepCount = maximumStepCount
+        self.firstWeights = firstWeights
+        self.data = data
+        self.machine = machine
+        apusVersion = ApusVersion.current
+        commandLine = CommandLine.arguments
+        date = ISO8601DateFormatter().string(from: Date())
+        state = .running
+        (epochsDone, stepsDone, seconds) = (0, 0, 0)
+    }
+
+    /// - Throws: `ApusError.file`.
+    package func write(to folder: RunFolder) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        try AtomicFile.write(try encoder.encode(self) + Foundation.Data("\n".utf8), to: folder.card)
+    }
+
+    /// - Throws: `ApusError.file` with `.damaged` where the card cannot be understood.
+    package init(readingFrom folder: RunFolder) throws {
+        let content = try contents(of: folder.card)
+        do {
+            self = try JSONDecoder().decode(RunCard.self, from: content)
+        } catch {
+            throw ApusError.file(
+                path: folder.card.path, .foreign(expected: "the card of a run of Apus", found: "another file"))
+        }
+    }
+}
+
+extension RunCard.Machine {
+    /// This machine, now.
+    /// - Parameter threadCount: what was asked for; `nil` for what OpenMP gives.
+    init(device: Device, threadCount: Int?) {
+        let processor = CPUDescription.current
+        self.init(
+            device: device.name, threadCount: threadCount ?? processor.threadCount,
+            oneDNNVersion: processor.oneDNNVersion,
+            oneDNNInstructionSet: processor.oneDNNInstructionSet, instructionSet: processor.instructionSet)
+    }
+}
+
+extension RunCard.Data {
+    init(_ name: String, _ loaded: LoadedDataset) {
+        var folder: String?
+        if case .folder(let url) = loaded.source { folder = url.path }
+        self.init(
+            name: name, source: "\(loaded.source)", folder: folder, trainingCount: loaded.train.count,
+            testCount: loaded.test.count,
+            checksums: loaded.train.checksums.merging(loaded.test.checksums) { first, _ in first })
+    }
+}

@@ -1,0 +1,125 @@
+import Apus
+import Foundation
+
+/// The folder that holds all of a run: what was asked for, what came of it, and what it takes to repeat it.
+package struct RunFolder: Sendable {
+    package let url: URL
+
+    package var card: URL { url.appendingPathComponent("card.json") }
+    /// The weights, safetensors.
+    var weights: URL { url.appendingPathComponent("weights.safetensors") }
+    /// The model's description.
+    var model: URL { url.appendingPathComponent("model.json") }
+    /// A JSON object a line, one for each epoch.
+    var history: URL { url.appendingPathComponent("history.jsonl") }
+    /// A JSON object a line, one for each step that `--log-every` asks for.
+    var steps: URL { url.appendingPathComponent("steps.jsonl") }
+
+    /// The existing run in `path`.
+    /// - Throws: `ApusError.file`.
+    package init(opening path: String) throws {
+        url = URL(fileURLWithPath: path)
+        guard let isFolder = FileKind.isFolder(path) else { throw ApusError.file(path: path, .missing) }
+        guard isFolder, FileManager.default.fileExists(atPath: card.path) else {
+            throw ApusError.file(
+                path: path,
+                .foreign(expected: "a run's folder, with its card.json", found: isFolder ? "another folder" : "a file"))
+        }
+    }
+
+    private init(_ url: URL) { self.url = url }
+
+    /// A new folder: `path`, which must be empty where it exists, or else one under `runs` that is named after the
+    /// experiment and the time.
+    /// - Throws: `ApusError.usage` where `path` is in use, `ApusError.file` where it cannot be made.
+    package static func make(at path: String?, experiment: String, date: Date = Date()) throws -> RunFolder {
+        if let path {
+            let url = URL(fileURLWithPath: path)
+            try makeFolders(url)
+            let contents = try? FileManager.default.contentsOfDirectory(atPath: url.path)
+            guard let contents else { throw ApusError.file(path: path, .unwritable(reason: "it cannot be listed")) }
+            guard contents.isEmpty else {
+                throw ApusError.usage(
+                    problem: "The output folder \(path) is not empty, and nothing is overwritten.",
+                    cure: "Name another with --out, or remove it first.")
+            }
+            return RunFolder(url)
+        }
+        let formatter = DateFormatter()
+        formatter.locale = Locale(identifier: "en_US_POSIX")
+        formatter.dateFormat = "yyyyMMdd-HHmmss"
+        let base = "\(experiment)-\(formatter.string(from: date))"
+        let runs = URL(fileURLWithPath: "runs")
+        try makeFolders(runs)
+        for number in 1... {
+            let url = runs.appendingPathComponent(number == 1 ? base : "\(base)-\(number)")
+            if mkdir(url.path, 0o777) == 0 { return RunFolder(url) }
+            let code = errno
+            guard code == EEXIST else { throw refusal(url, code) }
+        }
+        preconditionFailure("runs/\(base) with every number exists")
+    }
+
+    /// Makes a folder and those above it that are missing; what exists is left alone.
+    private static func makeFolders(_ url: URL, depth: Int = 0) throws {
+        var code = mkdir(url.path, 0o777) == 0 ? 0 : errno
+        let parent = url.deletingLastPathComponent()
+        if code == ENOENT, depth < 64, parent.path != url.path {
+            try makeFolders(parent, depth: depth + 1)
+            code = mkdir(url.path, 0o777) == 0 ? 0 : errno
+        }
+        guard code == 0 || (code == EEXIST && FileKind.isFolder(url.path) == true) else { throw refusal(url, code) }
+    }
+
+    private static func refusal(_ url: URL, _ code: Int32) -> ApusError {
+        let reason = code == EEXIST ? "a file of that name is in the way" : String(cString: strerror(code))
+        return .file(path: url.path, .unwritable(reason: reason))
+    }
+
+    /// Takes `byteCount` bytes of the disk until they are released, so that a disk that fills up meanwhile takes
+    /// nothing from what is written at the end.
+    /// - Throws: `ApusError.file` with `.unwritable` where there is not that much room.
+    func reserve(byteCount: Int) throws -> Reservation {
+        let file = url.appendingPathComponent(".room")
+        let descriptor = open(file.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw Self.refusal(url, errno) }
+        // Without a name it vanishes with the process, however that ends.
+        unlink(file.path)
+        let reservation = Reservation(descriptor: descriptor)
+        let code = posix_fallocate(descriptor, 0, Int(byteCount))
+        // Some file systems cannot tell (EOPNOTSUPP, EINVAL).
+        if code == ENOSPC || code == EDQUOT || code == EFBIG || code == EIO {
+            let reason = "\(String(cString: strerror(code))); this run needs \(byteCount.megabytes)"
+            throw ApusError.file(path: url.path, .unwritable(reason: reason))
+        }
+        return reservation
+    }
+}
+
+/// Room on a disk that nobody else can take.
+final class Reservation {
+    private var descriptor: Int32
+
+    init(descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { release() }
+
+    func release() {
+        if descriptor >= 0 { close(descriptor) }
+        descriptor = -1
+    }
+}
+
+extension Int {
+    /// As in `5.4 MB`.
+    var megabytes: String { String(format: "%.1f MB", Double(self) / 1e6) }
+}
+
+/// What stands at a path.
+enum FileKind {
+    /// Whether it is a folder; `nil` where there is nothing.
+    static func isFolder(_ path: String) -> Bool? {
+        var isFolder: ObjCBool = false
+        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) ? isFolder.boolValue : nil
+    }
+}

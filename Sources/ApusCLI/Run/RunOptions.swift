@@ -1,0 +1,78 @@
+import Apus
+import ApusExperiments
+import Foundation
+
+/// Options that several commands share.
+enum RunOptions {
+    static let data = Option.path(
+        "data", "FOLDER", help: "Read the data set's files from this folder",
+        default: "APUS_DATA, the cache, the system's packages, the network; at last the part of MNIST in the program")
+    static let dataset = Option.choice(
+        "dataset", of: "data set", PublishedDataset.all.map(\.name), help: "The data set", default: "mnist")
+    static let runDataset = Option.choice(
+        "dataset", of: "data set", PublishedDataset.all.map(\.name), help: "The data set", default: "the run's")
+    static let runData = Option.path(
+        "data", "FOLDER", help: "Read the data set's files from this folder", default: "where the run read them")
+    static let device = Option.choice("device", of: "device", Device.names, help: "Where it runs", default: "cpu")
+    static let threads = Option.integer(
+        "threads", in: 1...1_024, help: "Threads of the processor", default: "OMP_NUM_THREADS, or one for each core")
+    static let batchSize = Option.integer(
+        "batch-size", in: 1...1_000_000, help: "Samples a step", default: "the experiment's, 128")
+
+    /// The device that the options name.
+    static func chosenDevice(_ arguments: Arguments) throws -> Device {
+        try .named(arguments[device] ?? "cpu", threadCount: arguments[threads])
+    }
+}
+
+/// A data set, found and read, with what the user should know of it.
+struct ChosenData {
+    let name: String
+    let loaded: LoadedDataset
+
+    init(_ name: String, folder: String?) throws {
+        self.name = name
+        let reporter = FetchReporter()
+        defer { reporter.finish() }
+        loaded = try .load(name, from: DataLocations(folder: folder), progress: reporter.callAsFunction)
+    }
+
+    /// Says what it is; loudly where it is only the part of MNIST inside the program.
+    func announce() {
+        let counts = "\(loaded.train.count.grouped) training and \(loaded.test.count.grouped) test images"
+        Console.line("Data: \(name), \(counts), from \(loaded.source).")
+        for warning in loaded.warnings { Console.report("WARNING: \(warning)") }
+        if case .builtIn = loaded.source {
+            Console.report("WARNING: NOT ALL OF MNIST. To fetch all of it: apus data fetch mnist")
+        }
+    }
+}
+
+/// A run that has been trained: its card, and its network with its weights.
+struct TrainedRun {
+    let folder: RunFolder
+    let card: RunCard
+    let experiment: any Experiment
+    let network: ExperimentNetwork
+
+    /// - Throws: `ApusError.file` where the folder is no run's or a file of it cannot be used.
+    init(opening path: String) throws {
+        folder = try RunFolder(opening: path)
+        card = try RunCard(readingFrom: folder)
+        experiment = try Experiments.named(card.experiment)
+        network = try experiment.network(seed: card.seed)
+        try network.model.loadWeights(from: folder.weights)
+    }
+
+    /// The data set that it was trained with, from the same place, unless the options name another.
+    func data(_ arguments: Arguments) throws -> ChosenData {
+        let name = arguments[RunOptions.runDataset] ?? card.data.name
+        let folder = card.data.folder.flatMap { name == card.data.name && FileKind.isFolder($0) == true ? $0 : nil }
+        let data = try ChosenData(name, folder: arguments[RunOptions.runData] ?? folder)
+        data.announce()
+        if name == card.data.name, RunCard.Data(name, data.loaded).checksums != card.data.checksums {
+            Console.report("WARNING: The run was trained with other files: \(card.data.source).")
+        }
+        return data
+    }
+}

@@ -1,0 +1,111 @@
+import ApusCore
+import Foundation
+
+/// What an epoch came to.
+public struct EpochRecord: Hashable, Sendable, Codable {
+    /// Counted from 1.
+    public let epoch: Int
+    /// Steps taken in this epoch.
+    public let stepCount: Int
+    /// The averages over the epoch's batches, while the weights changed.
+    public let training: Figures
+    /// The figures of the whole validation set after the epoch; `nil` without one.
+    public let validation: Figures?
+    /// The learning rate of the epoch's last step.
+    public let learningRate: Double
+    /// Seconds since the training started.
+    public let seconds: Double
+
+    public init(
+        epoch: Int, stepCount: Int, training: Figures, validation: Figures?, learningRate: Double, seconds: Double
+    ) {
+        self.epoch = epoch
+        self.stepCount = stepCount
+        self.training = training
+        self.validation = validation
+        self.learningRate = learningRate
+        self.seconds = seconds
+    }
+
+    /// The figure called `name`; those of the validation set begin with `val_`.
+    public subscript(name: String) -> Double? {
+        name.hasPrefix("val_") ? validation?[String(name.dropFirst(4))] : training[name]
+    }
+
+    /// All that the record holds, by the names that log files have, in their order.
+    public var columns: [Figure] {
+        let ends = [Figure("learning_rate", learningRate), Figure("seconds", seconds)]
+        return [Figure("epoch", Double(epoch)), Figure("steps", Double(stepCount))] + training.entries
+            + (validation?.entries.map { Figure("val_\($0.name)", $0.value) } ?? []) + ends
+    }
+}
+
+/// What every epoch of a training came to.
+public struct History: Hashable, Sendable, Codable {
+    public var epochs: [EpochRecord]
+
+    public init(epochs: [EpochRecord] = []) { self.epochs = epochs }
+
+    /// The figure called `name` after each epoch, as in `history["val_loss"]`; empty where there is none such.
+    public subscript(name: String) -> [Double] { epochs.compactMap { $0[name] } }
+}
+
+// MARK: JSON lines
+
+extension EpochRecord {
+    /// The columns as one line of JSON: `{"epoch":1,"steps":469,"loss":0.0541,...}`.
+    public var jsonLine: String {
+        let members = columns.map { column in
+            let isWhole = column.name == "epoch" || column.name == "steps"
+            let value = isWhole ? "\(Int(column.value))" : column.value.isFinite ? "\(column.value)" : "null"
+            return "\"\(column.name)\":\(value)"
+        }
+        return "{\(members.joined(separator: ","))}"
+    }
+
+    /// The record that `jsonLine` gave; `nil` for any other text.
+    public init?(jsonLine: String) {
+        guard let values = try? JSONDecoder().decode([String: Double?].self, from: Data(jsonLine.utf8)),
+            let epoch = values["epoch"]?.flatMap({ Int(exactly: $0) }),
+            let stepCount = values["steps"]?.flatMap({ Int(exactly: $0) }),
+            let learningRate = values["learning_rate"], let seconds = values["seconds"]
+        else { return nil }
+        let known: Set = ["epoch", "steps", "learning_rate", "seconds"]
+        // A decoder has no order; the text has.
+        let places = values.keys.filter { !known.contains($0) }.compactMap { name in
+            jsonLine.range(of: "\"\(name)\":").map { (name: name, place: $0.lowerBound) }
+        }
+        let figures = places.sorted { $0.place < $1.place }.map { Figure($0.name, (values[$0.name] ?? nil) ?? .nan) }
+        let validation = figures.filter { $0.name.hasPrefix("val_") }
+        self.init(
+            epoch: epoch, stepCount: stepCount, training: Figures(figures.filter { !$0.name.hasPrefix("val_") }),
+            validation: validation.isEmpty
+                ? nil : Figures(validation.map { Figure(String($0.name.dropFirst(4)), $0.value) }),
+            learningRate: learningRate ?? .nan, seconds: seconds ?? .nan)
+    }
+}
+
+extension History {
+    /// The history in a file of JSON lines, as `JSONLinesLog` writes it.
+    /// - Throws: `ApusError.file` where the file cannot be read or holds something else.
+    public init(jsonLines url: URL) throws {
+        guard FileManager.default.fileExists(atPath: url.path) else {
+            throw ApusError.file(path: url.path, .missing)
+        }
+        let text: String
+        do {
+            text = try String(contentsOf: url, encoding: .utf8)
+        } catch {
+            throw ApusError.file(path: url.path, .unreadable(reason: error.localizedDescription))
+        }
+        epochs = try text.split(separator: "\n").enumerated().map { index, line in
+            guard let record = EpochRecord(jsonLine: String(line)) else {
+                throw ApusError.file(path: url.path, .damaged(reason: "line \(index + 1) is no epoch's record"))
+            }
+            return record
+        }
+    }
+}
+
+/// `value` with `digits` digits after the point.
+func fixed(_ value: Double, digits: Int) -> String { String(format: "%.\(digits)f", value) }

@@ -1,0 +1,102 @@
+import ApusCore
+import ApusData
+import ApusGraph
+import ApusNN
+import ApusPlan
+
+extension Trainer {
+    /// The loss and the metrics over a data set, in inference mode.
+    ///
+    /// Random numbers (of a sampling layer, say) depend on the seed and the batch's number, so that the same data give
+    /// the same figures again.
+    /// - Parameter batchSize: Default 32.
+    /// - Throws: `ApusError.shape`, `ApusError.label` where the data do not fit the model, `ApusError.notFinite` where
+    ///   the loss of a batch is no finite number (the step in it is the batch's number, from 1).
+    public func evaluate(_ dataset: Dataset, batchSize: Int = 32) throws -> Figures {
+        try figures(of: evaluator(for: dataset, batchSize: batchSize))
+    }
+
+    /// The model's outputs for all samples of a data set, in inference mode.
+    /// - Parameters:
+    ///   - dataset: Its targets are not looked at.
+    ///   - batchSize: Default 32.
+    /// - Returns: For each output `[n, ...]`.
+    /// - Throws: `ApusError.shape` where the data do not fit the model.
+    public func predict(_ dataset: Dataset, batchSize: Int = 32) throws -> [NDArray] {
+        try model.predictions(for: dataset, batchSize: batchSize, device: device, seed: seed)
+    }
+
+    /// The model's first output for `inputs` `[n, ...]`, in inference mode.
+    /// - Throws: `ApusError.shape` where the inputs do not fit the model.
+    public func predict(_ inputs: NDArray, batchSize: Int = 32) throws -> NDArray {
+        try predict(Dataset(inputs: inputs), batchSize: batchSize)[0]
+    }
+
+    /// A runner of evaluation steps, ready to be used again and again.
+    func evaluator(for dataset: Dataset, batchSize: Int) throws -> BatchRunner {
+        let dataset = try checked(dataset)
+        return BatchRunner(
+            try BatchLoader(dataset, batchSize: batchSize), try function(for: dataset, training: false),
+            outputCount: outputCount)
+    }
+
+    func figures(of evaluator: BatchRunner) throws -> Figures {
+        evaluator.reset()
+        evaluator.loader.start(epoch: 0)
+        let seed = seed.forEvaluation
+        while let batch = evaluator.loader.next() {
+            _ = try evaluator.run(batch, context: RunContext(seed: seed, step: batch.index))
+        }
+        return figures(evaluator)
+    }
+}
+
+extension Model {
+    /// The outputs for all samples of a data set, in inference mode, each `[n, ...]`.
+    /// - Parameter seed: The key of random numbers, which depend on the batch's number too.
+    /// - Throws: `ApusError.shape` where the data do not fit the model.
+    public func predictions(
+        for dataset: Dataset, batchSize: Int = 32, device: Device, seed: UInt64 = 0
+    ) throws -> [NDArray] {
+        try checkInputs(of: dataset)
+        let function = try inferenceFunction(on: device)
+        let plain = try Dataset(inputs: dataset.inputs, name: dataset.name)
+        let runner = BatchRunner(
+            try BatchLoader(plain, batchSize: batchSize), function, outputCount: outputs.count)
+        var results = outputs.map { NDArray(zeros: $0.shape.specialized(batchSize: dataset.count), $0.elementType) }
+        var positions = [Int](repeating: 0, count: outputs.count)
+        runner.loader.start(epoch: 0)
+        while let batch = runner.loader.next() {
+            let context = RunContext(seed: seed.forEvaluation, step: batch.index)
+            for (index, part) in try runner.outputs(batch, context: context, count: outputs.count).enumerated() {
+                results[index].withUnsafeMutableBytes { target in
+                    part.withUnsafeBytes { target[positions[index]...].copyBytes(from: $0) }
+                }
+                positions[index] += part.byteCount
+            }
+        }
+        return results
+    }
+
+    /// The model's outputs for its inputs, in inference mode. It is kept with the model, so that a second prediction
+    /// plans nothing.
+    private func inferenceFunction(on device: Device) throws -> Function {
+        let key = "inference on \(device.name)"
+        if let function = companions[key] as? Function { return function }
+        let function = try Function(
+            inputs: inputs, outputs: outputs, mode: .inference, device: device, guardedOutput: nil,
+            // The model keeps the function: the function must not keep the model.
+            origin: { [weak self] in self?.layerPath(of: $0) ?? $0.kind })
+        companions[key] = function
+        return function
+    }
+}
+
+extension UInt64 {
+    /// A seed for evaluation that has nothing to do with the one for training: one block of its random numbers, from a
+    /// stream that is used for nothing else (the letters EVAL).
+    fileprivate var forEvaluation: UInt64 {
+        let words = Philox(seed: self, stream: 0x4556_414C).block(0)
+        return UInt64(words[0]) << 32 | UInt64(words[1])
+    }
+}

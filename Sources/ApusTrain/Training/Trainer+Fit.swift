@@ -1,0 +1,128 @@
+import ApusCore
+import ApusData
+import ApusGraph
+import ApusNN
+import ApusPlan
+
+extension Trainer {
+    /// Trains for some epochs.
+    ///
+    /// The training figures of an epoch are averages over its batches while the weights change; those of the
+    /// validation set are taken in inference mode after the epoch. Every sample is used in every epoch: the last batch
+    /// may be smaller.
+    ///
+    /// - Parameters:
+    ///   - dataset: The samples. Its sample weights count in the loss (and in metrics that are `weighted`).
+    ///   - batchSize: Samples a step. Default 32.
+    ///   - epochs: The number of the last epoch.
+    ///   - validation: Held-out samples. Default none.
+    ///   - validationSplit: The fraction of the data set, from its end, that is held out in place of `validation`: from
+    ///     0 up to, not including, 1. Default 0.
+    ///   - shuffles: Whether each epoch visits the samples in an order of its own, a function of (seed, epoch).
+    ///     Default `true`.
+    ///   - callbacks: Called in this order.
+    ///   - classWeights: What the samples of a class count in the training's loss; 1 where none is given.
+    ///   - initialEpoch: The number of epochs that an earlier training took. Default 0.
+    ///   - maxSteps: Where the training ends even inside an epoch. Default none.
+    /// - Returns: The records of the epochs of this call.
+    /// - Throws: `ApusError.shape` and `ApusError.label` before the first step where the data do not fit the model;
+    ///   `ApusError.notFinite` where the loss of a step is no finite number, with the weights as they were before that
+    ///   step; whatever a callback throws. In every case the model keeps its weights and `history` what was reached.
+    @discardableResult
+    public func fit(
+        _ dataset: Dataset, batchSize: Int = 32, epochs: Int, validation: Dataset? = nil, validationSplit: Double = 0,
+        shuffles: Bool = true, callbacks: [any Callback] = [], classWeights: [Int: Float] = [:], initialEpoch: Int = 0,
+        maxSteps: Int? = nil
+    ) throws -> History {
+        history = History()
+        try checkCounts(epochs: epochs, initialEpoch: initialEpoch, maxSteps: maxSteps)
+        var (dataset, validation) = try split(dataset, validation, validationSplit)
+        if !classWeights.isEmpty { dataset = try dataset.weighted(byClass: classWeights) }
+        dataset = try checked(dataset)
+
+        let loader = try BatchLoader(
+            dataset, batchSize: batchSize, order: shuffles ? .shuffled(seed: seed) : .natural)
+        let runner = BatchRunner(loader, try function(for: dataset, training: true), outputCount: outputCount)
+        let evaluator = try validation.map { try self.evaluator(for: $0, batchSize: batchSize) }
+        let training = Training(
+            model: model, epochs: initialEpoch..<epochs, stepsPerEpoch: loader.batchCount, maxSteps: maxSteps,
+            metrics: namedMetrics, hasValidation: validation != nil, factor: state.learningRateFactor,
+            rate: { [unowned self] in learningRate })
+        do {
+            for callback in callbacks { try callback.trainingWillStart(training) }
+            try run(runner, evaluator, training, callbacks)
+            for callback in callbacks { try callback.trainingDidEnd(history, training) }
+        } catch {
+            for callback in callbacks { callback.trainingDidFail(error, training) }
+            throw error
+        }
+        return history
+    }
+
+    private func run(
+        _ runner: BatchRunner, _ evaluator: BatchRunner?, _ training: Training, _ callbacks: [any Callback]
+    ) throws {
+        let lastStep = training.maxSteps.map { step + $0 }
+        for epoch in training.epochs.lowerBound + 1...training.epochs.upperBound {
+            for callback in callbacks { try callback.epochWillStart(epoch, training) }
+            runner.reset()
+            runner.loader.start(epoch: epoch)
+            let firstStep = step
+            while step != lastStep, let batch = runner.loader.next() {
+                let loss = try runner.run(batch, context: RunContext(seed: seed, step: step))
+                step += 1
+                guard !callbacks.isEmpty else { continue }
+                let record = StepRecord(
+                    epoch: epoch, step: step, stepInEpoch: step - firstStep, loss: loss,
+                    meanLoss: runner.lossSum / Double(runner.sampleCount), seconds: training.seconds)
+                for callback in callbacks { try callback.stepDidEnd(record, training) }
+            }
+            let record = EpochRecord(
+                epoch: epoch, stepCount: step - firstStep, training: figures(runner),
+                validation: try evaluator.map { try validationFigures($0) },
+                learningRate: optimizer.learningRate.value(at: step - 1) * learningRateFactor,
+                seconds: training.seconds)
+            history.epochs.append(record)
+            var isStopping = step == lastStep
+            for callback in callbacks where try callback.epochDidEnd(record, training) == .stop { isStopping = true }
+            if isStopping { return }
+        }
+    }
+
+    /// As `figures(of:)`; a loss that is not finite is reported for the training's step.
+    private func validationFigures(_ evaluator: BatchRunner) throws -> Figures {
+        do {
+            return try figures(of: evaluator)
+        } catch ApusError.notFinite(_, _, let origin) {
+            throw ApusError.notFinite(quantity: "validation loss", step: step, origin: origin)
+        }
+    }
+
+    private func split(
+        _ dataset: Dataset, _ validation: Dataset?, _ fraction: Double
+    ) throws -> (training: Dataset, validation: Dataset?) {
+        guard fraction != 0 else { return (dataset, validation) }
+        guard fraction > 0, fraction < 1, validation == nil else {
+            throw ApusError.setting(
+                owner: "fit", name: "validationSplit", value: "\(fraction)",
+                expected: validation == nil
+                    ? "from 0 up to, not including, 1" : "0 where validation data are given")
+        }
+        let (first, rest) = try dataset.split(fraction: 1 - fraction)
+        return (first, rest)
+    }
+
+    private func checkCounts(epochs: Int, initialEpoch: Int, maxSteps: Int?) throws {
+        guard initialEpoch >= 0 else {
+            throw ApusError.setting(
+                owner: "fit", name: "initialEpoch", value: "\(initialEpoch)", expected: "0 or more")
+        }
+        guard epochs > initialEpoch else {
+            throw ApusError.setting(
+                owner: "fit", name: "epochs", value: "\(epochs)", expected: "above initialEpoch (\(initialEpoch))")
+        }
+        if let maxSteps, maxSteps < 1 {
+            throw ApusError.setting(owner: "fit", name: "maxSteps", value: "\(maxSteps)", expected: "1 or more")
+        }
+    }
+}

@@ -1,0 +1,148 @@
+import ApusCPU
+import ApusCore
+import ApusData
+import ApusGraph
+import ApusNN
+import ApusTrain
+import Testing
+
+@Suite struct TrainerErrorTests {
+    private func trainer(_ loss: Loss? = .sparseCategoricalCrossentropy) throws -> Trainer {
+        try Trainer(quadrantModel(), loss: loss, metrics: [], optimizer: SGD(learningRate: 0.1), device: .cpu)
+    }
+
+    private func fitError(_ dataset: Dataset, _ loss: Loss = .sparseCategoricalCrossentropy) -> String {
+        errorText { try trainer(loss).fit(dataset, epochs: 1) }
+    }
+
+    @Test func inputsThatDoNotFit() throws {
+        let images = try Dataset(
+            inputs: NDArray(zeros: [4, 1, 2]), targets: NDArray([Int32(0), 1, 0, 1]), name: "images")
+        #expect(
+            fitError(images)
+                == "sequential: input 'input': expected float32[batch, 2], received float32[batch, 1, 2] from 'images'. "
+                + "Cure: use reshapingInputs(to: [2]) of the data set, or a Reshape layer.")
+        let wide = try Dataset(inputs: NDArray(zeros: [4, 3]), targets: NDArray([Int32(0), 1, 0, 1]), name: "wide")
+        #expect(
+            fitError(wide)
+                == "sequential: input 'input': expected float32[batch, 2], received float32[batch, 3] from 'wide'. "
+                + "Cure: give the model the input shape [3].")
+        let whole = try Dataset(inputs: NDArray(zeros: [4, 2], .int32), name: "whole")
+        #expect(
+            fitError(whole)
+                == "sequential: input 'input': expected float32[batch, 2], received int32[batch, 2] from 'whole'. "
+                + "Cure: convert the values to float32.")
+    }
+
+    @Test func targetsThatDoNotFit() throws {
+        #expect(
+            fitError(try quadrants(4).withoutTargets())
+                == "sequential: targets: expected 1 target columns, one for each output, received 0 in 'quadrants'. "
+                + "Cure: give the data set targets (withInputsAsTargets() for an autoencoder).")
+        #expect(
+            fitError(try quadrants(4), .categoricalCrossentropy)
+                == "dense2: categoricalCrossentropy: expected targets of the predictions' shape [batch, 2], received "
+                + "int32[batch]. Cure: these look like labels: use sparseCategoricalCrossentropy, or make the targets "
+                + "one-hot.")
+    }
+
+    @Test func labelsOutOfRange() throws {
+        let data = try Dataset(inputs: [0, 0, 0, 0], inputShape: [2], labels: [1, 2], name: "points")
+        #expect(
+            fitError(data)
+                == "points: sample 1 has label 2, but labels go from 0 to 1. Check the file, or give the last layer as "
+                + "many units as there are classes.")
+        let negative = try Dataset(inputs: [0, 0], inputShape: [2], labels: [-1], name: "points")
+        #expect(fitError(negative).hasPrefix("points: sample 0 has label -1, but labels go from 0 to 1."))
+    }
+
+    @Test func settingsThatMakeNoSense() throws {
+        let data = try quadrants(4)
+        let trainer = try trainer()
+        let rows: [(String, () throws -> Void)] = [
+            (
+                "quadrants: the number of samples is 0; it must be 1 or more.",
+                { try trainer.fit(data.prefix(0), epochs: 1) }
+            ),
+            ("fit: epochs is 0; it must be above initialEpoch (0).", { try trainer.fit(data, epochs: 0) }),
+            (
+                "fit: initialEpoch is -1; it must be 0 or more.",
+                { try trainer.fit(data, epochs: 1, initialEpoch: -1) }
+            ),
+            ("fit: maxSteps is 0; it must be 1 or more.", { try trainer.fit(data, epochs: 1, maxSteps: 0) }),
+            (
+                "fit: validationSplit is 1.0; it must be from 0 up to, not including, 1.",
+                { try trainer.fit(data, epochs: 1, validationSplit: 1) }
+            ),
+            (
+                "fit: validationSplit is 0.5; it must be 0 where validation data are given.",
+                { try trainer.fit(data, epochs: 1, validation: data, validationSplit: 0.5) }
+            ),
+            (
+                "BatchLoader: batchSize is 0; it must be at least 1.",
+                { try trainer.fit(data, batchSize: 0, epochs: 1) }
+            ),
+            (
+                "Trainer: loss is nil; it must be given, since the model 'sequential' adds no loss of its own.",
+                { _ = try self.trainer(nil) }
+            ),
+            (
+                "SGD: momentum is 2.0; it must be from 0 up to, not including, 1.",
+                { _ = try Trainer(line(), loss: .meanSquaredError, optimizer: SGD(momentum: 2), device: .cpu) }
+            ),
+        ]
+        for (text, body) in rows { #expect(errorText(body) == text) }
+        #expect(trainer.step == 0)
+    }
+
+    @Test func aLossThatIsNoNumberStopsBeforeTheWeightsChange() throws {
+        let model = try line(start: 1)
+        let trainer = try Trainer(model, loss: .meanSquaredError, optimizer: SGD(learningRate: 0.25), device: .cpu)
+        let recorder = Recorder()
+        let data = try pairs([(1, 3), (.nan, 1), (1, 1)])
+        let text = errorText {
+            try trainer.fit(data, batchSize: 1, epochs: 2, shuffles: false, callbacks: [recorder])
+        }
+        // The first step moves w by a quarter of 2 * 2.
+        #expect(flatWeights(model) == [2])
+        #expect(
+            text.hasPrefix("The loss is not finite at step 2, first in input 0 of the network, read by layer 'dense'"))
+        #expect(recorder.events == ["start", "epoch 1", "step 1", "failure"])
+        #expect(trainer.step == 1)
+    }
+
+    @Test func theLayerWhereALossOverflowsIsNamed() throws {
+        let model = try Sequential(input: [1]) {
+            Dense(1, usesBias: false, kernelInitializer: .constant(1e30), name: "large")
+            Dense(1, usesBias: false, kernelInitializer: .constant(1e30), name: "larger")
+        }
+        let trainer = try Trainer(model, loss: .meanSquaredError, optimizer: SGD(), device: .cpu)
+        let text = errorText { try trainer.fit(pairs([(1, 1)]), epochs: 1) }
+        #expect(text.hasPrefix("The loss is not finite at step 1, first in layer 'larger'"))
+        #expect(flatWeights(model) == [1e30, 1e30])
+    }
+
+    @Test func aValidationLossThatIsNoNumberIsNamed() throws {
+        let trainer = try Trainer(line(), loss: .meanSquaredError, optimizer: SGD(), device: .cpu)
+        let text = errorText {
+            try trainer.fit(pairs([(1, 1), (1, 1)]), batchSize: 1, epochs: 1, validation: pairs([(.infinity, 1)]))
+        }
+        #expect(text.hasPrefix("The validation loss is not finite at step 2, first in "))
+    }
+
+    @Test func anErrorOfACallbackLeavesWeightsAndHistory() throws {
+        final class Failing: Callback {
+            func epochDidEnd(_ record: EpochRecord, _ training: Training) throws -> TrainingDecision {
+                if record.epoch == 2 { throw ApusError.file(path: "/log", .unwritable(reason: "disk full")) }
+                return .continue
+            }
+        }
+        let model = try line()
+        let trainer = try Trainer(model, loss: .meanSquaredError, optimizer: SGD(learningRate: 0.25), device: .cpu)
+        let text = errorText { try trainer.fit(pairs([(1, 2)]), epochs: 5, callbacks: [Failing()]) }
+        #expect(text == "/log: cannot be written: disk full. Choose another place, or make room.")
+        #expect(trainer.history.epochs.map(\.epoch) == [1, 2])
+        // 0, then half of the way to 2 each epoch.
+        #expect(flatWeights(model) == [1.5])
+    }
+}
