@@ -98,7 +98,8 @@ static apus_status make_plain_layouts(const apus_convolution_description *wanted
     return kernel_layout(&layouts[KERNEL], wanted, false);
 }
 
-static apus_status add_reorder(apus_convolution *convolution, operand *array, apus_layout_view plain, apus_layout_view used) {
+static apus_status add_reorder(
+    apus_convolution *convolution, operand *array, apus_layout_view plain, apus_layout_view used) {
     dnnl_engine_t engine = convolution->engine->engine;
     size_t size = (dnnl_memory_desc_get_size(used) + 63) / 64 * 64;
     array->buffer = aligned_alloc(64, size ? size : 64);
@@ -230,7 +231,8 @@ static bool is_valid(const apus_convolution_description *wanted) {
     for (int axis = 0; axis < wanted->rank; axis++) {
         int64_t stride = wanted->strides[axis], dilation = wanted->dilations[axis];
         int64_t before = wanted->padding_before[axis], after = wanted->padding_after[axis];
-        if (wanted->image[axis] < 1 || wanted->kernel[axis] < 1 || stride < 1 || dilation < 1 || before < 0 || after < 0)
+        if (wanted->image[axis] < 1 || wanted->kernel[axis] < 1 || stride < 1 || dilation < 1 || before < 0 ||
+            after < 0)
             return false;
         int64_t room = wanted->image[axis] + before + after - (wanted->kernel[axis] - 1) * dilation - 1;
         if (room < 0 || wanted->output[axis] != room / stride + 1) return false;

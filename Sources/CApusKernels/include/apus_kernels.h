@@ -136,7 +136,9 @@ typedef enum apus_convolution_kind : int32_t {
 /// image [batch, image..., channels], kernel [kernel..., channels / groups, filters], output [batch, output...,
 /// filters]; output = (image + before + after - (kernel - 1) dilation - 1) / stride + 1, rounded down. In one axis:
 ///
-///     output[n, o, f] = activation(bias[f] + sum over k, c of image[n, o stride + k dilation - before, c] kernel[k, c, f])
+///     output[n, o, f] = activation(bias[f] + sum over k, c of image[n, i, c] kernel[k, c, f])
+///
+/// with i = o stride + k dilation - before,
 ///
 /// and outside the image there is 0. Each gradient is the transposed linear map: with respect to the image or to the
 /// kernel of sum(output upstream), given `upstream` as the output.
@@ -180,7 +182,7 @@ const char *apus_convolution_implementation(const apus_convolution *convolution)
 
 typedef enum apus_pooling_kind : int32_t {
     APUS_POOLING_MAXIMUM = 0,           // image -> output: the largest; NaN if any is
-    APUS_POOLING_SELECTION = 1,         // image and values -> output: of values (as image) what is where image is largest
+    APUS_POOLING_SELECTION = 1,         // image and values (as image) -> output: the value where image is largest
     APUS_POOLING_MAXIMUM_GRADIENT = 2,  // image and values (as output) -> image: each value where image is largest
     APUS_POOLING_AVERAGE = 3,           // image -> output: the mean
     APUS_POOLING_AVERAGE_GRADIENT = 4,  // values (as output) -> image: each value in equal parts
