@@ -112,6 +112,26 @@ private func run(_ executable: any Executable, _ inputs: [NDArray], _ context: R
         #expect(try result() == result())
     }
 
+    // A convolution with both gradients, and the gradient of a pooling, on an odd number of samples.
+    @Test func convolutionsAreBitwiseEqual() throws {
+        func result() throws -> [NDArray] {
+            let x = Tensor.placeholder([5, 9, 11, 6])
+            let first = Variable("first", value: try numbers([3, 3, 6, 20], seed: 1))
+            let second = Variable("second", value: try numbers([3, 2, 20, 7], seed: 2))
+            let hidden = maxPool(convolution(x, kernel: first.tensor, padding: .same), window: [2, 2])
+            let loss = square(convolution(hidden, kernel: second.tensor)).mean()
+            let slopes = try gradient(of: loss, withRespectTo: [first.tensor, second.tensor, x])
+            let function = try Function(inputs: [x], outputs: slopes, device: .cpu)
+            return try function(try numbers([5, 9, 11, 6], seed: 3))
+        }
+        let expected = try result()
+        for _ in 0..<3 { #expect(try result() == expected) }
+    }
+
+    private func numbers(_ shape: Shape, seed: UInt64) throws -> NDArray {
+        try NDArray((0..<shape.elementCount).map { Philox(seed: seed).normal($0) }, shape: shape)
+    }
+
     @Test func arraysMustFit() throws {
         let x = Tensor.input([3])
         let function = try Function(inputs: [x], outputs: [x.sum()], device: .cpu)

@@ -21,13 +21,7 @@ final class MatMulKernel: CPUKernel {
         self.engine = engine
         var description = product.kernelDescription(step.inputTypes[0].shape, step.inputTypes[1].shape)
         description.has_bias = hasBias
-        switch activation {
-        case nil: description.activation = APUS_ACTIVATION_NONE
-        case .relu: description.activation = APUS_ACTIVATION_RELU
-        case .sigmoid: description.activation = APUS_ACTIVATION_SIGMOID
-        case .tanh: description.activation = APUS_ACTIVATION_TANH
-        case .some(let other): preconditionFailure("\(other) does not follow a product")
-        }
+        description.activation = productActivation(activation)
         self.product = try KernelObject("apus_matmul_create", destroy: apus_matmul_destroy) {
             apus_matmul_create(engine.pointer, &description, &$0)
         }
