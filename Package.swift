@@ -50,6 +50,7 @@ let package = Package(
         .executableTarget(name: "FirstProgram", dependencies: ["Apus"], path: "Examples/first-program"),
 
         .target(name: "ApusTestSupport", dependencies: ["ApusGraph"], path: "Tests/ApusTestSupport"),
+        .testTarget(name: "ExampleTests", dependencies: ["Apus", "FirstProgram", "ApusTestSupport"]),
         .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusTestSupport"]),
         .testTarget(name: "ApusGraphTests", dependencies: ["ApusGraph", "ApusTestSupport"]),
         .testTarget(name: "ApusPlanTests", dependencies: ["ApusPlan", "ApusTestSupport"]),
@@ -59,7 +60,6 @@ let package = Package(
         .testTarget(name: "ApusPicturesTests", dependencies: ["ApusPictures", "ApusTestSupport"]),
         .testTarget(name: "ApusTrainTests", dependencies: ["Apus", "ApusTestSupport"]),
         .testTarget(name: "ApusCLITests", dependencies: ["ApusExperiments", "ApusTestSupport"]),
-        .testTarget(name: "ExampleTests", dependencies: ["Apus", "FirstProgram", "ApusTestSupport"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu2x
