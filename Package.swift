@@ -59,7 +59,8 @@ let package = Package(
         .testTarget(name: "ApusDataTests", dependencies: ["ApusData", "ApusTestSupport"]),
         .testTarget(name: "ApusPicturesTests", dependencies: ["ApusPictures", "ApusTestSupport"]),
         .testTarget(name: "ApusTrainTests", dependencies: ["Apus", "ApusTestSupport"]),
-        .testTarget(name: "ApusCLITests", dependencies: ["ApusExperiments", "ApusTestSupport"]),
+        .testTarget(name: "ApusTests", dependencies: ["Apus", "ApusTestSupport"]),
+        .testTarget(name: "ApusCLITests", dependencies: ["ApusCLI", "ApusExperiments", "ApusTestSupport"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu2x

@@ -12,7 +12,9 @@ needs=(
     "pkg-config (tells Swift where libraries are)|COMMAND pkg-config|pkg-config|pkgconf-pkg-config|pkgconf"
 )
 
-say() { printf 'apus set-up: %s\n' "$*" >&2; }
+# The program that speaks; each that sources this file says its own.
+speaker=${speaker:-apus set-up}
+say() { printf '%s: %s\n' "$speaker" "$*" >&2; }
 fail() {
     say "$@"
     exit 1
@@ -118,6 +120,6 @@ install_needs() {
 }
 
 set_up() {
-    install_needs
     find_swift
+    install_needs
 }

@@ -26,6 +26,8 @@ extension Model {
     }
 
     /// All of the model's outputs for the samples in `arrays`, one array for each input.
+    ///
+    /// The computation is planned once for each batch size, and kept with the model.
     /// - Throws: `ApusError.shape` where the arrays do not fit the inputs.
     public func predictAll(_ arrays: [NDArray], batchSize: Int = 256, device: Device = .cpu) throws -> [NDArray] {
         guard !arrays.contains(where: { $0.shape.sizes.first == 0 }) else {

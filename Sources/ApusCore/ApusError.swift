@@ -28,7 +28,9 @@ public struct ShapeProblem: Hashable, Sendable {
     public var layer: String?
     /// The operation or layer setting that found it.
     public var operation: String
+    /// What would fit, in words.
     public var expected: String
+    /// What came instead, in words.
     public var received: String
     /// What most likely mends it.
     public var cure: String

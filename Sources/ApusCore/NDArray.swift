@@ -2,6 +2,7 @@
 ///
 /// A value type: a copy is cheap until one of the two is changed.
 public struct NDArray: @unchecked Sendable {
+    /// The sizes along each axis; all settled.
     public let shape: Shape
     public let elementType: ElementType
     private var storage: Storage
@@ -63,7 +64,9 @@ public struct NDArray: @unchecked Sendable {
         try fill(UnsafeMutableBufferPointer(rebasing: storage.bytes.bindMemory(to: Scalar.self)[..<shape.elementCount]))
     }
 
+    /// The number of elements; 1 without axes.
     public var elementCount: Int { shape.elementCount }
+    /// The bytes of all elements together.
     public var byteCount: Int { elementCount * elementType.byteCount }
 
     /// The bytes of the elements, in order.
@@ -202,7 +205,9 @@ extension NDArray: Codable {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         let shape = try container.decode(Shape.self, forKey: .shape)
         let values = try container.decode([Double].self, forKey: .values)
-        guard !shape.isSymbolic, shape.elementCount == values.count else {
+        // Sizes from a file may be beyond all counting.
+        let product = shape.sizes.reduce(1.0) { $0 * Double($1) }
+        guard !shape.isSymbolic, product == Double(values.count) else {
             throw DecodingError.dataCorruptedError(
                 forKey: .values, in: container, debugDescription: "\(values.count) values for shape \(shape)")
         }

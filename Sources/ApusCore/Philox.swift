@@ -6,10 +6,14 @@
 ///
 /// Source: Salmon, Moraes, Dror and Shaw, Parallel Random Numbers: As Easy as 1, 2, 3, SC 2011.
 public struct Philox: Sendable, Hashable {
+    /// The key: another seed gives other numbers everywhere.
     public var seed: UInt64
+    /// Keeps uses of one seed apart, as of two layers.
     public var stream: UInt32
+    /// Keeps the steps of one use apart.
     public var step: UInt64
 
+    /// The numbers of one stream at one step.
     public init(seed: UInt64, stream: UInt32 = 0, step: UInt64 = 0) {
         self.seed = seed
         self.stream = stream

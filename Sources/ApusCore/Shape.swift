@@ -3,8 +3,10 @@
 /// Inside a model the batch size is open. A negative size `-n` stands for `n` times the batch size, so
 /// `[-1, 784]` is a batch of vectors; `specialized(batchSize:)` settles it. A shape has one such axis at most.
 public struct Shape: Hashable, Sendable, Codable {
+    /// The size along each axis; a negative one is open.
     public var sizes: [Int]
 
+    /// A shape of these sizes; none for a single number.
     public init(_ sizes: [Int]) { self.sizes = sizes }
 
     /// The shape of a single number: no axes, one element.
@@ -16,6 +18,7 @@ public struct Shape: Hashable, Sendable, Codable {
     /// The number of elements; negative (a multiple of the batch size) while the batch size is open.
     public var elementCount: Int { sizes.reduce(1, *) }
 
+    /// Whether there are no axes: one element.
     public var isScalar: Bool { sizes.isEmpty }
 
     /// Whether the batch size is still open.

@@ -55,6 +55,13 @@ public struct TrainingSettings: Hashable, Sendable, Codable {
     }
 }
 
+extension TrainingSettings: CustomStringConvertible {
+    public var description: String {
+        "\(epochCount) epochs, batch size \(batchSize), learning rate \(learningRate), "
+            + "\(shuffles ? "shuffled" : "not shuffled"), \(datasetName)"
+    }
+}
+
 /// A network and the models that share its variables.
 public struct ExperimentNetwork {
     /// What is trained and saved.

@@ -112,6 +112,7 @@ public struct RunContext: Hashable, Sendable {
     /// The number of steps taken before this one.
     public var step: Int
 
+    /// By default the first step with key 0.
     public init(seed: UInt64 = 0, step: Int = 0) {
         self.seed = seed
         self.step = step

@@ -8,7 +8,9 @@ import ApusCore
 public struct Tensor {
     package let node: Node
 
+    /// Its sizes; the batch axis is open (-1). Of a tensor that holds an error: no axes.
     public var shape: Shape { node.type.shape }
+    /// float32 or int32 for whatever is computed; inputs and constants may be of any type.
     public var elementType: ElementType { node.type.elementType }
     package var type: TensorType { node.type }
 
@@ -73,7 +75,7 @@ extension Tensor: CustomStringConvertible {
 /// One operation applied to its inputs; a tensor is the name for its result.
 package final class Node {
     package let operation: Operation
-    package let inputs: [Tensor]
+    package private(set) var inputs: [Tensor]
     package let type: TensorType
     /// The variable that is read, for `Operation.variable`.
     package let variable: Variable?
@@ -101,6 +103,17 @@ package final class Node {
         self.failure =
             failure as? ApusError
             ?? .library(name: "Apus", call: "building a graph", status: String(describing: failure))
+    }
+
+    /// Takes apart what nobody else holds, one node after the other: graphs can be deep, stacks are not.
+    deinit {
+        var stack = inputs.map(\.node)
+        inputs = []
+        while var node = stack.popLast() {
+            guard isKnownUniquelyReferenced(&node) else { continue }
+            stack += node.inputs.map(\.node)
+            node.inputs = []
+        }
     }
 }
 

@@ -7,9 +7,12 @@ public enum Mode: String, Hashable, Sendable, Codable {
 
 /// A new value for a variable, set when a run ends.
 public struct VariableUpdate {
+    /// What is set.
     public let variable: Variable
+    /// What it is set to: of the variable's own shape and element type.
     public let value: Tensor
 
+    /// Sets `variable` to `value`, which may depend on the variable's value at the start of the run.
     public init(_ variable: Variable, to value: Tensor) {
         self.variable = variable
         self.value = value

@@ -7,6 +7,7 @@ import ApusCore
 public final class Variable {
     /// Its role in the layer that made it, as in `kernel`.
     public let name: String
+    /// Shape and element type, the same for its whole life.
     public let type: TensorType
     /// Whether optimizers change it.
     public let isTrainable: Bool
@@ -20,7 +21,9 @@ public final class Variable {
     package private(set) var isInitialized: Bool
     private weak var node: Node?
 
+    /// The sizes of its values.
     public var shape: Shape { type.shape }
+    /// The number of its values.
     public var elementCount: Int { type.shape.elementCount }
 
     /// A variable that holds zeros until it is given other values.

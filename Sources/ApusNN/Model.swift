@@ -18,13 +18,19 @@ public class Model {
     /// The name that the user gave; a model without one is numbered by its kind inside other models.
     let givenName: String?
     private var names: LayerNames
+    /// What other parts of Apus keep with the model, each under a key of its own: compiled functions.
+    package var companions: [String: AnyObject] = [:]
 
     /// What the layer is called in summaries, as in `Dense`.
     package let kind: String
 
     /// A model of all that lies between `inputs` and `outputs`.
     ///
-    /// Variables that have no values yet get them here, as a function of `seed`, the model's name and their paths.
+    /// Variables that have no values yet get them here, as a function of `seed`, the model's name and their paths: two
+    /// models alike need different names or seeds to start differently.
+    /// - Parameters:
+    ///   - name: `model` by default. Inside other models, one without a name is numbered: `model`, `model2`.
+    ///   - seed: for the first values of the variables; see `initialize(seed:)`.
     /// - Throws: `ApusError.shape` where inputs and outputs do not belong together, `ApusError.setting` where two
     ///   layers have one name, and whatever error an output holds.
     public convenience init(inputs: [Tensor], outputs: [Tensor], name: String? = nil, seed: UInt64 = 0) throws {
@@ -174,12 +180,6 @@ extension Model {
         }
         if !addedLosses.isEmpty { try rename(seed: 0) }
     }
-
-    /// Takes over losses from a file.
-    package func restoreLosses(_ losses: [AddedLoss]) throws {
-        addedLosses = losses
-        try rename(seed: 0)
-    }
 }
 
 // MARK: Checks
@@ -213,9 +213,8 @@ private func dependencies(of tensor: Tensor, among inputs: [Tensor], model: Stri
                 ShapeProblem(
                     operation: "Model '\(model)'", expected: "outputs made from the model's own inputs only",
                     received: "one that depends on input '\(slot.name)' of type \(slot.type)",
-                    cure:
-                        "add that tensor to the inputs; or, if it is another model's, call that model on this one's tensors"
-                ))
+                    cure: "add that tensor to the inputs; or, if it is another model's, "
+                        + "call that model on this one's tensors"))
         }
         isDependent = true
     }

@@ -9,6 +9,7 @@ import ApusGraph
 ///
 /// It is traced and planned once for each batch size that it meets. It belongs to one thread at a time.
 public final class Function {
+    /// Where it runs.
     public let device: Device
     /// The key of all random numbers.
     public var seed: UInt64
@@ -24,9 +25,13 @@ public final class Function {
     private var executables: [Int: any Executable] = [:]
 
     /// - Parameters:
+    ///   - inputs: tensors made by `Tensor.input` or `Tensor.placeholder`, each once; calls give arrays in their order.
+    ///   - outputs: what a call returns; all are values from before the updates.
+    ///   - updates: new values for variables, set when a call ends; at most one for each variable.
     ///   - mode: by default training where there are updates, else inference.
-    ///   - guardedOutput: the number of a scalar output that stops a call before any update where it is not finite.
-    /// - Throws: `ApusError.shape` where the tensors do not fit together.
+    ///   - seed: the key of all random numbers.
+    /// - Throws: `ApusError.shape` where the tensors do not fit together: an input is missing or named twice, an
+    ///   update's type is not its variable's, a variable has two updates; and whatever error a tensor holds.
     public convenience init(
         inputs: [Tensor], outputs: [Tensor], updates: [VariableUpdate] = [], mode: Mode? = nil, seed: UInt64 = 0,
         device: Device
@@ -36,15 +41,21 @@ public final class Function {
             guardedOutput: nil, origin: { $0.name ?? $0.kind })
     }
 
+    /// - Parameters:
+    ///   - guardedOutput: the number of a scalar output that stops a call before any update where it is not finite.
+    ///   - origin: the name of a layer's application, for errors.
     package init(
         inputs: [Tensor], outputs: [Tensor], updates: [VariableUpdate] = [], mode: Mode? = nil, seed: UInt64 = 0,
         device: Device, guardedOutput: Int?, origin: @escaping (LayerCall) -> String
     ) throws {
         for tensor in inputs + outputs + updates.map(\.value) { _ = try tensor.checked() }
+        let mode = mode ?? (updates.isEmpty ? .inference : .training)
+        // What does not fit together is found here, not at the first call.
+        _ = try Trace(inputs: inputs, outputs: outputs, updates: updates, mode: mode, batchSize: 1, origin: origin)
         self.inputs = inputs
         self.outputs = outputs
         self.updates = updates
-        self.mode = mode ?? (updates.isEmpty ? .inference : .training)
+        self.mode = mode
         self.seed = seed
         self.device = device
         self.guardedOutput = guardedOutput
@@ -82,7 +93,7 @@ public final class Function {
     ) throws {
         guard let first = arrays.first else { return try body(pointers) }
         try first.withUnsafeBytes { bytes in
-            guard let base = bytes.baseAddress else { return }
+            guard let base = bytes.baseAddress else { preconditionFailure("an array without storage") }
             try withPointers(to: arrays.dropFirst(), pointers + [base], body)
         }
     }

@@ -17,9 +17,9 @@ struct Fusion {
 
     private let graph: Graph
     private let consumers: [[Int]]
+    /// The inputs of all nodes in one list, and where each node's start in it: they are followed very often.
+    private let inputs: (nodes: [Int], starts: [Int])
     private let isRoot: [Bool]
-    /// For each node, all nodes that it needs, directly or not.
-    private let ancestors: [BitSet]
     private(set) var groups: [Group] = []
     /// The group of each node; `nil` for nodes without a step of their own (sources, reshapes, views).
     private(set) var groupOfNode: [Int?]
@@ -32,18 +32,13 @@ struct Fusion {
     init(_ graph: Graph) {
         self.graph = graph
         var consumers = [[Int]](repeating: [], count: graph.nodes.count)
-        var ancestors: [BitSet] = []
         for (index, node) in graph.nodes.enumerated() {
-            var set = BitSet(capacity: graph.nodes.count)
-            for input in node.inputs {
-                if consumers[input].last != index { consumers[input].append(index) }
-                set.formUnion(ancestors[input])
-                set.insert(input)
-            }
-            ancestors.append(set)
+            for input in node.inputs where consumers[input].last != index { consumers[input].append(index) }
         }
         self.consumers = consumers
-        self.ancestors = ancestors
+        inputs = (
+            graph.nodes.flatMap(\.inputs), graph.nodes.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1.inputs.count) }
+        )
         var isRoot = [Bool](repeating: false, count: graph.nodes.count)
         for root in graph.roots { isRoot[root] = true }
         self.isRoot = isRoot
@@ -79,9 +74,7 @@ struct Fusion {
         if let addition = onlyReader(of: index), case .binary(Binary(.add)) = graph.nodes[addition].operation {
             let inputs = graph.nodes[addition].inputs
             let other = inputs[0] == index ? inputs[1] : inputs[0]
-            if other != index, let source = columnVector(other, columns: graph.nodes[index].type.shape[1]),
-                !ancestors[other].contains(index)
-            {
+            if other != index, let source = columnVector(other, columns: graph.nodes[index].type.shape[1]) {
                 bias = source
                 nodes.append(addition)
             }
@@ -123,24 +116,54 @@ struct Fusion {
         for input in Set(graph.nodes[index].inputs).sorted() {
             guard let other = groupOfNode[input], let own = groupOfNode[index], other != own,
                 case .elementwise = groups[other].kind,
-                graph.nodes[input].type.shape == graph.nodes[index].type.shape,
-                !graph.nodes[input].cutsFractions
+                graph.nodes[input].type.shape == graph.nodes[index].type.shape
             else { continue }
             let union = (groups[other].nodes + groups[own].nodes).sorted()
-            guard union.count <= Self.largestNodeCount, isWithinLimits(union), canRunTogether(union) else { continue }
+            guard union.count <= Self.largestNodeCount, isWithinLimits(union), storesWholeNumbers(union),
+                canRunTogether(union)
+            else { continue }
             for node in groups[own].nodes { groupOfNode[node] = other }
             groups[other].nodes = union
             groups[own].nodes = []
         }
     }
 
-    /// Nothing outside the set may come between its members.
+    /// No other step may come between the members: none that they need, as far back as that goes, needs one of them.
+    /// Steps count as a whole here, since each waits for all that any of its nodes needs.
     private func canRunTogether(_ union: [Int]) -> Bool {
-        var members = BitSet(capacity: graph.nodes.count)
-        for node in union { members.insert(node) }
-        return union.allSatisfy { node in
-            graph.nodes[node].inputs.allSatisfy { members.contains($0) || ancestors[$0].isDisjoint(with: members) }
+        var isMember = [Bool](repeating: false, count: graph.nodes.count)
+        for node in union { isMember[node] = true }
+        var isSeen = isMember
+        var stack: [Int] = []
+        /// Notes what a node reads; `false` where that is a member.
+        func follow(_ node: Int, isOutside: Bool) -> Bool {
+            for place in inputs.starts[node]..<inputs.starts[node + 1] {
+                let input = inputs.nodes[place]
+                if isOutside && isMember[input] { return false }
+                if isSeen[input] { continue }
+                isSeen[input] = true
+                stack.append(input)
+            }
+            return true
         }
+        for node in union { _ = follow(node, isOutside: false) }
+        while let node = stack.popLast() {
+            guard let group = groupOfNode[node], groups[group].nodes.count > 1 else {
+                if !follow(node, isOutside: true) { return false }
+                continue
+            }
+            for companion in groups[group].nodes {
+                isSeen[companion] = true
+                if !follow(companion, isOutside: true) { return false }
+            }
+        }
+        return true
+    }
+
+    /// A conversion to whole numbers cuts when its result is stored, so that nobody may read it in the same pass.
+    private func storesWholeNumbers(_ union: [Int]) -> Bool {
+        let whole = union.filter { graph.nodes[$0].type.elementType == .int32 }
+        return whole.isEmpty || !union.contains { graph.nodes[$0].inputs.contains { whole.contains($0) } }
     }
 
     private func isWithinLimits(_ union: [Int]) -> Bool {
@@ -154,9 +177,4 @@ struct Fusion {
     func isRead(_ node: Int, outside members: Set<Int>) -> Bool {
         isRoot[node] || consumers[node].contains { !members.contains($0) }
     }
-}
-
-extension Graph.Node {
-    /// A conversion to whole numbers, whose result must be stored before it is read as numbers again.
-    var cutsFractions: Bool { type.elementType == .int32 }
 }

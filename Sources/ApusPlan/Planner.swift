@@ -21,6 +21,8 @@ private struct Planner {
     var steps: [Plan.Step] = []
     /// The groups of the graph, in the order of `steps`.
     var groups: [Fusion.Group] = []
+    /// The values that the caller reads.
+    var outputs: [Int] = []
 
     init(_ graph: Graph) {
         self.graph = graph
@@ -44,6 +46,7 @@ private struct Planner {
             else {
                 preconditionFailure("an update without a value")
             }
+            if value == variable { continue }
             if let step = producer[value], case .arena = values[value].location,
                 isInPlace(step, value, variable), order(step, after: guardedStep, variable, &ordering)
             {
@@ -56,13 +59,24 @@ private struct Planner {
                 lastCopies.append(copy(value, to: variable))
             }
         }
+        // An output that is an input, or the old value of a variable that is updated, is put aside too: the caller
+        // reads it when the run is over.
+        let updated = Set(graph.updates.compactMap { valueOfNode[graph.variables[$0.variable]] })
+        var asides: [Int: Int] = [:]
+        for case let value? in graph.outputs.map({ valueOfNode[$0] }) where asides[value] == nil {
+            guard isInput(value) || updated.contains(value) else { continue }
+            let aside = makeValue(values[value].type, .arena(offset: 0))
+            firstCopies.append(copy(value, to: aside))
+            asides[value] = aside
+        }
+        outputs = graph.outputs.compactMap { valueOfNode[$0] }.map { asides[$0] ?? $0 }
         let order = ordering.sorted()
         steps = firstCopies + order.map { steps[$0] } + lastCopies
         let arenaByteCount = placeInArena()
         return Plan(
             steps: steps, values: values, constants: constants, inputTypes: graph.inputs.map { graph.nodes[$0].type },
             variableTypes: graph.variables.map { graph.nodes[$0].type },
-            outputs: graph.outputs.compactMap { valueOfNode[$0] },
+            outputs: outputs,
             outputShapes: graph.outputs.map { graph.nodes[$0].type.shape },
             guardedStep: guardedStep.flatMap { order.firstIndex(of: $0) }.map { $0 + firstCopies.count },
             guardedValue: guardedStep == nil ? nil : guardedValue, arenaByteCount: arenaByteCount)
@@ -145,7 +159,7 @@ private struct Planner {
         var program = ElementwiseProgram(domain: graph.nodes[nodes[0]].type.shape)
         enum Operand: Hashable {
             case input(value: Int, strides: [Int])
-            case constant(Float)
+            case constant(bits: UInt32)
             case node(Int)
         }
         let members = Set(nodes)
@@ -153,7 +167,7 @@ private struct Planner {
         var constants: [Operand: Int] = [:]
         func operand(_ node: Int) -> Operand {
             if members.contains(node) { return .node(node) }
-            if let number = graph.nodes.splat(node) { return .constant(number) }
+            if let number = graph.nodes.splat(node) { return .constant(bits: number.bitPattern) }
             if case .broadcast = graph.nodes[node].operation, valueOfNode[node] == nil {
                 let source = graph.nodes[node].inputs[0]
                 let strides = Broadcast.strides(of: graph.nodes[source].type.shape, over: program.domain)
@@ -169,9 +183,9 @@ private struct Planner {
                 program.inputs.append(.init(elementType: values[value].type.elementType, strides: strides))
                 step.inputs.append(value)
                 step.inputTypes.append(values[value].type)
-            case .constant(let number) where constants[operand] == nil:
+            case .constant(let bits) where constants[operand] == nil:
                 constants[operand] = program.constants.count
-                program.constants.append(number)
+                program.constants.append(Float(bitPattern: bits))
             default: break
             }
         }
@@ -227,7 +241,7 @@ private struct Planner {
         for (reader, other) in steps.enumerated() where reader != step && other.inputs.contains(variable) {
             guard ordering.require(reader, before: step) else { return false }
         }
-        return !graph.outputs.contains { valueOfNode[$0] == variable }
+        return true
     }
 
     /// Gives every value of the arena its place; an element-wise step writes over an input that nobody needs after it.
@@ -238,7 +252,7 @@ private struct Planner {
             for output in step.outputs where firstStep[output] == nil { firstStep[output] = index }
             for value in step.inputs + step.outputs { lastStep[value] = index }
         }
-        for output in graph.outputs { if let value = valueOfNode[output] { lastStep[value] = steps.count } }
+        for output in outputs { lastStep[output] = steps.count }
 
         // `owner[v]` is the value whose memory v uses.
         var owner = Array(values.indices)
@@ -270,6 +284,11 @@ private struct Planner {
         for (place, value) in owners.enumerated() { values[value].location = .arena(offset: plan.offsets[place]) }
         for value in values.indices where isInArena(value) { values[value].location = values[owner[value]].location }
         return plan.byteCount
+    }
+
+    private func isInput(_ value: Int) -> Bool {
+        if case .input = values[value].location { return true }
+        return false
     }
 
     private func isInArena(_ value: Int) -> Bool {

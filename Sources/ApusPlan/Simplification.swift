@@ -49,7 +49,7 @@ private struct Rewriter {
         let inputs: [Int]
     }
 
-    /// Results above this size are computed at run time rather than kept as constants.
+    /// Constants above this size are left alone: their results are computed at run time.
     private static let largestFoldedCount = 4096
 
     init(source: Graph) { self.source = source }
@@ -124,7 +124,8 @@ private struct Rewriter {
         }
         let constants = inputs.compactMap { constant($0) }
         guard !inputs.isEmpty, constants.count == inputs.count, let type = type(of: operation, inputs),
-            type.shape.elementCount <= Self.largestFoldedCount
+            type.shape.elementCount <= Self.largestFoldedCount,
+            constants.allSatisfy({ $0.elementCount <= Self.largestFoldedCount })
         else { return nil }
         let value = operation.rule.evaluate(
             constants.map { ReferenceArray<Double>($0) }, type: type, context: RunContext())
@@ -246,9 +247,12 @@ extension [Graph.Node] {
     func splat(_ index: Int) -> Float? {
         switch self[index].operation {
         case .constant(let constant) where constant.value.elementType == .float32:
-            let values = constant.value.floats
-            guard let first = values.first, values.allSatisfy({ $0 == first }) else { return nil }
-            return first
+            return constant.value.withUnsafeBytes { bytes in
+                // By their bits, so that 0 and -0 differ.
+                let values = bytes.assumingMemoryBound(to: UInt32.self)
+                guard let first = values.first, values.allSatisfy({ $0 == first }) else { return nil }
+                return Float(bitPattern: first)
+            }
         case .broadcast, .reshape: return splat(self[index].inputs[0])
         default: return nil
         }

@@ -250,4 +250,9 @@ void apus_program_destroy(apus_program *program) {
     free(program);
 }
 
+int64_t apus_program_workspace(const apus_program *program) {
+    int64_t rows = (int64_t)(program->input_count + program->register_count) * program->thread_count;
+    return (rows + program->constant_count) * program->chunk * (int64_t)sizeof(float);
+}
+
 int32_t apus_program_instruction_count(const apus_program *program) { return program->step_count; }

@@ -17,6 +17,7 @@ struct apus_matmul {
     int32_t thread_count;  // at creation: the primitive's plan and its scratch memory are for it
     int64_t repetitions;  // runs of the primitive, each with the next left, right and output
     void *scratch;
+    int64_t workspace;  // bytes of scratch and zeros
     float *zeros;  // both operands, if the inner axis is empty
     char implementation[64];
 };
@@ -118,6 +119,7 @@ static apus_status prepare(apus_matmul *matmul, int64_t batch, int64_t rows, pre
     int64_t size = apus_scratchpad_size(parts->description);
     if (size == 0) return APUS_SUCCESS;
     matmul->scratch = aligned_alloc(64, (size_t)(size + 63) / 64 * 64);
+    matmul->workspace += (size + 63) / 64 * 64;
     if (!matmul->scratch) return apus_fail("apus_matmul_create", APUS_OUT_OF_MEMORY);
     return add_argument(
         matmul, DNNL_ARG_SCRATCHPAD, dnnl_primitive_desc_query_md(parts->description, dnnl_query_scratchpad_md, 0),
@@ -135,6 +137,7 @@ static apus_status prepare_product(apus_matmul *matmul) {
         // oneDNN refuses an empty inner axis: a product of zeros of ours takes its place.
         int64_t length = rows * batch > wanted->columns ? rows * batch : wanted->columns;
         matmul->zeros = calloc((size_t)length, sizeof *matmul->zeros);
+        matmul->workspace = length * (int64_t)sizeof *matmul->zeros;
         if (!matmul->zeros) return apus_fail("apus_matmul_create", APUS_OUT_OF_MEMORY);
         wanted->inner = 1;
         rows *= batch;
@@ -216,5 +219,7 @@ void apus_matmul_destroy(apus_matmul *matmul) {
     free(matmul->zeros);
     free(matmul);
 }
+
+int64_t apus_matmul_workspace(const apus_matmul *matmul) { return matmul->workspace; }
 
 const char *apus_matmul_implementation(const apus_matmul *matmul) { return matmul->implementation; }

@@ -61,6 +61,11 @@ apus_status apus_reduction_create(
     return APUS_SUCCESS;
 }
 
+int64_t apus_reduction_workspace(const apus_reduction *reduction) {
+    if (!reduction->partial) return 0;
+    return reduction->outer * reduction->blocks * reduction->inner * (int64_t)sizeof(double);
+}
+
 void apus_reduction_destroy(apus_reduction *reduction) {
     if (!reduction) return;
     free(reduction->partial);

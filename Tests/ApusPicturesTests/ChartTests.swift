@@ -2,7 +2,7 @@ import ApusCore
 import Foundation
 import Testing
 
-@testable import ApusPictures
+import ApusPictures
 
 /// The colours that a picture's pixels have, and how often.
 private func colorCounts(of picture: any Picture) throws -> [[UInt8]: Int] {

@@ -1,7 +1,7 @@
 import ApusCore
 import Testing
 
-@testable import ApusPictures
+import ApusPictures
 
 @Suite struct ColorMapTests {
     private func expectColor(_ color: Color, _ red: Double, _ green: Double, _ blue: Double) {

@@ -2,7 +2,7 @@ import ApusCore
 import Foundation
 import Testing
 
-@testable import ApusPictures
+import ApusPictures
 
 @Suite struct PNGTests {
     private func ramp(_ shape: Shape) throws -> NDArray {
@@ -130,7 +130,7 @@ import Testing
                 "\($0)" == "\(folder.path): cannot be read: Is a directory."
             }
             #expect(throws: ApusError.file(path: "/dev/zero", .unreadable(reason: "it has more than 1000 bytes"))) {
-                try FileBytes.read(URL(fileURLWithPath: "/dev/zero"), limit: 1000)
+                try contents(of: URL(fileURLWithPath: "/dev/zero"), byteLimit: 1000)
             }
         }
     }

@@ -2,7 +2,7 @@ import ApusCore
 import Foundation
 import Testing
 
-@testable import ApusPictures
+import ApusPictures
 
 #if canImport(FoundationXML)
     import FoundationXML

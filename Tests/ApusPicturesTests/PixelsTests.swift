@@ -1,7 +1,7 @@
 import ApusCore
 import Testing
 
-@testable import ApusPictures
+import ApusPictures
 
 @Suite struct PixelsTests {
     private func gray(_ bytes: [UInt8], height: Int = 1) throws -> Pixels {

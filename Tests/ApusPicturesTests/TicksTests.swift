@@ -1,6 +1,6 @@
 import Testing
 
-@testable import ApusPictures
+import ApusPictures
 
 /// Expected ticks are worked out by hand: the smallest step of 1, 2 or 5 times a power of ten with few enough of them.
 @Suite struct TicksTests {

@@ -83,6 +83,6 @@ package struct Arguments: Sendable, Hashable {
 
     private static func unknownOption(_ word: String, _ syntax: CommandSyntax) -> ApusError {
         let known = syntax.options.map { "--\($0.name)" } + ["--help"]
-        return .unknownName(kind: "option of 'apus \(syntax.name)'", name: word, known: known)
+        return .unknownName(kind: "option", name: word, known: known)
     }
 }

@@ -5,13 +5,12 @@ import ApusExperiments
 struct EvaluateCommand: Command {
     let syntax = CommandSyntax(
         "evaluate", summary: "Measure a run's network on the test images", operands: [.run],
-        options: [RunOptions.data, RunOptions.runDataset, RunOptions.device, RunOptions.threads])
+        options: [RunOptions.runData, RunOptions.runDataset, RunOptions.device, RunOptions.threads])
 
     func run(_ arguments: Arguments) throws {
         let run = try TrainedRun(opening: arguments.operands[0])
         let device = try RunOptions.chosenDevice(arguments)
         let data = try run.data(arguments)
-        data.announce()
         let settings = run.card.settings
         let trainer = try Trainer(
             run.network.model, loss: run.network.loss, metrics: run.experiment.metrics,

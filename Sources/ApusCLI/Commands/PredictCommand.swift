@@ -43,14 +43,14 @@ struct PredictCommand: Command {
 }
 
 /// An image file in the form of MNIST: 28 x 28 grey values, light on dark.
-struct DigitImage {
+package struct DigitImage {
     /// From 0 to 1, row by row.
-    let values: [Float]
+    package let values: [Float]
     /// Whether the file is dark on light.
-    let isInverted: Bool
+    package let isInverted: Bool
 
     /// - Throws: `ApusError.file`.
-    init(_ url: URL) throws {
+    package init(_ url: URL) throws {
         let pixels = try Pixels(contentsOfPNG: url).gray.resized(height: 28, width: 28)
         let grays = pixels.bytes.map { Float($0) / 255 }
         // The border is paper: on average, is it light?

@@ -55,10 +55,11 @@ struct TrainCommand: Command {
             machine: .init(device: device, threadCount: arguments[RunOptions.threads]))
         let session = TrainingSession(
             experiment: experiment, network: network, data: data.loaded, device: device, folder: folder, card: card)
-        try session.prepareFolder()
+        let room = try session.prepareFolder()
         Interruption.restoresTerminal()
         clock.mark("output folder")
-        try session.run(logEvery: arguments[Self.logEvery], clock: arguments.has(Self.timing) ? clock : nil)
+        try session.run(
+            room: room, logEvery: arguments[Self.logEvery], clock: arguments.has(Self.timing) ? clock : nil)
     }
 
     private func chosenSettings(_ arguments: Arguments, _ defaults: TrainingSettings) throws -> TrainingSettings {
@@ -73,13 +74,6 @@ struct TrainCommand: Command {
         if arguments.has(Self.shuffle) { settings.shuffles = true }
         if arguments.has(Self.noShuffle) { settings.shuffles = false }
         return settings
-    }
-}
-
-extension TrainingSettings: @retroactive CustomStringConvertible {
-    public var description: String {
-        "\(epochCount) epochs, batch size \(batchSize), learning rate \(learningRate), "
-            + "\(shuffles ? "shuffled" : "not shuffled"), \(datasetName)"
     }
 }
 

@@ -8,6 +8,8 @@ package struct RunCard: Codable, Sendable {
         package var name: String
         /// Where it was read from, in words.
         package var source: String
+        /// The folder that the user named; `nil` where none was.
+        package var folder: String?
         package var trainingCount: Int
         package var testCount: Int
         /// SHA-256 of the unpacked files, by name.
@@ -91,15 +93,19 @@ extension RunCard.Machine {
     init(device: Device, threadCount: Int?) {
         let processor = CPUDescription.current
         self.init(
-            device: device.name, threadCount: threadCount ?? processor.threadCount, oneDNNVersion: processor.oneDNNVersion,
+            device: device.name, threadCount: threadCount ?? processor.threadCount,
+            oneDNNVersion: processor.oneDNNVersion,
             oneDNNInstructionSet: processor.oneDNNInstructionSet, instructionSet: processor.instructionSet)
     }
 }
 
 extension RunCard.Data {
     init(_ name: String, _ loaded: LoadedDataset) {
+        var folder: String?
+        if case .folder(let url) = loaded.source { folder = url.path }
         self.init(
-            name: name, source: "\(loaded.source)", trainingCount: loaded.train.count, testCount: loaded.test.count,
+            name: name, source: "\(loaded.source)", folder: folder, trainingCount: loaded.train.count,
+            testCount: loaded.test.count,
             checksums: loaded.train.checksums.merging(loaded.test.checksums) { first, _ in first })
     }
 }

@@ -76,20 +76,37 @@ package struct RunFolder: Sendable {
         return .file(path: url.path, .unwritable(reason: reason))
     }
 
-    /// Finds out now whether `byteCount` bytes can be written.
-    /// - Throws: `ApusError.file` with `.unwritable`.
-    func checkRoom(byteCount: Int) throws {
-        let probe = url.appendingPathComponent(".room")
-        let descriptor = open(probe.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    /// Takes `byteCount` bytes of the disk until they are released, so that a disk that fills up meanwhile takes
+    /// nothing from what is written at the end.
+    /// - Throws: `ApusError.file` with `.unwritable` where there is not that much room.
+    func reserve(byteCount: Int) throws -> Reservation {
+        let file = url.appendingPathComponent(".room")
+        let descriptor = open(file.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw Self.refusal(url, errno) }
+        // Without a name it vanishes with the process, however that ends.
+        unlink(file.path)
+        let reservation = Reservation(descriptor: descriptor)
         let code = posix_fallocate(descriptor, 0, Int(byteCount))
-        close(descriptor)
-        unlink(probe.path)
         // Some file systems cannot tell (EOPNOTSUPP, EINVAL).
         if code == ENOSPC || code == EDQUOT || code == EFBIG || code == EIO {
             let reason = "\(String(cString: strerror(code))); this run needs \(byteCount.megabytes)"
             throw ApusError.file(path: url.path, .unwritable(reason: reason))
         }
+        return reservation
+    }
+}
+
+/// Room on a disk that nobody else can take.
+final class Reservation {
+    private var descriptor: Int32
+
+    init(descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { release() }
+
+    func release() {
+        if descriptor >= 0 { close(descriptor) }
+        descriptor = -1
     }
 }
 

@@ -11,6 +11,8 @@ enum RunOptions {
         "dataset", of: "data set", PublishedDataset.all.map(\.name), help: "The data set", default: "mnist")
     static let runDataset = Option.choice(
         "dataset", of: "data set", PublishedDataset.all.map(\.name), help: "The data set", default: "the run's")
+    static let runData = Option.path(
+        "data", "FOLDER", help: "Read the data set's files from this folder", default: "where the run read them")
     static let device = Option.choice("device", of: "device", Device.names, help: "Where it runs", default: "cpu")
     static let threads = Option.integer(
         "threads", in: 1...1_024, help: "Threads of the processor", default: "OMP_NUM_THREADS, or one for each core")
@@ -62,8 +64,15 @@ struct TrainedRun {
         try network.model.loadWeights(from: folder.weights)
     }
 
-    /// The data set that it was trained with, unless the options name another.
+    /// The data set that it was trained with, from the same place, unless the options name another.
     func data(_ arguments: Arguments) throws -> ChosenData {
-        try ChosenData(arguments[RunOptions.runDataset] ?? card.data.name, folder: arguments[RunOptions.data])
+        let name = arguments[RunOptions.runDataset] ?? card.data.name
+        let folder = card.data.folder.flatMap { name == card.data.name && FileKind.isFolder($0) == true ? $0 : nil }
+        let data = try ChosenData(name, folder: arguments[RunOptions.runData] ?? folder)
+        data.announce()
+        if name == card.data.name, RunCard.Data(name, data.loaded).checksums != card.data.checksums {
+            Console.report("WARNING: The run was trained with other files: \(card.data.source).")
+        }
+        return data
     }
 }

@@ -14,16 +14,18 @@ struct TrainingSession {
     /// Room for pictures, history and card, in bytes.
     private static let extraRoom = 8_000_000
 
-    /// Writes what is known beforehand, and makes sure that there is room for the rest.
+    /// Writes what is known beforehand, and takes the room for the rest.
     /// - Throws: `ApusError.file` with `.unwritable`.
-    func prepareFolder() throws {
-        try folder.checkRoom(byteCount: network.model.parameterCount * 4 + Self.extraRoom)
+    func prepareFolder() throws -> Reservation {
+        let room = try folder.reserve(byteCount: network.model.parameterCount * 4 + Self.extraRoom)
         try card.write(to: folder)
         try network.model.saveDescription(to: folder.model)
+        return room
     }
 
     /// Trains, then writes weights, pictures and the card again. Where the training fails, what was reached is kept.
-    func run(logEvery: Int?, clock: StartupClock?) throws {
+    /// - Parameter room: given back when the training has ended.
+    func run(room: Reservation, logEvery: Int?, clock: StartupClock?) throws {
         let settings = card.settings
         let trainer = try Trainer(
             network.model, loss: network.loss, metrics: experiment.metrics,
@@ -39,11 +41,13 @@ struct TrainingSession {
                 validation: experiment.prepare(data.test), shuffles: settings.shuffles, callbacks: callbacks,
                 maxSteps: card.maximumStepCount)
         } catch {
+            room.release()
             // The first problem is the one to report, whatever else fails on the way out.
             try? network.model.saveWeights(to: folder.weights)
             try? finishedCard(trainer, failure: "\(error)").write(to: folder)
             throw error
         }
+        room.release()
         try network.model.saveWeights(to: folder.weights)
         try finishedCard(trainer, failure: nil).write(to: folder)
         try RunPictures.draw(

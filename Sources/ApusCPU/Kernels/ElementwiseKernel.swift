@@ -57,6 +57,8 @@ final class ElementwiseKernel: CPUKernel {
         outputAddresses.deallocate()
     }
 
+    var workspaceByteCount: Int { Int(apus_program_workspace(program.pointer)) }
+
     func run(_ memory: CPUMemory, _ context: RunContext) throws {
         for index in inputs.indices { inputAddresses[index] = UnsafeRawPointer(memory.addresses[inputs[index]]) }
         for index in outputs.indices { outputAddresses[index] = memory.addresses[outputs[index]] }

@@ -42,6 +42,8 @@ final class MatMulKernel: CPUKernel {
         }
     }
 
+    var workspaceByteCount: Int { Int(apus_matmul_workspace(product.pointer)) }
+
     func run(_ memory: CPUMemory, _ context: RunContext) throws {
         try check(
             apus_matmul_run(

@@ -8,7 +8,7 @@ final class ReductionKernel: CPUKernel {
     private let passes: [KernelObject]
     /// What lies between two passes; the last pass writes the output.
     private let between: [UnsafeMutablePointer<Float>]
-    let workspaceByteCount: Int
+    private let betweenByteCount: Int
     private let input: Int
     private let output: Int
 
@@ -30,10 +30,14 @@ final class ReductionKernel: CPUKernel {
         }
         self.passes = passes
         between = counts.dropLast().map { .allocate(capacity: $0) }
-        workspaceByteCount = counts.dropLast().reduce(0) { $0 + 4 * $1 }
+        betweenByteCount = counts.dropLast().reduce(0) { $0 + 4 * $1 }
     }
 
     deinit { for buffer in between { buffer.deallocate() } }
+
+    var workspaceByteCount: Int {
+        passes.reduce(betweenByteCount) { $0 + Int(apus_reduction_workspace($1.pointer)) }
+    }
 
     func run(_ memory: CPUMemory, _ context: RunContext) throws {
         var source = UnsafePointer(memory.floats(input))

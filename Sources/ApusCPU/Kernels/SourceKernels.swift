@@ -16,7 +16,8 @@ final class RandomKernel: CPUKernel {
     }
 
     func run(_ memory: CPUMemory, _ context: RunContext) throws {
-        var philox = apus_philox(seed: context.seed, step: UInt64(context.step), stream: random.stream)
+        var philox = apus_philox(
+            seed: context.seed, step: UInt64(truncatingIfNeeded: context.step), stream: random.stream)
         let target = memory.floats(output)
         switch random.distribution {
         case .uniform: apus_random_uniform(&philox, 0, count, target)

@@ -3,25 +3,19 @@ import Foundation
 
 /// Writing a file of the cache so that it is there whole or not at all.
 enum CacheFile {
-    /// Writes beside `place` under a temporary name, then renames. Nothing is left behind where `write` throws.
+    /// Writes `place` by `write`, in a folder that is made where it is missing; see `AtomicFile`.
     /// - Throws: What `write` throws; `ApusError.file` with `.unwritable` where the system refuses.
     static func write(to place: URL, _ write: (FileHandle) throws -> Void) throws {
-        let folder = place.deletingLastPathComponent()
-        let part = folder.appendingPathComponent(".\(place.lastPathComponent).\(UUID().uuidString).part")
-        try make(folder: folder.path)
-        let descriptor = open(part.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw refusal(folder.path, errno) }
-        let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-        defer { unlink(part.path) }
-        do {
-            try write(file)
-            try file.close()
-        } catch let problem as ApusError {
-            throw problem
-        } catch {
-            throw ApusError.file(path: place.path, .unwritable(reason: reason(error)))
+        try make(folder: place.deletingLastPathComponent().path)
+        try AtomicFile.write(to: place) { file in
+            do {
+                try write(FileHandle(fileDescriptor: file.descriptor, closeOnDealloc: false))
+            } catch let problem as ApusError {
+                throw problem
+            } catch {
+                throw ApusError.file(path: place.path, .unwritable(reason: reason(error)))
+            }
         }
-        guard rename(part.path, place.path) == 0 else { throw refusal(place.path, errno) }
     }
 
     /// Makes a folder and those above it that are missing. Foundation would not say why it cannot.

@@ -150,10 +150,14 @@ infix operator .<= : ComparisonPrecedence
 infix operator .== : ComparisonPrecedence
 
 extension Tensor {
-    // Sizes are matched from the last axis; a missing axis or a size of 1 stretches.
+    /// The sum of two elements. As with all operators: float32 only; sizes are matched from the last axis, and a
+    /// missing axis or a size of 1 stretches. Operands that do not fit give a tensor that holds `ApusError.shape`.
     public static func + (a: Tensor, b: Tensor) -> Tensor { binary(.add, a, b) }
+    /// The difference of two elements.
     public static func - (a: Tensor, b: Tensor) -> Tensor { binary(.subtract, a, b) }
+    /// The product of two elements.
     public static func * (a: Tensor, b: Tensor) -> Tensor { binary(.multiply, a, b) }
+    /// The quotient of two elements; by 0 it is infinite, or NaN for 0 / 0.
     public static func / (a: Tensor, b: Tensor) -> Tensor { binary(.divide, a, b) }
     /// 1 where it holds, else 0.
     public static func .> (a: Tensor, b: Tensor) -> Tensor { binary(.greater, a, b) }
@@ -190,6 +194,7 @@ extension Tensor: ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral {
     public init(integerLiteral value: Int) { self = .constant(Float(value)) }
 }
 
+/// The same operators with a number on one side, which stretches to the other's shape.
 extension Tensor {
     public static func + (a: Tensor, b: Float) -> Tensor { a + .constant(b) }
     public static func + (a: Float, b: Tensor) -> Tensor { .constant(a) + b }

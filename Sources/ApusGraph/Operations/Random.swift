@@ -42,7 +42,7 @@ package struct Random: OperationRule {
     package func evaluate<Scalar: RealScalar>(
         _ inputs: [ReferenceArray<Scalar>], type: TensorType, context: RunContext
     ) -> ReferenceArray<Scalar> {
-        let philox = Philox(seed: context.seed, stream: stream, step: UInt64(context.step))
+        let philox = Philox(seed: context.seed, stream: stream, step: UInt64(truncatingIfNeeded: context.step))
         let indices = 0..<shape.elementCount
         return switch distribution {
         case .uniform: ReferenceArray(shape, indices.map { Scalar(philox.uniform($0)) })

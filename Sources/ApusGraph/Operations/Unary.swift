@@ -115,5 +115,6 @@ public func relu(_ x: Tensor) -> Tensor { Tensor(.unary(Unary(.relu)), [x]) }
 public func softplus(_ x: Tensor) -> Tensor { Tensor(.unary(Unary(.softplus)), [x]) }
 
 extension Tensor {
+    /// The element with its sign turned.
     public static prefix func - (x: Tensor) -> Tensor { Tensor(.unary(Unary(.negate)), [x]) }
 }

@@ -8,14 +8,23 @@ public enum AxisScale: Hashable, Sendable {
 }
 
 /// One side of a plot: what it measures, from where to where, and its marks.
-struct Axis {
+package struct Axis {
     var label: String
     var range: ClosedRange<Double>
-    var scale = AxisScale.linear
-    var wholeNumbers = false
+    var scale: AxisScale
+    var wholeNumbers: Bool
+
+    package init(
+        label: String, range: ClosedRange<Double>, scale: AxisScale = .linear, wholeNumbers: Bool = false
+    ) {
+        self.label = label
+        self.range = range
+        self.scale = scale
+        self.wholeNumbers = wholeNumbers
+    }
 
     /// Where `value` lies: 0 at the lower end, 1 at the upper.
-    func fraction(of value: Double) -> Double {
+    package func fraction(of value: Double) -> Double {
         let (low, high) = (range.lowerBound, range.upperBound)
         return switch scale {
         case .linear: (value - low) / (high - low)
@@ -33,7 +42,7 @@ struct Axis {
     /// From the least to the greatest of `values` and `margin` of that span on either side.
     ///
     /// Numbers that are all the same get room around them, and none at all give 0...1.
-    static func range(of values: [Double], margin: Double, scale: AxisScale = .linear) -> ClosedRange<Double> {
+    package static func range(of values: [Double], margin: Double, scale: AxisScale = .linear) -> ClosedRange<Double> {
         guard let low = values.min(), let high = values.max() else { return scale == .linear ? 0...1 : 0.1...1 }
         if scale == .logarithmic {
             let ratio = max(pow(high / low, margin), 1.05)

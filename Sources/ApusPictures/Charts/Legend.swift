@@ -1,19 +1,27 @@
 /// Names and line samples in rows above a plot, where no curve can run under them.
-struct Legend {
-    struct Entry {
+package struct Legend {
+    package struct Entry {
         var name: String
         var color: Color
         var isDashed: Bool
+
+        package init(name: String, color: Color, isDashed: Bool) {
+            self.name = name
+            self.color = color
+            self.isDashed = isDashed
+        }
     }
 
     var entries: [Entry]
+
+    package init(entries: [Entry]) { self.entries = entries }
 
     private static let rowHeight = 17.0
     private static let sampleWidth = 24.0
 
     /// Draws the rows centred in the upper part of `frame`.
     /// - Returns: what is left of the frame below.
-    func draw(on canvas: Canvas, in frame: Rectangle) throws -> Rectangle {
+    package func draw(on canvas: Canvas, in frame: Rectangle) throws -> Rectangle {
         let available = frame.width - 2 * PlotFrame.margin
         var rows: [[(entry: Entry, name: String, width: Double)]] = []
         var used = Double.infinity

@@ -100,7 +100,7 @@ public struct LineChart: Picture {
 
     /// The same line by fewer points: of those that fall into the same half-point of the x axis only the first, the
     /// lowest, the highest and the last are kept, which draw the same.
-    static func thinned(_ places: [Point], width: Double) -> [Point] {
+    package static func thinned(_ places: [Point], width: Double) -> [Point] {
         guard Double(places.count) > 8 * width else { return places }
         var result: [Point] = []
         var start = 0

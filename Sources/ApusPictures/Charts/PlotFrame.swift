@@ -1,5 +1,5 @@
 /// The part of a chart that axes enclose, and the drawing of all that stands around it.
-struct PlotFrame {
+package struct PlotFrame {
     var x: Axis
     var y: Axis
     /// The inside, on whole half-points, so that its lines are sharp at two pixels a point.
@@ -46,7 +46,7 @@ struct PlotFrame {
 
     private static func yTickLimit(_ height: Double) -> Int { max(2, Int(height / 34)) }
 
-    init(x: Axis, y: Axis, area: Rectangle) {
+    package init(x: Axis, y: Axis, area: Rectangle) {
         self.x = x
         self.y = y
         self.area = area
@@ -65,7 +65,7 @@ struct PlotFrame {
     }
 
     /// Where a point of the data lies in the picture.
-    func place(_ point: Point) -> Point {
+    package func place(_ point: Point) -> Point {
         Point(x: area.x + area.width * x.fraction(of: point.x), y: area.maxY - area.height * y.fraction(of: point.y))
     }
 

@@ -1,17 +1,17 @@
 import Foundation
 
 /// A place on an axis and what is written there.
-struct Tick: Hashable {
-    var value: Double
-    var label: String
+package struct Tick: Hashable {
+    package var value: Double
+    package var label: String
 }
 
 /// Round numbers for an axis.
-enum Ticks {
+package enum Ticks {
     /// Multiples of 1, 2 or 5 times a power of ten within `range`, as many as there can be up to `limit`.
     ///
     /// - Parameter wholeNumbers: whether to keep to integers (epochs).
-    static func linear(in range: ClosedRange<Double>, atMost limit: Int, wholeNumbers: Bool = false) -> [Tick] {
+    package static func linear(in range: ClosedRange<Double>, atMost limit: Int, wholeNumbers: Bool = false) -> [Tick] {
         let span = range.upperBound - range.lowerBound
         guard span > 0, span.isFinite, limit > 0 else { return [] }
         var exponent = Int(log10(span / Double(limit)).rounded(.down))
@@ -37,7 +37,7 @@ enum Ticks {
 
     /// Powers of ten within `range` (above 0), thinned out to `limit`; with their two- and fivefold where the range
     /// spans few, and linear ticks where even those are fewer than two.
-    static func logarithmic(in range: ClosedRange<Double>, atMost limit: Int) -> [Tick] {
+    package static func logarithmic(in range: ClosedRange<Double>, atMost limit: Int) -> [Tick] {
         let first = Int((log10(range.lowerBound) - 1e-9).rounded(.up))
         let last = Int((log10(range.upperBound) + 1e-9).rounded(.down))
         if last - first >= 2 {

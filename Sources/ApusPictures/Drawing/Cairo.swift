@@ -11,7 +11,7 @@ enum Cairo {
 }
 
 /// A cairo surface, destroyed with the last reference.
-final class Surface {
+package final class Surface {
     let pointer: OpaquePointer
     /// Where a streaming surface writes; it must outlive the surface, which may write while it is destroyed.
     private let sink: ByteSink?
@@ -37,7 +37,7 @@ final class Surface {
     }
 
     /// An SVG document of a size in points, collected in memory.
-    convenience init(svgOf size: PictureSize) throws {
+    package convenience init(svgOf size: PictureSize) throws {
         let sink = ByteSink()
         let pointer = cairo_svg_surface_create_for_stream(ByteSink.write, sink.opaque, size.width, size.height)
         try self.init(pointer, "cairo_svg_surface_create_for_stream", sink: sink)

@@ -8,7 +8,7 @@ public final class Canvas {
     private let surface: Surface
 
     /// - Parameter scale: units of the surface in a point.
-    init(_ surface: Surface, scale: Double = 1) throws {
+    package init(_ surface: Surface, scale: Double = 1) throws {
         guard let context = cairo_create(surface.pointer) else {
             throw ApusError.library(name: "cairo", call: "cairo_create", status: "no context")
         }

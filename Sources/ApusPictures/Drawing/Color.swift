@@ -25,13 +25,13 @@ public struct Color: Hashable, Sendable {
 }
 
 /// Colours to tell lines or classes apart, also for readers who see fewer of them.
-enum Palette {
+package enum Palette {
     /// Source: Okabe and Ito, Color Universal Design, 2008; yellow, too pale for a line, comes last.
     static let lines: [Color] =
         [0x0072B2, 0xD55E00, 0x009E73, 0xCC79A7, 0xE69F00, 0x56B4E9, 0x000000, 0xF0E442].map { Color(hex: $0) }
 
     /// Source: Petroff, Accessible Color Sequences for Data Visualization, 2021 (the sequence of ten).
-    static let classes: [Color] = [
+    package static let classes: [Color] = [
         0x3F90DA, 0xFFA90E, 0xBD1F01, 0x94A4A2, 0x832DB6, 0xA96B59, 0xE76300, 0xB9AC70, 0x717581, 0x92DADD,
     ].map { Color(hex: $0) }
 

@@ -62,7 +62,7 @@ extension Picture {
         let files = [("png", try png()), ("svg", try svg())]
         return try files.map { ending, bytes in
             let url = folder.appendingPathComponent("\(name).\(ending)")
-            try FileBytes.write(bytes, to: url)
+            try AtomicFile.write(bytes, to: url)
             return url
         }
     }

@@ -1,10 +1,10 @@
 /// What is put right in cairo's SVG documents.
-enum SVGText {
+package enum SVGText {
     /// The same document, with
     /// - identifiers numbered by first appearance: cairo's come from a counter of the whole process, and the same
     ///   picture would differ from one time to the next;
     /// - images marked to be shown with sharp pixels: cairo 1.16 does not pass that on.
-    static func normalized(_ document: [UInt8]) -> [UInt8] {
+    package static func normalized(_ document: [UInt8]) -> [UInt8] {
         var result: [UInt8] = []
         result.reserveCapacity(document.count + document.count / 8)
         var names: [ArraySlice<UInt8>: Int] = [:]

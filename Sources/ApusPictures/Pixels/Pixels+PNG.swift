@@ -8,7 +8,7 @@ extension Pixels {
 
     /// Writes a PNG file, beside under a temporary name and then renamed.
     /// - Throws: `ApusError.file(path, .unwritable)`.
-    public func savePNG(to url: URL) throws { try FileBytes.write(try png(), to: url) }
+    public func savePNG(to url: URL) throws { try AtomicFile.write(try png(), to: url) }
 
     /// Reads a PNG file.
     ///
@@ -19,7 +19,7 @@ extension Pixels {
     /// - Throws: `ApusError.file` with `.missing`, `.unreadable` (also where it is too large), `.foreign` for another
     ///   kind of file, `.truncated` or `.damaged`.
     public init(contentsOfPNG url: URL) throws {
-        try self.init(png: try FileBytes.read(url, limit: 1 << 28), path: url.path)
+        try self.init(png: [UInt8](try contents(of: url, byteLimit: 1 << 28)), path: url.path)
     }
 
     /// The pixels of a PNG file's bytes; `path` is where they came from, for errors.
@@ -60,9 +60,9 @@ extension Pixels {
 }
 
 /// What a PNG file says of itself, checked without unpacking it.
-struct PNGHeader {
-    let width: Int
-    let height: Int
+package struct PNGHeader {
+    package let width: Int
+    package let height: Int
     let isGray: Bool
 
     private static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
@@ -70,7 +70,7 @@ struct PNGHeader {
     private static let leastByteCount = 8 + 25 + 12 + 12
 
     /// - Throws: `ApusError.file` as `Pixels.init(contentsOfPNG:)` says.
-    init(_ bytes: [UInt8], path: String) throws {
+    package init(_ bytes: [UInt8], path: String) throws {
         guard !bytes.isEmpty, bytes.starts(with: Self.signature.prefix(bytes.count)) else {
             throw ApusError.file(path: path, .foreign(expected: "a PNG image", found: FileKind.name(of: bytes)))
         }

@@ -31,7 +31,7 @@ extension Pixels {
     }
 
     /// Every pixel as a square of `factor` by `factor`.
-    func repeated(_ factor: Int) -> Pixels {
+    package func repeated(_ factor: Int) -> Pixels {
         guard factor > 1 else { return self }
         var result: [UInt8] = []
         result.reserveCapacity(bytes.count * factor * factor)

@@ -13,7 +13,7 @@ public struct Pixels: Hashable, Sendable {
     /// What a picture of ours or of yours may measure, in pixels a side.
     public static let sideLimit = 16_384
 
-    init(height: Int, width: Int, channelCount: Int, bytes: [UInt8]) {
+    package init(height: Int, width: Int, channelCount: Int, bytes: [UInt8]) {
         self.height = height
         self.width = width
         self.channelCount = channelCount
@@ -49,7 +49,7 @@ public struct Pixels: Hashable, Sendable {
     }
 
     /// The nearest of 256 steps.
-    static func byte(_ value: Double) -> UInt8 {
+    package static func byte(_ value: Double) -> UInt8 {
         value.isNaN ? 0 : UInt8((max(0, min(1, value)) * 255).rounded())
     }
 

@@ -9,7 +9,8 @@ final class BatchRunner {
     let loader: BatchLoader
     private let function: Function
     private let fullSize: Int
-    private let full: any Executable
+    /// For whole batches and for the last, smaller one; made when first needed.
+    private var full: (any Executable)?
     private var smaller: (any Executable)?
     private let pointers: UnsafeMutableBufferPointer<UnsafeRawPointer>
 
@@ -21,11 +22,10 @@ final class BatchRunner {
     private(set) var sums: [Double]
 
     /// - Parameter function: its outputs are the loss and scalars that add up; its inputs are the data set's columns.
-    init(_ loader: BatchLoader, _ function: Function, outputCount: Int) throws {
+    init(_ loader: BatchLoader, _ function: Function, outputCount: Int) {
         self.loader = loader
         self.function = function
         fullSize = min(loader.batchSize, loader.dataset.count)
-        full = try function.executable(batchSize: fullSize)
         sums = [Double](repeating: 0, count: outputCount - 1)
         let dataset = loader.dataset
         pointers = .allocate(
@@ -70,10 +70,14 @@ final class BatchRunner {
             place += 1
         }
         if let weights = batch.weights { pointers[place] = UnsafeRawPointer(weights) }
-        if batch.sampleCount == fullSize { return full }
-        if let smaller { return smaller }
-        let made = try function.executable(batchSize: batch.sampleCount)
-        smaller = made
+        return batch.sampleCount == fullSize
+            ? try executable(&full, batch.sampleCount) : try executable(&smaller, batch.sampleCount)
+    }
+
+    private func executable(_ known: inout (any Executable)?, _ batchSize: Int) throws -> any Executable {
+        if let known { return known }
+        let made = try function.executable(batchSize: batchSize)
+        known = made
         return made
     }
 }

@@ -35,8 +35,8 @@ extension Trainer {
     /// A runner of evaluation steps, ready to be used again and again.
     func evaluator(for dataset: Dataset, batchSize: Int) throws -> BatchRunner {
         let dataset = try checked(dataset)
-        return try BatchRunner(
-            BatchLoader(dataset, batchSize: batchSize), function(for: dataset, training: false),
+        return BatchRunner(
+            try BatchLoader(dataset, batchSize: batchSize), try function(for: dataset, training: false),
             outputCount: outputCount)
     }
 
@@ -59,12 +59,10 @@ extension Model {
         for dataset: Dataset, batchSize: Int = 32, device: Device, seed: UInt64 = 0
     ) throws -> [NDArray] {
         try checkInputs(of: dataset)
-        let function = try Function(
-            inputs: inputs, outputs: outputs, mode: .inference, seed: seed, device: device, guardedOutput: nil,
-            origin: { self.layerPath(of: $0) })
+        let function = try inferenceFunction(on: device)
         let plain = try Dataset(inputs: dataset.inputs, name: dataset.name)
-        let runner = try BatchRunner(
-            BatchLoader(plain, batchSize: batchSize), function, outputCount: outputs.count)
+        let runner = BatchRunner(
+            try BatchLoader(plain, batchSize: batchSize), function, outputCount: outputs.count)
         var results = outputs.map { NDArray(zeros: $0.shape.specialized(batchSize: dataset.count), $0.elementType) }
         var positions = [Int](repeating: 0, count: outputs.count)
         runner.loader.start(epoch: 0)
@@ -78,6 +76,19 @@ extension Model {
             }
         }
         return results
+    }
+
+    /// The model's outputs for its inputs, in inference mode. It is kept with the model, so that a second prediction
+    /// plans nothing.
+    private func inferenceFunction(on device: Device) throws -> Function {
+        let key = "inference on \(device.name)"
+        if let function = companions[key] as? Function { return function }
+        let function = try Function(
+            inputs: inputs, outputs: outputs, mode: .inference, device: device, guardedOutput: nil,
+            // The model keeps the function: the function must not keep the model.
+            origin: { [weak self] in self?.layerPath(of: $0) ?? $0.kind })
+        companions[key] = function
+        return function
     }
 }
 

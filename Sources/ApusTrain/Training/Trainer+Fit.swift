@@ -42,7 +42,7 @@ extension Trainer {
 
         let loader = try BatchLoader(
             dataset, batchSize: batchSize, order: shuffles ? .shuffled(seed: seed) : .natural)
-        let runner = try BatchRunner(loader, function(for: dataset, training: true), outputCount: outputCount)
+        let runner = BatchRunner(loader, try function(for: dataset, training: true), outputCount: outputCount)
         let evaluator = try validation.map { try self.evaluator(for: $0, batchSize: batchSize) }
         let training = Training(
             model: model, epochs: initialEpoch..<epochs, stepsPerEpoch: loader.batchCount, maxSteps: maxSteps,

@@ -23,7 +23,7 @@ public final class Trainer {
     public let seed: UInt64
 
     /// The steps taken so far; schedules and random numbers depend on it.
-    public internal(set) var step = 0
+    public package(set) var step = 0
     /// What the last `fit` has come to so far. It is there too where `fit` has thrown.
     public internal(set) var history = History()
     /// The optimizer's state.

@@ -120,6 +120,9 @@ apus_status apus_matmul_run(
     apus_matmul *matmul, const float *left, const float *right, const float *bias, float *output);
 void apus_matmul_destroy(apus_matmul *matmul);
 
+/// The bytes that the object holds for its runs besides what it is given.
+int64_t apus_matmul_workspace(const apus_matmul *matmul);
+
 /// What computes the product, such as "brg:avx512_core", or "none" for an empty one. Lives as long as the object.
 const char *apus_matmul_implementation(const apus_matmul *matmul);
 
@@ -214,6 +217,9 @@ apus_status apus_program_create(const apus_program_description *description, apu
 apus_status apus_program_run(apus_program *program, const void *const *inputs, void *const *outputs);
 void apus_program_destroy(apus_program *program);
 
+/// The bytes that the object holds for its runs besides what it is given.
+int64_t apus_program_workspace(const apus_program *program);
+
 /// The number of instructions after fusing and removing what no output needs; for tests and listings.
 int32_t apus_program_instruction_count(const apus_program *program);
 
@@ -232,6 +238,9 @@ apus_status apus_reduction_create(
     apus_reduction_kind kind, int64_t outer, int64_t reduced, int64_t inner, apus_reduction **reduction);
 apus_status apus_reduction_run(apus_reduction *reduction, const float *input, void *output);
 void apus_reduction_destroy(apus_reduction *reduction);
+
+/// The bytes that the object holds for its runs besides what it is given.
+int64_t apus_reduction_workspace(const apus_reduction *reduction);
 
 /// The index of the first NaN or infinity among `count` numbers, or -1.
 int64_t apus_first_nonfinite(const float *input, int64_t count);

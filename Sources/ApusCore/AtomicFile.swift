@@ -1,0 +1,75 @@
+import Foundation
+
+/// A file that appears under its name only when it is complete: it is written beside, brought to the disk, and
+/// renamed. Whoever reads meanwhile, or after a crash, finds the old file or the new one.
+package struct AtomicFile: ~Copyable {
+    private let path: String
+    private let temporaryPath: String
+    /// Open for writing until the file is renamed.
+    package let descriptor: Int32
+
+    /// Writes what `body` gives into the file at `url`.
+    /// - Throws: what `body` throws, and `ApusError.file` with `.unwritable`; the old file is then unharmed, and nothing
+    ///   is left beside it.
+    package static func write(to url: URL, _ body: (borrowing AtomicFile) throws -> Void) throws {
+        let file = try AtomicFile(url)
+        do {
+            try body(file)
+            try file.check(fsync(file.descriptor))
+        } catch {
+            close(file.descriptor)
+            unlink(file.temporaryPath)
+            throw error
+        }
+        do {
+            try file.check(close(file.descriptor))
+            try file.check(rename(file.temporaryPath, file.path))
+        } catch {
+            unlink(file.temporaryPath)
+            throw error
+        }
+        // The new name outlives a power cut only when the folder is on the disk too.
+        let folder = open(url.deletingLastPathComponent().path, O_RDONLY | O_CLOEXEC)
+        if folder >= 0 {
+            fsync(folder)
+            close(folder)
+        }
+    }
+
+    /// Writes `data` as the file at `url`.
+    package static func write(_ data: Data, to url: URL) throws {
+        try write(to: url) { file in try data.withUnsafeBytes { try file.append($0) } }
+    }
+
+    /// Writes `bytes` as the file at `url`.
+    package static func write(_ bytes: [UInt8], to url: URL) throws {
+        try write(to: url) { file in try bytes.withUnsafeBytes { try file.append($0) } }
+    }
+
+    private init(_ url: URL) throws {
+        path = url.path
+        let name = ".\(url.lastPathComponent).\(getpid()).\(UInt32.random(in: 0...UInt32.max)).temporary"
+        temporaryPath = url.deletingLastPathComponent().appendingPathComponent(name).path
+        descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw Self.failure(path) }
+    }
+
+    /// Writes all of `bytes` at the end.
+    package borrowing func append(_ bytes: UnsafeRawBufferPointer) throws {
+        var rest = bytes
+        while let start = rest.baseAddress, !rest.isEmpty {
+            let count = Foundation.write(descriptor, start, rest.count)
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { throw Self.failure(path) }
+            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+        }
+    }
+
+    private borrowing func check(_ status: Int32) throws {
+        if status != 0 { throw Self.failure(path) }
+    }
+
+    private static func failure(_ path: String) -> ApusError {
+        .file(path: path, .unwritable(reason: String(cString: strerror(errno))))
+    }
+}

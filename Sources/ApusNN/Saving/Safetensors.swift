@@ -1,0 +1,171 @@
+import ApusCore
+import Foundation
+
+/// Named arrays in one file, as the safetensors format has it: 8 bytes for the header's length (little-endian), the
+/// header as JSON (for each name `dtype`, `shape` and `data_offsets`), then all values, row-major and without gaps.
+public enum Safetensors {
+    /// The longest header that the format allows, in bytes.
+    package static let longestHeader = 100_000_000
+
+    /// Writes `tensors` in their order. The file appears only when it is complete.
+    /// - Throws: `ApusError.setting` for a name that stands twice or is `__metadata__`; `ApusError.file` with
+    ///   `.unwritable`.
+    public static func write(_ tensors: [(name: String, value: NDArray)], to url: URL) throws {
+        var names: Set<String> = []
+        for (name, _) in tensors where !names.insert(name).inserted || name == "__metadata__" {
+            throw ApusError.setting(
+                owner: "Safetensors", name: "name", value: "'\(name)'",
+                expected: "another than all others and __metadata__")
+        }
+        var entries: [String] = []
+        var offset = 0
+        for (name, value) in tensors {
+            let end = offset + value.byteCount
+            let key = String(decoding: try JSONEncoder().encode(name), as: UTF8.self)
+            let shape = value.shape.sizes.map(String.init).joined(separator: ",")
+            entries.append(
+                "\(key):{\"dtype\":\"\(dataType(of: value.elementType))\",\"shape\":[\(shape)],"
+                    + "\"data_offsets\":[\(offset),\(end)]}")
+            offset = end
+        }
+        var header = Array("{\(entries.joined(separator: ","))}".utf8)
+        // Spaces bring the values to a multiple of 8 bytes.
+        header += [UInt8](repeating: UInt8(ascii: " "), count: (8 - header.count % 8) % 8)
+        try AtomicFile.write(to: url) { file in
+            try withUnsafeBytes(of: UInt64(header.count).littleEndian) { try file.append($0) }
+            try header.withUnsafeBytes { try file.append($0) }
+            for (_, value) in tensors { try value.withUnsafeBytes { try file.append($0) } }
+        }
+    }
+
+    /// The arrays of the file at `url`, in the order of their values.
+    /// - Throws: `ApusError.file`: `.missing`, `.unreadable`, `.foreign` for other kinds of file and element types that
+    ///   Apus lacks, `.truncated`, and `.damaged` for all that breaks the format's rules.
+    public static func read(_ url: URL) throws -> [(name: String, value: NDArray)] {
+        let data = try contents(of: url)
+        return try SafetensorsReader(path: url.path, data: data).tensors()
+    }
+
+    static func dataType(of type: ElementType) -> String {
+        switch type {
+        case .float32: "F32"
+        case .float64: "F64"
+        case .int32: "I32"
+        case .uint8: "U8"
+        }
+    }
+}
+
+private struct SafetensorsReader {
+    let path: String
+    let data: Data
+
+    private struct Entry {
+        let name: String
+        let shape: Shape
+        let elementType: ElementType
+        let range: Range<Int>
+    }
+
+    private func damaged(_ reason: String) -> ApusError { .file(path: path, .damaged(reason: reason)) }
+
+    func tensors() throws -> [(name: String, value: NDArray)] {
+        guard data.count >= 8 else {
+            throw ApusError.file(path: path, .truncated(expectedByteCount: 8, byteCount: data.count))
+        }
+        let length = data.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        guard length <= Safetensors.longestHeader else {
+            throw ApusError.file(
+                path: path,
+                .foreign(expected: "a safetensors file", found: "one whose header would take \(length) bytes"))
+        }
+        let start = 8 + Int(length)
+        guard data.count >= start else {
+            throw ApusError.file(path: path, .truncated(expectedByteCount: start, byteCount: data.count))
+        }
+        let entries = try entries(header: data[data.startIndex + 8..<data.startIndex + start])
+            .sorted { ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound) }
+        var end = 0
+        for entry in entries {
+            if entry.range.lowerBound != end {
+                let what = entry.range.lowerBound < end ? "overlaps the tensor before it" : "leaves a gap before it"
+                throw damaged("tensor '\(entry.name)' \(what)")
+            }
+            end = entry.range.upperBound
+        }
+        guard data.count - start >= end else {
+            throw ApusError.file(path: path, .truncated(expectedByteCount: start + end, byteCount: data.count))
+        }
+        guard data.count - start == end else {
+            throw damaged("\(data.count - start - end) bytes behind the last tensor")
+        }
+        return entries.map { entry in
+            var value = NDArray(zeros: entry.shape, entry.elementType)
+            let first = data.startIndex + start + entry.range.lowerBound
+            value.withUnsafeMutableBytes { target in
+                _ = data.copyBytes(to: target, from: first..<first + entry.range.count)
+            }
+            return (entry.name, value)
+        }
+    }
+
+    private func entries(header: Data) throws -> [Entry] {
+        guard header.first == UInt8(ascii: "{") else { throw damaged("the header does not start with '{'") }
+        let members: [JSONValue.Member]
+        do {
+            guard case .object(let found) = try JSONValue(parsing: header, depth: 8) else {
+                throw damaged("the header is no object")
+            }
+            members = found
+        } catch let fault as JSONFault {
+            throw damaged("the header is not JSON: \(fault)")
+        }
+        return try members.compactMap { member in
+            if member.key == "__metadata__" {
+                try checkMetadata(member.value)
+                return nil
+            }
+            return try entry(member.key, member.value)
+        }
+    }
+
+    private func checkMetadata(_ value: JSONValue) throws {
+        guard case .object(let members) = value,
+            members.allSatisfy({ if case .string = $0.value { true } else { false } })
+        else { throw damaged("__metadata__ is not a list of texts") }
+    }
+
+    private func entry(_ name: String, _ value: JSONValue) throws -> Entry {
+        guard case .object(let members) = value, Set(members.map(\.key)) == ["dtype", "shape", "data_offsets"],
+            case .string(let type) = value["dtype"], case .array(let sizes) = value["shape"],
+            case .array(let offsets) = value["data_offsets"]
+        else { throw damaged("tensor '\(name)' needs dtype, shape and data_offsets, and nothing else") }
+        guard let elementType = ElementType.allCases.first(where: { Safetensors.dataType(of: $0) == type }) else {
+            let known = ElementType.allCases.map(Safetensors.dataType(of:)).joined(separator: ", ")
+            throw ApusError.file(
+                path: path, .foreign(expected: "tensors of type \(known)", found: "\(type) in '\(name)'"))
+        }
+        let shape = sizes.compactMap(\.integer).filter { $0 >= 0 }
+        guard shape.count == sizes.count else { throw damaged("tensor '\(name)' has a size that is no count") }
+        let bounds = offsets.compactMap(\.integer)
+        guard bounds.count == 2, offsets.count == 2, bounds[0] >= 0, bounds[0] <= bounds[1] else {
+            throw damaged("tensor '\(name)' has data_offsets that are no range")
+        }
+        guard let byteCount = product(shape + [elementType.byteCount]), byteCount == bounds[1] - bounds[0] else {
+            throw damaged("tensor '\(name)' of type \(type)\(shape) takes \(bounds[1] - bounds[0]) bytes")
+        }
+        return Entry(name: name, shape: Shape(shape), elementType: elementType, range: bounds[0]..<bounds[1])
+    }
+}
+
+/// The product of the sizes; `nil` where it is too large.
+func product(_ sizes: [Int]) -> Int? {
+    if sizes.contains(0) { return 0 }
+    var result = 1
+    for size in sizes {
+        let (value, overflow) = result.multipliedReportingOverflow(by: size)
+        if overflow { return nil }
+        result = value
+    }
+    return result
+}

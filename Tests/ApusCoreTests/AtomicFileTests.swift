@@ -1,0 +1,68 @@
+import ApusCore
+import ApusTestSupport
+import Foundation
+import Testing
+
+@Suite struct AtomicFileTests {
+    private func names(in folder: TemporaryFolder) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: folder.path)
+    }
+
+    @Test func replacesAFileAndLeavesNothingBeside() throws {
+        let folder = try TemporaryFolder()
+        let place = folder.file("file")
+        try AtomicFile.write(Array("old".utf8), to: place)
+        try AtomicFile.write(Data("new".utf8), to: place)
+        #expect(try contents(of: place) == Data("new".utf8))
+        #expect(try names(in: folder) == ["file"])
+    }
+
+    @Test func unfinishedFilesLeaveTheOldOne() throws {
+        struct Stop: Error {}
+        let folder = try TemporaryFolder()
+        let place = folder.file("file")
+        try AtomicFile.write(Data("old".utf8), to: place)
+        #expect(throws: Stop.self) {
+            try AtomicFile.write(to: place) { file in
+                try Array("new".utf8).withUnsafeBytes { try file.append($0) }
+                throw Stop()
+            }
+        }
+        #expect(try contents(of: place) == Data("old".utf8))
+        #expect(try names(in: folder) == ["file"])
+    }
+
+    @Test func emptyFiles() throws {
+        let folder = try TemporaryFolder()
+        try AtomicFile.write(Data(), to: folder.file("empty"))
+        #expect(try contents(of: folder.file("empty")).isEmpty)
+    }
+
+    @Test func refusedPlaces() throws {
+        let folder = try TemporaryFolder()
+        let missing = folder.file("none/file")
+        #expect(throws: ApusError.file(path: missing.path, .unwritable(reason: "No such file or directory"))) {
+            try AtomicFile.write(Data(), to: missing)
+        }
+        #expect(throws: ApusError.file(path: missing.path, .missing)) { try contents(of: missing) }
+        #expect(throws: ApusError.file(path: folder.url.path, .unreadable(reason: "Is a directory"))) {
+            try contents(of: folder.url)
+        }
+        // The folder's own name is taken: nothing is left in the folder above.
+        let taken = folder.file("taken")
+        try FileManager.default.createDirectory(at: taken, withIntermediateDirectories: true)
+        #expect(throws: ApusError.file(path: taken.path, .unwritable(reason: "Is a directory"))) {
+            try AtomicFile.write(Data(), to: taken)
+        }
+        #expect(try names(in: folder) == ["taken"])
+    }
+
+    @Test func limitsCountBytes() throws {
+        let folder = try TemporaryFolder()
+        let place = try folder.write([1, 2, 3], to: "three")
+        #expect(try contents(of: place, byteLimit: 3) == Data([1, 2, 3]))
+        #expect(throws: ApusError.file(path: place.path, .unreadable(reason: "it has more than 2 bytes"))) {
+            try contents(of: place, byteLimit: 2)
+        }
+    }
+}
