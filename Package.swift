@@ -50,7 +50,6 @@ let package = Package(
         .executableTarget(name: "FirstProgram", dependencies: ["Apus"], path: "Examples/first-program"),
 
         .target(name: "ApusTestSupport", dependencies: ["ApusGraph"], path: "Tests/ApusTestSupport"),
-        .testTarget(name: "ExampleTests", dependencies: ["Apus", "FirstProgram", "ApusTestSupport"]),
         .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusTestSupport"]),
         .testTarget(name: "ApusGraphTests", dependencies: ["ApusGraph", "ApusTestSupport"]),
         .testTarget(name: "ApusPlanTests", dependencies: ["ApusPlan", "ApusTestSupport"]),
@@ -61,6 +60,7 @@ let package = Package(
         .testTarget(name: "ApusTrainTests", dependencies: ["Apus", "ApusTestSupport"]),
         .testTarget(name: "ApusTests", dependencies: ["Apus", "ApusTestSupport"]),
         .testTarget(name: "ApusCLITests", dependencies: ["ApusCLI", "ApusExperiments", "ApusTestSupport"]),
+        .testTarget(name: "ExampleTests", dependencies: ["Apus", "FirstProgram", "ApusTestSupport"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu2x

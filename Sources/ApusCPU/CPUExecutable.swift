@@ -75,6 +75,7 @@ extension CPUKernel {
 private func makeKernel(_ step: Plan.Step, _ plan: Plan, _ engine: KernelObject) throws -> any CPUKernel {
     switch step.kernel {
     case .elementwise(let program): return try ElementwiseKernel(program, step)
+    case .matMulUpdate(let product, let hasScale): return MatMulUpdateKernel(product, hasScale: hasScale, step)
     case .matMul(let product, let hasBias, let activation):
         return try MatMulKernel(product, hasBias: hasBias, activation: activation, step, engine)
     case .copy:
@@ -101,6 +102,37 @@ private func makeKernel(
     case .random(let random): return RandomKernel(random, step)
     case .stepValue(let value): return StepValueKernel(value.schedule, step)
     case .oneHot(let oneHot): return OneHotKernel(depth: oneHot.depth, count: inputType(0).shape.elementCount, step)
+    case .convolution(let convolution):
+        return try ConvolutionKernel(
+            APUS_CONVOLUTION_FORWARD, convolution.motion, groups: convolution.groups,
+            output: convolution.resultType(of: step.inputTypes), step, engine)
+    case .convolutionInputGradient(let gradient):
+        return try ConvolutionKernel(
+            APUS_CONVOLUTION_IMAGE_GRADIENT, gradient.motion, groups: gradient.groups,
+            output: gradient.resultType(of: step.inputTypes), step, engine)
+    case .convolutionKernelGradient(let gradient):
+        return try ConvolutionKernel(
+            APUS_CONVOLUTION_KERNEL_GRADIENT, gradient.motion, groups: gradient.groups,
+            output: gradient.resultType(of: step.inputTypes), step, engine)
+    case .maxPool(let pool):
+        return try PoolingKernel(
+            APUS_POOLING_MAXIMUM, pool.window, image: inputType(0).shape,
+            pooled: pool.resultType(of: step.inputTypes).shape, step)
+    case .maxPoolSelection(let selection):
+        return try PoolingKernel(
+            APUS_POOLING_SELECTION, selection.window, image: inputType(0).shape,
+            pooled: selection.resultType(of: step.inputTypes).shape, step)
+    case .maxPoolGradient(let gradient):
+        return try PoolingKernel(
+            APUS_POOLING_MAXIMUM_GRADIENT, gradient.window, image: inputType(0).shape, pooled: inputType(1).shape, step)
+    case .averagePool(let pool):
+        return try PoolingKernel(
+            APUS_POOLING_AVERAGE, pool.window, image: inputType(0).shape,
+            pooled: pool.resultType(of: step.inputTypes).shape, step)
+    case .averagePoolGradient(let gradient):
+        return try PoolingKernel(
+            APUS_POOLING_AVERAGE_GRADIENT, gradient.window, image: gradient.resultType(of: step.inputTypes).shape,
+            pooled: inputType(0).shape, step)
     case .broadcast(let broadcast):
         let strides = Broadcast.strides(of: inputType(0).shape, over: broadcast.shape)
         return try CopyKernel(

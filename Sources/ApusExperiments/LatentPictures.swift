@@ -21,7 +21,7 @@ extension VariationalAutoencoder {
         let means = try encoder.predictions(for: prepare(images), batchSize: 256, device: device)[0]
         return try ScatterChart(
             title: "z_mean of the \(images.count) test images", xLabel: "z[0]", yLabel: "z[1]", points: means,
-            coloring: .classes((images.labels ?? []).map { Int($0) }, names: classNames, label: "class"))
+            coloring: .classes((images.labels ?? []).map { Int($0) }, names: classNames, label: "digit"))
     }
 
     /// 30 x 30 images for z from -4 to 4 on both axes, z[1] upwards.

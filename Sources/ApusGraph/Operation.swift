@@ -22,6 +22,15 @@ package enum Operation: Hashable, Sendable, Codable {
     case softmax(Softmax)
     case logSoftmax(LogSoftmax)
     case softmaxCrossEntropy(SoftmaxCrossEntropy)
+    // Windows over images
+    case convolution(Convolution)
+    case convolutionInputGradient(ConvolutionInputGradient)
+    case convolutionKernelGradient(ConvolutionKernelGradient)
+    case maxPool(MaxPool)
+    case maxPoolSelection(MaxPoolSelection)
+    case maxPoolGradient(MaxPoolGradient)
+    case averagePool(AveragePool)
+    case averagePoolGradient(AveragePoolGradient)
     // Movement
     case reshape(Reshape)
     case broadcast(Broadcast)
@@ -54,6 +63,14 @@ package enum Operation: Hashable, Sendable, Codable {
         case .softmax(let rule): rule
         case .logSoftmax(let rule): rule
         case .softmaxCrossEntropy(let rule): rule
+        case .convolution(let rule): rule
+        case .convolutionInputGradient(let rule): rule
+        case .convolutionKernelGradient(let rule): rule
+        case .maxPool(let rule): rule
+        case .maxPoolSelection(let rule): rule
+        case .maxPoolGradient(let rule): rule
+        case .averagePool(let rule): rule
+        case .averagePoolGradient(let rule): rule
         case .reshape(let rule): rule
         case .broadcast(let rule): rule
         case .transpose(let rule): rule

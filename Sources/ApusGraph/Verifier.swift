@@ -64,6 +64,9 @@ extension Operation {
         case .input, .variable, .constant, .random, .stepValue: 0
         case .unary, .cast, .reduction, .argMax, .softmax, .logSoftmax: 1
         case .reshape, .broadcast, .transpose, .slice, .pad, .oneHot, .axisSize, .stopGradient: 1
+        case .maxPool, .averagePool, .averagePoolGradient: 1
+        case .convolution, .convolutionInputGradient, .convolutionKernelGradient: 2
+        case .maxPoolSelection, .maxPoolGradient: 2
         case .binary, .matMul, .softmaxCrossEntropy, .phase: 2
         case .select: 3
         case .concatenate: nil

@@ -8,6 +8,8 @@ struct Fusion {
             case single
             /// A product with what follows it: the nodes are the product, the bias's addition and the function.
             case matMul(bias: Int?, activation: Unary.Function?)
+            /// A product that is taken from a variable, times a single number if there is one: a step of descent.
+            case matMulUpdate(variable: Int, scale: Int?)
             case elementwise
         }
         var kind: Kind
@@ -69,6 +71,7 @@ struct Fusion {
     /// A product whose only reader adds a bias to every column takes that in, and likewise a function after it.
     private mutating func fuseAfterProduct(_ index: Int) {
         guard case .matMul = graph.nodes[index].operation, graph.nodes[index].type.shape.rank == 2 else { return }
+        if fuseIntoUpdate(index) { return }
         var nodes = [index]
         var bias: Int?
         if let addition = onlyReader(of: index), case .binary(Binary(.add)) = graph.nodes[addition].operation {
@@ -87,6 +90,31 @@ struct Fusion {
             nodes.append(reader)
         }
         makeGroup(.matMul(bias: bias, activation: activation), nodes)
+    }
+
+    /// A product whose only use is `variable - product` or `variable - scale * product`, as that variable's new value.
+    private mutating func fuseIntoUpdate(_ index: Int) -> Bool {
+        guard var reader = onlyReader(of: index) else { return false }
+        var nodes = [index]
+        var scale: Int?
+        if case .binary(Binary(.multiply)) = graph.nodes[reader].operation {
+            let inputs = graph.nodes[reader].inputs
+            let other = inputs[0] == index ? inputs[1] : inputs[0]
+            guard other != index, case .broadcast = graph.nodes[other].operation,
+                graph.nodes[graph.nodes[other].inputs[0]].type.shape.isScalar, let next = onlyReader(of: reader)
+            else { return false }
+            scale = graph.nodes[other].inputs[0]
+            nodes.append(reader)
+            reader = next
+        }
+        let inputs = graph.nodes[reader].inputs
+        guard case .binary(Binary(.subtract)) = graph.nodes[reader].operation, inputs[1] == nodes[nodes.count - 1],
+            let variable = graph.variables.firstIndex(of: inputs[0]), consumers[reader].isEmpty,
+            graph.updates.contains(.init(variable: variable, value: reader)), !graph.outputs.contains(reader),
+            !graph.nodes[index].inputs.contains(inputs[0])
+        else { return false }
+        makeGroup(.matMulUpdate(variable: inputs[0], scale: scale), nodes + [reader])
+        return true
     }
 
     private func onlyReader(of index: Int) -> Int? {

@@ -25,6 +25,8 @@ package struct Plan: Sendable {
         case operation(Operation)
         /// A product, then a bias for each column (the third input) if there is one, then a function of each element.
         case matMul(MatMul, hasBias: Bool, activation: Unary.Function?)
+        /// The third input less the product, which is first multiplied by the fourth input's number if there is one.
+        case matMulUpdate(MatMul, hasScale: Bool)
         case elementwise(ElementwiseProgram)
         /// The first input's elements, copied.
         case copy
@@ -89,6 +91,8 @@ extension Plan.Kernel: CustomStringConvertible {
         case .matMul(let product, let hasBias, let activation):
             [Operation.matMul(product).description, hasBias ? "bias" : nil, activation?.rawValue]
                 .compactMap { $0 }.joined(separator: "+")
+        case .matMulUpdate(let product, let hasScale):
+            "\(Operation.matMul(product))+\(hasScale ? "scale+" : "")subtract"
         case .elementwise(let program): "elementwise[\(program)]"
         case .copy: "copy"
         }

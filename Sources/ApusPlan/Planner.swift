@@ -136,6 +136,13 @@ private struct Planner {
                 step.kernel = .matMul(product, hasBias: bias != nil, activation: activation)
                 setInputs(graph.nodes[group.nodes[0]].inputs + [bias].compactMap { $0 }, &step)
                 step.outputs = [value(of: last)]
+            case .matMulUpdate(let variable, let scale):
+                guard case .matMul(let product) = graph.nodes[group.nodes[0]].operation else {
+                    preconditionFailure("a product's group starts with \(graph.nodes[group.nodes[0]])")
+                }
+                step.kernel = .matMulUpdate(product, hasScale: scale != nil)
+                setInputs(graph.nodes[group.nodes[0]].inputs + [variable] + [scale].compactMap { $0 }, &step)
+                step.outputs = [value(of: last)]
             case .elementwise: makeProgram(group.nodes, &step)
             }
             steps.append(step)
@@ -229,9 +236,13 @@ private struct Planner {
     /// Whether a step may write `value` over `variable` although it reads it: only element by element.
     private func isInPlace(_ step: Int, _ value: Int, _ variable: Int) -> Bool {
         guard steps[step].inputs.contains(variable) else { return true }
-        guard case .elementwise(let program) = steps[step].kernel else { return false }
-        return zip(steps[step].inputs, program.inputs).allSatisfy { input, description in
-            input != variable || description.strides == program.domain.strides
+        switch steps[step].kernel {
+        case .elementwise(let program):
+            return zip(steps[step].inputs, program.inputs).allSatisfy { input, description in
+                input != variable || description.strides == program.domain.strides
+            }
+        case .matMulUpdate: return steps[step].inputs.filter { $0 == variable }.count == 1
+        case .operation, .matMul, .copy: return false
         }
     }
 

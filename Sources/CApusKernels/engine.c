@@ -84,6 +84,26 @@ apus_status apus_append_eltwise(dnnl_post_ops_t operations, dnnl_alg_kind_t kind
     return APUS_SUCCESS;
 }
 
+apus_status apus_append_activation(dnnl_post_ops_t operations, apus_activation activation, float alpha) {
+    switch (activation) {
+        case APUS_ACTIVATION_NONE: return APUS_SUCCESS;
+        case APUS_ACTIVATION_RELU: return apus_append_eltwise(operations, dnnl_eltwise_relu, alpha, 0);
+        case APUS_ACTIVATION_SIGMOID: return apus_append_eltwise(operations, dnnl_eltwise_logistic, 0, 0);
+        case APUS_ACTIVATION_TANH: return apus_append_eltwise(operations, dnnl_eltwise_tanh, 0, 0);
+        case APUS_ACTIVATION_GELU: return apus_append_eltwise(operations, dnnl_eltwise_gelu_erf, 0, 0);
+        case APUS_ACTIVATION_GELU_TANH: return apus_append_eltwise(operations, dnnl_eltwise_gelu_tanh, 0, 0);
+        case APUS_ACTIVATION_ELU: return apus_append_eltwise(operations, dnnl_eltwise_elu, alpha, 0);
+        case APUS_ACTIVATION_SWISH: return apus_append_eltwise(operations, dnnl_eltwise_swish, alpha, 0);
+        // Version 3 computes log(1 + exp(alpha x)) / alpha, version 2 ignores alpha.
+        case APUS_ACTIVATION_SOFTPLUS: return apus_append_eltwise(operations, dnnl_eltwise_soft_relu, 1, 0);
+        case APUS_ACTIVATION_EXP: return apus_append_eltwise(operations, dnnl_eltwise_exp, 0, 0);
+        case APUS_ACTIVATION_SQUARE: return apus_append_eltwise(operations, dnnl_eltwise_square, 0, 0);
+        case APUS_ACTIVATION_ABSOLUTE: return apus_append_eltwise(operations, dnnl_eltwise_abs, 0, 0);
+        case APUS_ACTIVATION_SQUARE_ROOT: return apus_append_eltwise(operations, dnnl_eltwise_sqrt, 0, 0);
+    }
+    return apus_fail("apus_append_activation", APUS_INVALID_DESCRIPTION);
+}
+
 #if DNNL_VERSION_MAJOR >= 3
 
 apus_status apus_layout_create(apus_layout *layout, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides) {
@@ -109,6 +129,38 @@ apus_status apus_matmul_describe(
     return APUS_SUCCESS;
 }
 
+apus_status apus_layout_create_any(apus_layout *layout, int rank, const dnnl_dims_t dims) {
+    APUS_TRY(dnnl_memory_desc_create_with_tag, layout, rank, dims, dnnl_f32, dnnl_format_tag_any);
+    return APUS_SUCCESS;
+}
+
+apus_status apus_convolution_describe(
+    dnnl_primitive_desc_t *result, dnnl_engine_t engine, apus_convolution_kind kind,
+    const apus_layout_view arrays[3], apus_layout_view bias, const apus_convolution_geometry *geometry,
+    const_dnnl_primitive_desc_t forward, const_dnnl_primitive_attr_t attributes) {
+    const int64_t *strides = geometry->strides, *dilations = geometry->dilations;
+    const int64_t *before = geometry->before, *after = geometry->after;
+    switch (kind) {
+        case APUS_CONVOLUTION_FORWARD:
+            APUS_TRY(
+                dnnl_convolution_forward_primitive_desc_create, result, engine, dnnl_forward_training,
+                dnnl_convolution_direct, arrays[0], arrays[1], bias, arrays[2], strides, dilations, before, after,
+                attributes);
+            break;
+        case APUS_CONVOLUTION_IMAGE_GRADIENT:
+            APUS_TRY(
+                dnnl_convolution_backward_data_primitive_desc_create, result, engine, dnnl_convolution_direct,
+                arrays[0], arrays[1], arrays[2], strides, dilations, before, after, forward, attributes);
+            break;
+        case APUS_CONVOLUTION_KERNEL_GRADIENT:
+            APUS_TRY(
+                dnnl_convolution_backward_weights_primitive_desc_create, result, engine, dnnl_convolution_direct,
+                arrays[0], arrays[1], NULL, arrays[2], strides, dilations, before, after, forward, attributes);
+            break;
+    }
+    return APUS_SUCCESS;
+}
+
 #else
 
 apus_status apus_layout_create(apus_layout *layout, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides) {
@@ -130,6 +182,39 @@ apus_status apus_matmul_describe(
     dnnl_matmul_desc_t operation;
     APUS_TRY(dnnl_matmul_desc_init, &operation, left, right, bias, output);
     APUS_TRY(dnnl_primitive_desc_create, result, &operation, attributes, engine, NULL);
+    return APUS_SUCCESS;
+}
+
+apus_status apus_layout_create_any(apus_layout *layout, int rank, const dnnl_dims_t dims) {
+    APUS_TRY(dnnl_memory_desc_init_by_tag, layout, rank, dims, dnnl_f32, dnnl_format_tag_any);
+    return APUS_SUCCESS;
+}
+
+apus_status apus_convolution_describe(
+    dnnl_primitive_desc_t *result, dnnl_engine_t engine, apus_convolution_kind kind,
+    const apus_layout_view arrays[3], apus_layout_view bias, const apus_convolution_geometry *geometry,
+    const_dnnl_primitive_desc_t forward, const_dnnl_primitive_attr_t attributes) {
+    const int64_t *strides = geometry->strides, *dilations = geometry->dilations;
+    const int64_t *before = geometry->before, *after = geometry->after;
+    dnnl_convolution_desc_t operation;
+    switch (kind) {
+        case APUS_CONVOLUTION_FORWARD:
+            APUS_TRY(
+                dnnl_dilated_convolution_forward_desc_init, &operation, dnnl_forward_training,
+                dnnl_convolution_direct, arrays[0], arrays[1], bias, arrays[2], strides, dilations, before, after);
+            break;
+        case APUS_CONVOLUTION_IMAGE_GRADIENT:
+            APUS_TRY(
+                dnnl_dilated_convolution_backward_data_desc_init, &operation, dnnl_convolution_direct, arrays[0],
+                arrays[1], arrays[2], strides, dilations, before, after);
+            break;
+        case APUS_CONVOLUTION_KERNEL_GRADIENT:
+            APUS_TRY(
+                dnnl_dilated_convolution_backward_weights_desc_init, &operation, dnnl_convolution_direct, arrays[0],
+                arrays[1], NULL, arrays[2], strides, dilations, before, after);
+            break;
+    }
+    APUS_TRY(dnnl_primitive_desc_create, result, &operation, attributes, engine, forward);
     return APUS_SUCCESS;
 }
 

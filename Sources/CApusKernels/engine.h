@@ -32,6 +32,8 @@ typedef const dnnl_memory_desc_t *apus_layout_view;
 
 /// A float32 array's layout by strides; rank up to DNNL_MAX_NDIMS.
 apus_status apus_layout_create(apus_layout *layout, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides);
+/// A float32 array in whatever layout the primitive prefers.
+apus_status apus_layout_create_any(apus_layout *layout, int rank, const dnnl_dims_t dims);
 void apus_layout_destroy(apus_layout *layout);
 
 /// The scratchpad's size in bytes that a primitive asks for.
@@ -39,10 +41,23 @@ int64_t apus_scratchpad_size(const_dnnl_primitive_desc_t primitive_description);
 
 apus_status apus_append_sum(dnnl_post_ops_t operations);
 apus_status apus_append_eltwise(dnnl_post_ops_t operations, dnnl_alg_kind_t kind, float alpha, float beta);
+apus_status apus_append_activation(dnnl_post_ops_t operations, apus_activation activation, float alpha);
 
 /// The description of output[M, N] = left[M, K] right[K, N] (+ bias) by the matmul primitive; `bias` may be NULL.
 apus_status apus_matmul_describe(
     dnnl_primitive_desc_t *result, dnnl_engine_t engine, apus_layout_view left, apus_layout_view right,
     apus_layout_view bias, apus_layout_view output, const_dnnl_primitive_attr_t attributes);
+
+typedef struct {
+    // Along each spatial axis. Dilations count what lies between, so 0 is none; padding is what windows reach.
+    dnnl_dims_t strides, dilations, before, after;
+} apus_convolution_geometry;
+
+/// The description of a convolution primitive on `arrays`: the image, the kernel, the output, of which `kind` says
+/// which one is computed. `bias` may be NULL; `forward` is a hint for the gradients, else NULL.
+apus_status apus_convolution_describe(
+    dnnl_primitive_desc_t *result, dnnl_engine_t engine, apus_convolution_kind kind,
+    const apus_layout_view arrays[3], apus_layout_view bias, const apus_convolution_geometry *geometry,
+    const_dnnl_primitive_desc_t forward, const_dnnl_primitive_attr_t attributes);
 
 #endif

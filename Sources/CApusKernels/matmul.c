@@ -34,31 +34,11 @@ static apus_status operand_layout(
         layout, 3, (dnnl_dims_t){distinct, height, width}, (dnnl_dims_t){stride, row, column});
 }
 
-static apus_status append_activation(dnnl_post_ops_t operations, apus_activation activation, float alpha) {
-    switch (activation) {
-        case APUS_ACTIVATION_NONE: return APUS_SUCCESS;
-        case APUS_ACTIVATION_RELU: return apus_append_eltwise(operations, dnnl_eltwise_relu, alpha, 0);
-        case APUS_ACTIVATION_SIGMOID: return apus_append_eltwise(operations, dnnl_eltwise_logistic, 0, 0);
-        case APUS_ACTIVATION_TANH: return apus_append_eltwise(operations, dnnl_eltwise_tanh, 0, 0);
-        case APUS_ACTIVATION_GELU: return apus_append_eltwise(operations, dnnl_eltwise_gelu_erf, 0, 0);
-        case APUS_ACTIVATION_GELU_TANH: return apus_append_eltwise(operations, dnnl_eltwise_gelu_tanh, 0, 0);
-        case APUS_ACTIVATION_ELU: return apus_append_eltwise(operations, dnnl_eltwise_elu, alpha, 0);
-        case APUS_ACTIVATION_SWISH: return apus_append_eltwise(operations, dnnl_eltwise_swish, alpha, 0);
-        // Version 3 computes log(1 + exp(alpha x)) / alpha, version 2 ignores alpha.
-        case APUS_ACTIVATION_SOFTPLUS: return apus_append_eltwise(operations, dnnl_eltwise_soft_relu, 1, 0);
-        case APUS_ACTIVATION_EXP: return apus_append_eltwise(operations, dnnl_eltwise_exp, 0, 0);
-        case APUS_ACTIVATION_SQUARE: return apus_append_eltwise(operations, dnnl_eltwise_square, 0, 0);
-        case APUS_ACTIVATION_ABSOLUTE: return apus_append_eltwise(operations, dnnl_eltwise_abs, 0, 0);
-        case APUS_ACTIVATION_SQUARE_ROOT: return apus_append_eltwise(operations, dnnl_eltwise_sqrt, 0, 0);
-    }
-    return apus_fail("apus_matmul_create", APUS_INVALID_DESCRIPTION);
-}
-
 static apus_status set_attributes(
     const apus_matmul_description *description, dnnl_primitive_attr_t attributes, dnnl_post_ops_t operations) {
     APUS_TRY(dnnl_primitive_attr_set_scratchpad_mode, attributes, dnnl_scratchpad_mode_user);
     apus_status status = description->accumulates ? apus_append_sum(operations) : APUS_SUCCESS;
-    if (!status) status = append_activation(operations, description->activation, description->activation_alpha);
+    if (!status) status = apus_append_activation(operations, description->activation, description->activation_alpha);
     if (status) return status;
     APUS_TRY(dnnl_primitive_attr_set_post_ops, attributes, operations);
     return APUS_SUCCESS;
@@ -218,6 +198,16 @@ void apus_matmul_destroy(apus_matmul *matmul) {
     free(matmul->scratch);
     free(matmul->zeros);
     free(matmul);
+}
+
+apus_status apus_matmul_subtract(
+    const apus_matmul_description *wanted, const float *left, const float *right, float scale, float *output) {
+    if (wanted->rows == 0 || wanted->columns == 0 || wanted->inner == 0) return APUS_SUCCESS;
+    APUS_TRY(
+        dnnl_sgemm, wanted->transposes_left ? 'T' : 'N', wanted->transposes_right ? 'T' : 'N', wanted->rows,
+        wanted->columns, wanted->inner, -scale, left, wanted->transposes_left ? wanted->rows : wanted->inner, right,
+        wanted->transposes_right ? wanted->inner : wanted->columns, 1.0f, output, wanted->columns);
+    return APUS_SUCCESS;
 }
 
 int64_t apus_matmul_workspace(const apus_matmul *matmul) { return matmul->workspace; }

@@ -49,6 +49,20 @@ private func run(_ executable: any Executable, _ inputs: [NDArray], _ context: R
         #expect(loss2 == [NDArray(scalar: 4 as Float)])
     }
 
+    // By hand: x' y = [[1*5+3*7, ...]] = [[26, 30], [38, 44]] for x = [[1, 2], [3, 4]], y = [[5, 6], [7, 8]]; a quarter
+    // of it is taken from 10 everywhere, in one step of the plan.
+    @Test func productsAreTakenFromVariables() throws {
+        let x = Tensor.placeholder([2, 2]), y = Tensor.placeholder([2, 2]), rate = Tensor.placeholder([])
+        let w = Variable("w", value: NDArray(repeating: 10 as Float, shape: [2, 2]))
+        let step = try Function(
+            inputs: [x, y, rate], outputs: [],
+            updates: [VariableUpdate(w, to: w.tensor - rate * matMul(x.transposed(), y))], device: .cpu)
+        _ = try step(
+            NDArray([1, 2, 3, 4] as [Float], shape: [2, 2]), NDArray([5, 6, 7, 8] as [Float], shape: [2, 2]),
+            NDArray(scalar: 0.25 as Float))
+        #expect(w.value.floats == [3.5, 2.5, 0.5, -1])
+    }
+
     @Test func swappedVariablesSwap() throws {
         let a = Variable("a", value: NDArray([1, 2] as [Float])), b = Variable("b", value: NDArray([3, 4] as [Float]))
         let swap = try Function(
@@ -96,6 +110,26 @@ private func run(_ executable: any Executable, _ inputs: [NDArray], _ context: R
             return w.value
         }
         #expect(try result() == result())
+    }
+
+    // A convolution with both gradients, and the gradient of a pooling, on an odd number of samples.
+    @Test func convolutionsAreBitwiseEqual() throws {
+        func result() throws -> [NDArray] {
+            let x = Tensor.placeholder([5, 9, 11, 6])
+            let first = Variable("first", value: try numbers([3, 3, 6, 20], seed: 1))
+            let second = Variable("second", value: try numbers([3, 2, 20, 7], seed: 2))
+            let hidden = maxPool(convolution(x, kernel: first.tensor, padding: .same), window: [2, 2])
+            let loss = square(convolution(hidden, kernel: second.tensor)).mean()
+            let slopes = try gradient(of: loss, withRespectTo: [first.tensor, second.tensor, x])
+            let function = try Function(inputs: [x], outputs: slopes, device: .cpu)
+            return try function(try numbers([5, 9, 11, 6], seed: 3))
+        }
+        let expected = try result()
+        for _ in 0..<3 { #expect(try result() == expected) }
+    }
+
+    private func numbers(_ shape: Shape, seed: UInt64) throws -> NDArray {
+        try NDArray((0..<shape.elementCount).map { Philox(seed: seed).normal($0) }, shape: shape)
     }
 
     @Test func arraysMustFit() throws {

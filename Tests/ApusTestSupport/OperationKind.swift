@@ -8,6 +8,8 @@ package struct OperationKind: Hashable, Sendable, CustomStringConvertible {
         case input, variable, constant, random, stepValue
         case unary, binary, select, cast
         case matMul, reduction, argMax, softmax, logSoftmax, softmaxCrossEntropy
+        case convolution, convolutionInputGradient, convolutionKernelGradient
+        case maxPool, maxPoolSelection, maxPoolGradient, averagePool, averagePoolGradient
         case reshape, broadcast, transpose, slice, pad, concatenate
         case oneHot
         case axisSize, phase, stopGradient
@@ -39,6 +41,14 @@ package struct OperationKind: Hashable, Sendable, CustomStringConvertible {
         case .softmax: self.init(.softmax)
         case .logSoftmax: self.init(.logSoftmax)
         case .softmaxCrossEntropy: self.init(.softmaxCrossEntropy)
+        case .convolution: self.init(.convolution)
+        case .convolutionInputGradient: self.init(.convolutionInputGradient)
+        case .convolutionKernelGradient: self.init(.convolutionKernelGradient)
+        case .maxPool: self.init(.maxPool)
+        case .maxPoolSelection: self.init(.maxPoolSelection)
+        case .maxPoolGradient: self.init(.maxPoolGradient)
+        case .averagePool: self.init(.averagePool)
+        case .averagePoolGradient: self.init(.averagePoolGradient)
         case .reshape: self.init(.reshape)
         case .broadcast: self.init(.broadcast)
         case .transpose: self.init(.transpose)

@@ -19,24 +19,9 @@ final class MatMulKernel: CPUKernel {
         (left, right, output) = (step.inputs[0], step.inputs[1], step.outputs[0])
         bias = hasBias ? step.inputs[2] : nil
         self.engine = engine
-        let (a, b) = (step.inputTypes[0].shape, step.inputTypes[1].shape)
-        var description = apus_matmul_description()
-        description.batch = Int64(a.sizes.dropLast(2).reduce(1, *))
-        description.rows = Int64(product.isLeftTransposed ? a[-1] : a[-2])
-        description.inner = Int64(product.isLeftTransposed ? a[-2] : a[-1])
-        description.columns = Int64(product.isRightTransposed ? b[-2] : b[-1])
-        description.left_batch_stride = description.rows * description.inner
-        description.right_batch_stride = description.columns * description.inner
-        description.transposes_left = product.isLeftTransposed
-        description.transposes_right = product.isRightTransposed
+        var description = product.kernelDescription(step.inputTypes[0].shape, step.inputTypes[1].shape)
         description.has_bias = hasBias
-        switch activation {
-        case nil: description.activation = APUS_ACTIVATION_NONE
-        case .relu: description.activation = APUS_ACTIVATION_RELU
-        case .sigmoid: description.activation = APUS_ACTIVATION_SIGMOID
-        case .tanh: description.activation = APUS_ACTIVATION_TANH
-        case .some(let other): preconditionFailure("\(other) does not follow a product")
-        }
+        description.activation = productActivation(activation)
         self.product = try KernelObject("apus_matmul_create", destroy: apus_matmul_destroy) {
             apus_matmul_create(engine.pointer, &description, &$0)
         }
@@ -50,5 +35,21 @@ final class MatMulKernel: CPUKernel {
                 product.pointer, memory.floats(left), memory.floats(right),
                 bias.map { UnsafePointer(memory.floats($0)) },
                 memory.floats(output)), "apus_matmul_run")
+    }
+}
+
+extension MatMul {
+    /// The product of two operands of these shapes, with nothing after it.
+    func kernelDescription(_ left: Shape, _ right: Shape) -> apus_matmul_description {
+        var description = apus_matmul_description()
+        description.batch = Int64(left.sizes.dropLast(2).reduce(1, *))
+        description.rows = Int64(isLeftTransposed ? left[-1] : left[-2])
+        description.inner = Int64(isLeftTransposed ? left[-2] : left[-1])
+        description.columns = Int64(isRightTransposed ? right[-2] : right[-1])
+        description.left_batch_stride = description.rows * description.inner
+        description.right_batch_stride = description.columns * description.inner
+        description.transposes_left = isLeftTransposed
+        description.transposes_right = isRightTransposed
+        return description
     }
 }

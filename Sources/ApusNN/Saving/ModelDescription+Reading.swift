@@ -191,9 +191,11 @@ extension ApusGraph.Operation {
         switch self {
         case .input, .variable, .constant, .random, .stepValue: count == 0
         case .unary, .cast, .reduction, .argMax, .softmax, .logSoftmax, .reshape, .broadcast, .transpose, .slice, .pad,
-            .oneHot, .axisSize, .stopGradient:
+            .oneHot, .axisSize, .stopGradient, .maxPool, .averagePool, .averagePoolGradient:
             count == 1
-        case .binary, .matMul, .softmaxCrossEntropy, .phase: count == 2
+        case .binary, .matMul, .softmaxCrossEntropy, .phase, .convolution, .convolutionInputGradient,
+            .convolutionKernelGradient, .maxPoolSelection, .maxPoolGradient:
+            count == 2
         case .select: count == 3
         case .concatenate: count >= 1
         }

@@ -120,11 +120,103 @@ apus_status apus_matmul_run(
     apus_matmul *matmul, const float *left, const float *right, const float *bias, float *output);
 void apus_matmul_destroy(apus_matmul *matmul);
 
+/// output -= scale * left right, for a description with batch 1 and nothing after the product. `output` [rows, columns]
+/// must not overlap the operands.
+apus_status apus_matmul_subtract(
+    const apus_matmul_description *description, const float *left, const float *right, float scale, float *output);
+
 /// The bytes that the object holds for its runs besides what it is given.
 int64_t apus_matmul_workspace(const apus_matmul *matmul);
 
 /// What computes the product, such as "brg:avx512_core", or "none" for an empty one. Lives as long as the object.
 const char *apus_matmul_implementation(const apus_matmul *matmul);
+
+// MARK: Convolutions (convolution.c)
+
+enum { APUS_MAXIMUM_SPATIAL_RANK = 3 };
+
+typedef enum apus_convolution_kind : int32_t {
+    APUS_CONVOLUTION_FORWARD = 0,          // output from image and kernel
+    APUS_CONVOLUTION_IMAGE_GRADIENT = 1,   // image from kernel and output
+    APUS_CONVOLUTION_KERNEL_GRADIENT = 2,  // kernel from image and output
+} apus_convolution_kind;
+
+/// image [batch, image..., channels], kernel [kernel..., channels / groups, filters], output [batch, output...,
+/// filters]; output = (image + before + after - (kernel - 1) dilation - 1) / stride + 1, rounded down. In one axis:
+///
+///     output[n, o, f] = activation(bias[f] + sum over k, c of image[n, i, c] kernel[k, c, f])
+///
+/// with i = o stride + k dilation - before,
+///
+/// and outside the image there is 0. Each gradient is the transposed linear map: with respect to the image or to the
+/// kernel of sum(output upstream), given `upstream` as the output.
+typedef struct apus_convolution_description {
+    apus_convolution_kind kind;
+    int32_t rank;      // spatial axes, 1...APUS_MAXIMUM_SPATIAL_RANK
+    int64_t batch;     // may be 0, all others are at least 1
+    int64_t channels;  // divisible by groups, as are filters
+    int64_t filters;
+    int64_t groups;
+    int64_t image[APUS_MAXIMUM_SPATIAL_RANK];
+    int64_t kernel[APUS_MAXIMUM_SPATIAL_RANK];
+    int64_t output[APUS_MAXIMUM_SPATIAL_RANK];
+    int64_t strides[APUS_MAXIMUM_SPATIAL_RANK];
+    int64_t dilations[APUS_MAXIMUM_SPATIAL_RANK];  // 1: neighbours
+    int64_t padding_before[APUS_MAXIMUM_SPATIAL_RANK];
+    int64_t padding_after[APUS_MAXIMUM_SPATIAL_RANK];
+    bool uses_blocked_arrays;  // lets oneDNN choose how it holds image and output, at the price of copying them
+    bool has_bias;             // forward only, as is the activation
+    apus_activation activation;
+    float activation_alpha;
+} apus_convolution_description;
+
+typedef struct apus_convolution apus_convolution;
+
+/// Prepares oneDNN's convolution, its arguments, reorders and scratch memory. The engine must outlive it.
+apus_status apus_convolution_create(
+    apus_engine *engine, const apus_convolution_description *description, apus_convolution **convolution);
+
+/// Of `image`, `kernel` and `output` the one that `kind` computes is ignored: it is written to `result`, which must not
+/// overlap the others. `bias` is [filters], ignored without `has_bias`.
+apus_status apus_convolution_run(
+    apus_convolution *convolution, const float *image, const float *kernel, const float *output, const float *bias,
+    float *result);
+void apus_convolution_destroy(apus_convolution *convolution);
+
+/// What computes it, such as "brgconv:avx512_core", or "none" for an empty one. Lives as long as the object.
+const char *apus_convolution_implementation(const apus_convolution *convolution);
+
+// MARK: Pooling (pooling.c)
+
+typedef enum apus_pooling_kind : int32_t {
+    APUS_POOLING_MAXIMUM = 0,           // image -> output: the largest; NaN if any is
+    APUS_POOLING_SELECTION = 1,         // image and values (as image) -> output: the value where image is largest
+    APUS_POOLING_MAXIMUM_GRADIENT = 2,  // image and values (as output) -> image: each value where image is largest
+    APUS_POOLING_AVERAGE = 3,           // image -> output: the mean
+    APUS_POOLING_AVERAGE_GRADIENT = 4,  // values (as output) -> image: each value in equal parts
+} apus_pooling_kind;
+
+/// image [batch, image..., channels], output [batch, output..., channels]. Window o covers the places o stride - before
+/// ... + window - 1 that are within the image: padding is not counted. The largest is the first of equals in row-major
+/// order, or the first NaN.
+typedef struct apus_pooling_description {
+    apus_pooling_kind kind;
+    int32_t rank;      // spatial axes, 1...APUS_MAXIMUM_SPATIAL_RANK
+    int64_t batch;     // may be 0, all others are at least 1
+    int64_t channels;
+    int64_t image[APUS_MAXIMUM_SPATIAL_RANK];
+    int64_t window[APUS_MAXIMUM_SPATIAL_RANK];
+    int64_t output[APUS_MAXIMUM_SPATIAL_RANK];
+    int64_t strides[APUS_MAXIMUM_SPATIAL_RANK];
+    int64_t padding_before[APUS_MAXIMUM_SPATIAL_RANK];  // less than the window
+} apus_pooling_description;
+
+typedef struct apus_pooling apus_pooling;
+apus_status apus_pooling_create(const apus_pooling_description *description, apus_pooling **pooling);
+
+/// `image` or `values` may be NULL where the kind reads none. `result` must not overlap them.
+apus_status apus_pooling_run(apus_pooling *pooling, const float *image, const float *values, float *result);
+void apus_pooling_destroy(apus_pooling *pooling);
 
 // MARK: Element-wise programs (elementwise.c, elementwise_instructions.c, elementwise_load.c)
 

@@ -1,0 +1,84 @@
+import ApusCore
+import ApusGraph
+import ApusPlan
+import CApusKernels
+
+/// A convolution with what follows it, or one of its gradients: see `apus_convolution_description`.
+final class ConvolutionKernel: CPUKernel {
+    private let convolution: KernelObject
+    /// Outlives the convolution.
+    private let engine: KernelObject
+    private let kind: apus_convolution_kind
+    private let inputs: [Int]
+    private let bias: Int?
+    private let output: Int
+
+    /// - Parameter output: the shape of what the step computes.
+    init(
+        _ kind: apus_convolution_kind, _ motion: WindowMotion, groups: Int, hasBias: Bool = false,
+        activation: Unary.Function? = nil, output type: TensorType, _ step: Plan.Step, _ engine: KernelObject
+    ) throws {
+        self.kind = kind
+        self.engine = engine
+        inputs = Array(step.inputs.prefix(2))
+        bias = hasBias ? step.inputs[2] : nil
+        output = step.outputs[0]
+        let (first, second) = (step.inputTypes[0].shape, step.inputTypes[1].shape)
+        let (image, kernel, result) =
+            switch kind {
+            case APUS_CONVOLUTION_IMAGE_GRADIENT: (type.shape, second, first)
+            case APUS_CONVOLUTION_KERNEL_GRADIENT: (first, type.shape, second)
+            default: (first, second, type.shape)
+            }
+        var description = apus_convolution_description()
+        description.kind = kind
+        description.rank = Int32(motion.strides.count)
+        description.batch = Int64(image[0])
+        description.channels = Int64(image[-1])
+        description.filters = Int64(kernel[-1])
+        description.groups = Int64(groups)
+        setSpatial(&description.image, image.spatialSizes)
+        setSpatial(&description.kernel, Array(kernel.sizes.dropLast(2)))
+        setSpatial(&description.output, result.spatialSizes)
+        setSpatial(&description.strides, motion.strides)
+        setSpatial(&description.dilations, motion.dilations)
+        setSpatial(&description.padding_before, motion.padding.map(\.before))
+        setSpatial(&description.padding_after, motion.padding.map(\.after))
+        description.has_bias = hasBias
+        description.activation = productActivation(activation)
+        convolution = try KernelObject("apus_convolution_create", destroy: apus_convolution_destroy) {
+            apus_convolution_create(engine.pointer, &description, &$0)
+        }
+    }
+
+    func run(_ memory: CPUMemory, _ context: RunContext) throws {
+        let (first, second) = (UnsafePointer(memory.floats(inputs[0])), UnsafePointer(memory.floats(inputs[1])))
+        let (image, kernel, result): (UnsafePointer<Float>?, UnsafePointer<Float>?, UnsafePointer<Float>?) =
+            switch kind {
+            case APUS_CONVOLUTION_IMAGE_GRADIENT: (nil, second, first)
+            case APUS_CONVOLUTION_KERNEL_GRADIENT: (first, nil, second)
+            default: (first, second, nil)
+            }
+        try check(
+            apus_convolution_run(
+                convolution.pointer, image, kernel, result, bias.map { UnsafePointer(memory.floats($0)) },
+                memory.floats(output)), "apus_convolution_run")
+    }
+}
+
+/// Writes `values`, three at most, into one of C's arrays of spatial axes.
+func setSpatial(_ array: inout (Int64, Int64, Int64), _ values: [Int]) {
+    func entry(_ axis: Int) -> Int64 { axis < values.count ? Int64(values[axis]) : 0 }
+    array = (entry(0), entry(1), entry(2))
+}
+
+/// What may follow a product within the same step.
+func productActivation(_ function: Unary.Function?) -> apus_activation {
+    switch function {
+    case nil: APUS_ACTIVATION_NONE
+    case .relu: APUS_ACTIVATION_RELU
+    case .sigmoid: APUS_ACTIVATION_SIGMOID
+    case .tanh: APUS_ACTIVATION_TANH
+    case .some(let other): preconditionFailure("\(other) does not follow a product")
+    }
+}
