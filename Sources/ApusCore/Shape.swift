@@ -16,7 +16,7 @@ public struct Shape: Hashable, Sendable, Codable {
     public var rank: Int { sizes.count }
 
     /// The number of elements; negative (a multiple of the batch size) while the batch size is open.
-    public var elementCount: Int { sizes.reduce(1, *) }
+    public var elementCount: Int { sizes.contains(0) ? 0 : sizes.reduce(1, *) }
 
     /// Whether there are no axes: one element.
     public var isScalar: Bool { sizes.isEmpty }

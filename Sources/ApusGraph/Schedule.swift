@@ -38,6 +38,7 @@ public indirect enum Schedule: Hashable, Sendable, Codable {
             if step >= total { return final }
             return (initial - final) * Double.pow(1 - time / Double(total), power) + final
         case .piecewise(let boundaries, let values):
+            if values.isEmpty { return .nan }
             return values[Swift.min(boundaries.prefix { step >= $0 }.count, values.count - 1)]
         case .biasCorrection(let decay): return -Double.expMinusOne(Double.log(decay) * (time + 1))
         }

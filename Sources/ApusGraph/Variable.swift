@@ -82,9 +82,12 @@ public final class Variable {
 
     /// Draws the first values again, as a function of `seed` and `stream`.
     package func initialize(seed: UInt64, stream: UInt32) {
-        copy(
-            from: initializer?.values(shape: shape, seed: seed, stream: stream)
-                ?? NDArray(zeros: shape, type.elementType))
+        let values =
+            initializer?.values(shape: shape, seed: seed, stream: stream) ?? NDArray(zeros: shape, type.elementType)
+        precondition(
+            values.shape == shape && values.elementType == type.elementType,
+            "the initializer of '\(name)' gave \(values.elementType)\(values.shape), not \(type)")
+        copy(from: values)
     }
 
     /// The variable's value at the start of a step, as a tensor; the same one as long as anybody holds it.

@@ -203,6 +203,7 @@ void apus_matmul_destroy(apus_matmul *matmul) {
 apus_status apus_matmul_subtract(
     const apus_matmul_description *wanted, const float *left, const float *right, float scale, float *output) {
     if (wanted->rows == 0 || wanted->columns == 0 || wanted->inner == 0) return APUS_SUCCESS;
+    apus_prepare_thread(apus_thread_count());
     APUS_TRY(
         dnnl_sgemm, wanted->transposes_left ? 'T' : 'N', wanted->transposes_right ? 'T' : 'N', wanted->rows,
         wanted->columns, wanted->inner, -scale, left, wanted->transposes_left ? wanted->rows : wanted->inner, right,

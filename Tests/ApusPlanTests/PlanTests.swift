@@ -34,7 +34,7 @@ private struct SmallNetwork {
             plan.steps.map(\.kernel.description) == [
                 "matMul+bias+sigmoid", "elementwise[subtract+square+multiply+multiply+subtract+multiply+multiply]",
                 "sum(axes: [0, 1])", "elementwise[divide]", "sum(axes: [0])", "elementwise[multiply+subtract]",
-                "matMul(left transposed)", "elementwise[multiply+subtract]",
+                "matMul(left transposed)+scale+subtract",
             ])
         let written = plan.steps.flatMap(\.outputs).map { plan.values[$0].location }
         #expect(written.contains(.variable(0)) && written.contains(.variable(1)))

@@ -160,12 +160,12 @@ private struct SafetensorsReader {
 
 /// The product of the sizes; `nil` where it is too large.
 func product(_ sizes: [Int]) -> Int? {
-    if sizes.contains(0) { return 0 }
+    // Strides multiply the other sizes even where one is 0, so these must fit too.
     var result = 1
-    for size in sizes {
+    for size in sizes where size != 0 {
         let (value, overflow) = result.multipliedReportingOverflow(by: size)
         if overflow { return nil }
         result = value
     }
-    return result
+    return sizes.contains(0) ? 0 : result
 }

@@ -53,7 +53,9 @@ extension Model {
         }
         guard case .sparseCategoricalCrossentropy = loss?.kind else { return }
         for (output, column) in zip(outputs, dataset.targets) {
-            let (classCount, perSample) = (output.shape[-1], max(column.sampleShape.elementCount, 1))
+            // Predictions that are no scores for classes are the loss's to report.
+            guard output.shape.rank >= 2, let classCount = output.shape.sizes.last, classCount > 1 else { continue }
+            let perSample = max(column.sampleShape.elementCount, 1)
             let labels = column.values.converted(to: .int32)
             try labels.withUnsafeBytes { bytes in
                 let labels = bytes.assumingMemoryBound(to: Int32.self)

@@ -59,6 +59,12 @@ extension Model {
         for dataset: Dataset, batchSize: Int = 32, device: Device, seed: UInt64 = 0
     ) throws -> [NDArray] {
         try checkInputs(of: dataset)
+        for output in outputs where (output.shape.sizes.first ?? 0) >= 0 {
+            throw ApusError.shape(
+                ShapeProblem(
+                    layer: name, operation: "prediction", expected: "outputs that begin with the batch axis",
+                    received: "\(output.shape)", cure: "bring the batch to the front, or call a Function"))
+        }
         let function = try inferenceFunction(on: device)
         let plain = try Dataset(inputs: dataset.inputs, name: dataset.name)
         let runner = BatchRunner(
