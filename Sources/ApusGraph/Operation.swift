@@ -22,6 +22,8 @@ package enum Operation: Hashable, Sendable, Codable {
     case softmax(Softmax)
     case logSoftmax(LogSoftmax)
     case softmaxCrossEntropy(SoftmaxCrossEntropy)
+    // Normalisation
+    case firstRow(FirstRow)
     // Windows over images
     case convolution(Convolution)
     case convolutionInputGradient(ConvolutionInputGradient)
@@ -44,6 +46,8 @@ package enum Operation: Hashable, Sendable, Codable {
     case axisSize(AxisSize)
     case phase(Phase)
     case stopGradient(StopGradient)
+    case batchNormalization(BatchNormalized)
+    case runningAverage(RunningAverage)
 
     /// The struct inside, by its common face.
     package var rule: any OperationRule {
@@ -63,6 +67,7 @@ package enum Operation: Hashable, Sendable, Codable {
         case .softmax(let rule): rule
         case .logSoftmax(let rule): rule
         case .softmaxCrossEntropy(let rule): rule
+        case .firstRow(let rule): rule
         case .convolution(let rule): rule
         case .convolutionInputGradient(let rule): rule
         case .convolutionKernelGradient(let rule): rule
@@ -81,6 +86,8 @@ package enum Operation: Hashable, Sendable, Codable {
         case .axisSize(let rule): rule
         case .phase(let rule): rule
         case .stopGradient(let rule): rule
+        case .batchNormalization(let rule): rule
+        case .runningAverage(let rule): rule
         }
     }
 }

@@ -9,8 +9,13 @@ public final class Variable {
     public let name: String
     /// Shape and element type, the same for its whole life.
     public let type: TensorType
-    /// Whether optimizers change it.
-    public let isTrainable: Bool
+    /// Whether optimizers change it: it was made so, and is not frozen.
+    public var isTrainable: Bool { isParameter && !isFrozen }
+    /// Whether it was made for optimizers to change, as running statistics are not.
+    public let isParameter: Bool
+    /// Whether training leaves it as it is: optimizers do, and so do running averages. Trainers and functions take
+    /// this as it is when they are made.
+    public var isFrozen = false
     /// How it gets its first values; `nil` for all zeros.
     package let initializer: (any VariableInitializer)?
     /// What it adds to the loss; `nil` for nothing.
@@ -34,7 +39,7 @@ public final class Variable {
         precondition(!shape.isSymbolic, "a variable needs settled sizes, not \(shape)")
         self.name = name
         type = TensorType(shape, elementType)
-        self.isTrainable = isTrainable
+        isParameter = isTrainable
         self.initializer = initializer
         self.regularizer = regularizer
         isInitialized = initializer == nil

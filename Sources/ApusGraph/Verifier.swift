@@ -14,7 +14,8 @@ extension Graph {
                 continue
             }
             switch node.operation {
-            case .phase, .stopGradient, .axisSize: faults.append("%\(index): \(node.operation) is left from tracing")
+            case .phase, .stopGradient, .axisSize, .batchNormalization, .runningAverage:
+                faults.append("%\(index): \(node.operation) is left from tracing")
             case .input where !inputs.contains(index): faults.append("%\(index) is an input that nobody gives")
             case .variable where !variables.contains(index):
                 faults.append("%\(index) reads a variable that is not listed")
@@ -62,13 +63,14 @@ extension Operation {
     fileprivate var inputCount: Int? {
         switch self {
         case .input, .variable, .constant, .random, .stepValue: 0
-        case .unary, .cast, .reduction, .argMax, .softmax, .logSoftmax: 1
+        case .unary, .cast, .reduction, .argMax, .softmax, .logSoftmax, .firstRow: 1
         case .reshape, .broadcast, .transpose, .slice, .pad, .oneHot, .axisSize, .stopGradient: 1
         case .maxPool, .averagePool, .averagePoolGradient: 1
         case .convolution, .convolutionInputGradient, .convolutionKernelGradient: 2
         case .maxPoolSelection, .maxPoolGradient: 2
         case .binary, .matMul, .softmaxCrossEntropy, .phase: 2
-        case .select: 3
+        case .select, .runningAverage: 3
+        case .batchNormalization: 7
         case .concatenate: nil
         }
     }

@@ -69,6 +69,17 @@ public class Model {
     /// The variables that optimizers change.
     public var parameters: [Variable] { variables.map(\.variable).filter(\.isTrainable) }
 
+    /// Whether training may change the model's variables. Setting it freezes or frees all of them, those shared with
+    /// other models too: optimizers leave frozen ones as they are, and a frozen `BatchNormalization` uses its running
+    /// statistics. Set it before a `Trainer` is made.
+    ///
+    ///     trunk.isTrainable = false
+    ///     let model = try Model(inputs: [image], outputs: [Dense(10)(trunk(image))])
+    public var isTrainable: Bool {
+        get { !variables.contains { $0.variable.isFrozen } }
+        set { for entry in variables { entry.variable.isFrozen = !newValue } }
+    }
+
     /// The number of elements of all variables.
     public var parameterCount: Int { variables.reduce(0) { $0 + $1.variable.elementCount } }
 

@@ -8,11 +8,12 @@ package struct OperationKind: Hashable, Sendable, CustomStringConvertible {
         case input, variable, constant, random, stepValue
         case unary, binary, select, cast
         case matMul, reduction, argMax, softmax, logSoftmax, softmaxCrossEntropy
+        case firstRow
         case convolution, convolutionInputGradient, convolutionKernelGradient
         case maxPool, maxPoolSelection, maxPoolGradient, averagePool, averagePoolGradient
         case reshape, broadcast, transpose, slice, pad, concatenate
         case oneHot
-        case axisSize, phase, stopGradient
+        case axisSize, phase, stopGradient, batchNormalization, runningAverage
     }
 
     package let family: Family
@@ -41,6 +42,7 @@ package struct OperationKind: Hashable, Sendable, CustomStringConvertible {
         case .softmax: self.init(.softmax)
         case .logSoftmax: self.init(.logSoftmax)
         case .softmaxCrossEntropy: self.init(.softmaxCrossEntropy)
+        case .firstRow: self.init(.firstRow)
         case .convolution: self.init(.convolution)
         case .convolutionInputGradient: self.init(.convolutionInputGradient)
         case .convolutionKernelGradient: self.init(.convolutionKernelGradient)
@@ -59,6 +61,8 @@ package struct OperationKind: Hashable, Sendable, CustomStringConvertible {
         case .axisSize: self.init(.axisSize)
         case .phase: self.init(.phase)
         case .stopGradient: self.init(.stopGradient)
+        case .batchNormalization: self.init(.batchNormalization)
+        case .runningAverage: self.init(.runningAverage)
         }
     }
 

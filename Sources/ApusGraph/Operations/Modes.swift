@@ -1,6 +1,8 @@
 import ApusCore
 
 /// One value in training, another in inference; which is settled when the graph is traced.
+///
+/// A third input, if there is one, is a variable: while that is frozen, it is inference.
 package struct Phase: OperationRule {
     package var name: String { "phase" }
     package init() {}
@@ -16,10 +18,11 @@ package struct Phase: OperationRule {
     package func specialized(batchSize: Int) -> Operation { .phase(self) }
     package func gradients(_ context: GradientContext) -> [Tensor?] {
         let (upstream, none) = (context.upstream, 0 * context.upstream)
+        let variable = context.inputs.dropFirst(2)
         return [
-            Tensor(.phase(self), [upstream, none]),
-            Tensor(.phase(self), [none, upstream]),
-        ]
+            Tensor(.phase(self), [upstream, none] + variable),
+            Tensor(.phase(self), [none, upstream] + variable),
+        ] + variable.map { _ in nil }
     }
     package func evaluate<Scalar: RealScalar>(
         _ inputs: [ReferenceArray<Scalar>], type: TensorType, context: RunContext

@@ -191,12 +191,14 @@ extension ApusGraph.Operation {
         switch self {
         case .input, .variable, .constant, .random, .stepValue: count == 0
         case .unary, .cast, .reduction, .argMax, .softmax, .logSoftmax, .reshape, .broadcast, .transpose, .slice, .pad,
-            .oneHot, .axisSize, .stopGradient, .maxPool, .averagePool, .averagePoolGradient:
+            .oneHot, .axisSize, .stopGradient, .firstRow, .maxPool, .averagePool, .averagePoolGradient:
             count == 1
-        case .binary, .matMul, .softmaxCrossEntropy, .phase, .convolution, .convolutionInputGradient,
+        case .phase: count == 2 || count == 3
+        case .binary, .matMul, .softmaxCrossEntropy, .convolution, .convolutionInputGradient,
             .convolutionKernelGradient, .maxPoolSelection, .maxPoolGradient:
             count == 2
-        case .select: count == 3
+        case .select, .runningAverage: count == 3
+        case .batchNormalization: count == 7
         case .concatenate: count >= 1
         }
     }

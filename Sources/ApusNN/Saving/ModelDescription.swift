@@ -90,7 +90,7 @@ extension ModelDescription {
         variables = model.variables.map { entry in
             VariableEntry(
                 path: entry.path, name: entry.variable.name, type: entry.variable.type,
-                isTrainable: entry.variable.isTrainable, initializer: entry.variable.initializer as? Initializer,
+                isTrainable: entry.variable.isParameter, initializer: entry.variable.initializer as? Initializer,
                 regularizer: L1L2(standard: entry.variable.regularizer))
         }
     }

@@ -287,6 +287,13 @@ typedef struct apus_program_output {
     apus_element_type type;
 } apus_program_output;
 
+/// The sum of a value over all positions that are equal modulo `columns`, as float32: with columns = the length of the
+/// domain's last axis the sum down each column, with 1 the sum of everything. `columns` divides the domain's count.
+typedef struct apus_program_sum {
+    int32_t value;
+    int64_t columns;
+} apus_program_sum;
+
 /// A group of element-wise operations done in one pass over memory. The arrays are copied at creation.
 typedef struct apus_program_description {
     int32_t rank;  // 0...APUS_MAXIMUM_RANK; rank 0 is one element
@@ -299,13 +306,16 @@ typedef struct apus_program_description {
     const apus_instruction *instructions;
     int32_t output_count;
     const apus_program_output *outputs;
+    int32_t sum_count;  // APUS_MAXIMUM_OUTPUTS together with the outputs
+    const apus_program_sum *sums;
 } apus_program_description;
 
 typedef struct apus_program apus_program;
 apus_status apus_program_create(const apus_program_description *description, apus_program **program);
 
-/// An output may be the very array of an input that is read at the same index (float32, packed over the domain);
-/// any other overlap of an output with an input or another output is an error that is not noticed.
+/// `outputs` are those of the description, then the sums. An output may be the very array of an input that is read at
+/// the same index (float32, packed over the domain); any other overlap of an output with an input or another output is
+/// an error that is not noticed. Sums are added in fixed blocks, in double from one short run to the next.
 apus_status apus_program_run(apus_program *program, const void *const *inputs, void *const *outputs);
 void apus_program_destroy(apus_program *program);
 
