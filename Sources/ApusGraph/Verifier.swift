@@ -58,8 +58,8 @@ extension Graph {
 }
 
 extension Operation {
-    /// How many inputs it takes; `nil` for any number.
-    fileprivate var inputCount: Int? {
+    /// How many inputs it takes; `nil` for any number from 1 on.
+    package var inputCount: Int? {
         switch self {
         case .input, .variable, .constant, .random, .stepValue: 0
         case .unary, .cast, .reduction, .argMax, .softmax, .logSoftmax: 1
