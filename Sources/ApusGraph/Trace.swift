@@ -124,7 +124,7 @@ private struct TraceBuilder {
         guard indices[ObjectIdentifier(node)] == nil else { return }
         switch node.operation {
         case .phase:
-            let isFrozen = node.inputs.count > 2 && node.inputs[2].node.variable?.isFrozen == true
+            let isFrozen = node.inputs.dropFirst(2).first?.node.variable?.isFrozen == true
             indices[ObjectIdentifier(node)] = index(of: node.inputs[mode == .training && !isFrozen ? 0 : 1])
         case .batchNormalization:
             indices[ObjectIdentifier(node)] = index(of: node.inputs[5])

@@ -22,7 +22,7 @@ public final class Variable {
     package let regularizer: (any VariableRegularizer)?
     /// The values where executors read and write them: packed, row-major.
     package let storage: UnsafeMutableRawPointer
-    /// Whether the values have been set, by an initialiser or a file.
+    /// Whether the values have been set, by an initializer or a file.
     package private(set) var isInitialized: Bool
     private weak var node: Node?
 
@@ -86,12 +86,17 @@ public final class Variable {
     }
 
     /// Draws the first values again, as a function of `seed` and `stream`.
-    package func initialize(seed: UInt64, stream: UInt32) {
+    /// - Throws: `ApusError.shape` where the initializer gives another shape or element type.
+    package func initialize(seed: UInt64, stream: UInt32) throws {
         let values =
             initializer?.values(shape: shape, seed: seed, stream: stream) ?? NDArray(zeros: shape, type.elementType)
-        precondition(
-            values.shape == shape && values.elementType == type.elementType,
-            "the initializer of '\(name)' gave \(values.elementType)\(values.shape), not \(type)")
+        guard values.shape == shape, values.elementType == type.elementType else {
+            throw ApusError.shape(
+                ShapeProblem(
+                    operation: "initializer of '\(name)'", expected: "\(type)",
+                    received: "\(TensorType(values.shape, values.elementType))",
+                    cure: "return values of the shape that the initializer is asked for, as float32"))
+        }
         copy(from: values)
     }
 

@@ -59,8 +59,8 @@ extension Graph {
 }
 
 extension Operation {
-    /// How many inputs it takes; `nil` for any number.
-    fileprivate var inputCount: Int? {
+    /// How many inputs it takes; `nil` for any number from 1 on.
+    package var inputCount: Int? {
         switch self {
         case .input, .variable, .constant, .random, .stepValue: 0
         case .unary, .cast, .reduction, .argMax, .softmax, .logSoftmax, .firstRow: 1
@@ -68,7 +68,8 @@ extension Operation {
         case .maxPool, .averagePool, .averagePoolGradient: 1
         case .convolution, .convolutionInputGradient, .convolutionKernelGradient: 2
         case .maxPoolSelection, .maxPoolGradient: 2
-        case .binary, .matMul, .softmaxCrossEntropy, .phase: 2
+        case .binary, .matMul, .softmaxCrossEntropy: 2
+        case .phase(let rule): rule.inputCount
         case .select, .runningAverage: 3
         case .batchNormalization: 7
         case .concatenate: nil

@@ -35,16 +35,19 @@ public enum Initializer: Hashable, Sendable, Codable {
     public static var orthogonal: Initializer { .orthogonal(gain: 1) }
     public static var identity: Initializer { .identity(gain: 1) }
 
-    /// Throws where the initialiser cannot fill `shape` or its numbers make no sense.
+    /// Throws where the initializer cannot fill `shape` or its numbers make no sense.
     package func check(_ shape: Shape, variable: String, layer: String) throws {
         func setting(_ name: String, _ value: Float, _ expected: String) -> ApusError {
             .setting(owner: "\(layer): initializer of '\(variable)'", name: name, value: "\(value)", expected: expected)
         }
-        func mismatch(_ expected: String) -> ApusError {
+        func mismatch(_ expected: String, _ cure: String = "choose another initializer") -> ApusError {
             .shape(
                 ShapeProblem(
                     layer: layer, operation: "initializer of '\(variable)'", expected: expected, received: "\(shape)",
-                    cure: "choose another initializer"))
+                    cure: cure))
+        }
+        guard let count = Shape.product(of: shape.sizes), count.magnitude <= Shape.largestCount else {
+            throw mismatch("at most 2^40 elements", "check the sizes")
         }
         switch self {
         case .uniform(let low, let high):

@@ -2,10 +2,16 @@ import ApusCore
 
 /// One value in training, another in inference; which is settled when the graph is traced.
 ///
-/// A third input, if there is one, is a variable: while that is frozen, it is inference.
+/// With a variable as the third input it is inference too while that is frozen.
 package struct Phase: OperationRule {
+    package var hasVariable: Bool
+
+    package init(hasVariable: Bool = false) {
+        self.hasVariable = hasVariable
+    }
+
     package var name: String { "phase" }
-    package init() {}
+    package var inputCount: Int { hasVariable ? 3 : 2 }
 
     package func resultType(of inputs: [TensorType]) throws -> TensorType {
         guard inputs[0] == inputs[1] else {

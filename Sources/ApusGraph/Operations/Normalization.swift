@@ -57,7 +57,7 @@ package struct BatchNormalized: OperationRule {
         let sum = dy.reduced(.sum, axes).reshaped(to: mean.shape)
         let weightedSum = (dy * centered).reduced(.sum, axes).reshaped(to: mean.shape)
         let none = 0 * mean
-        func inTraining(_ value: Tensor) -> Tensor { Tensor(.phase(Phase()), [value, none, statistic]) }
+        func inTraining(_ value: Tensor) -> Tensor { Tensor(.phase(Phase(hasVariable: true)), [value, none, statistic]) }
         let shift = inTraining(sum / count)
         let slope = inTraining(square(reciprocal) * weightedSum / count)
         return [
@@ -167,7 +167,7 @@ extension Tensor {
         epsilon: Double
     ) -> Tensor {
         func chosen(_ own: Tensor, _ running: Tensor) -> Tensor {
-            Tensor(.phase(Phase()), [own, running, runningMean])
+            Tensor(.phase(Phase(hasVariable: true)), [own, running, runningMean])
         }
         let mean = chosen(batch.mean, runningMean)
         let reciprocal = reciprocalSquareRoot(chosen(batch.variance, runningVariance) + .constant(Float(epsilon)))

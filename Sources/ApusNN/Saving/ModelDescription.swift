@@ -52,7 +52,7 @@ struct ModelDescription: Codable, Equatable {
 }
 
 extension ModelDescription {
-    /// Initialisers and regularizers of a user's own types are left out.
+    /// Initializers and regularizers of a user's own types are left out.
     init(_ model: Model) {
         let order = topologicalOrder(of: model.inputs + model.roots)
         let places = Dictionary(uniqueKeysWithValues: order.enumerated().map { (ObjectIdentifier($1), $0) })
