@@ -70,6 +70,8 @@ extension Operation {
         case .binary, .matMul, .softmaxCrossEntropy, .phase: 2
         case .select: 3
         case .concatenate: nil
+        case .recurrence(let rule): rule.inputCount
+        case .recurrenceGradient(let rule): rule.inputCount
         }
     }
 

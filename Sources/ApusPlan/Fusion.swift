@@ -11,6 +11,8 @@ struct Fusion {
             /// A product that is taken from a variable, times a single number if there is one: a step of descent.
             case matMulUpdate(variable: Int, scale: Int?)
             case elementwise
+            /// Results of one computation on the same inputs.
+            case shared
         }
         var kind: Kind
         /// In rising order.
@@ -47,6 +49,7 @@ struct Fusion {
         groupOfNode = [Int?](repeating: nil, count: graph.nodes.count)
 
         for index in graph.nodes.indices { fuseAfterProduct(index) }
+        shareComputations()
         for index in graph.nodes.indices where groupOfNode[index] == nil { place(index) }
     }
 
@@ -66,6 +69,20 @@ struct Fusion {
     private mutating func makeGroup(_ kind: Group.Kind, _ nodes: [Int]) {
         for node in nodes { groupOfNode[node] = groups.count }
         groups.append(Group(kind: kind, nodes: nodes))
+    }
+
+    /// Joins the results of one computation: none of them can depend on another.
+    private mutating func shareComputations() {
+        struct Computation: Hashable {
+            let form: Operation
+            let inputs: [Int]
+        }
+        var nodes: [Computation: [Int]] = [:]
+        for (index, node) in graph.nodes.enumerated() {
+            guard let form = node.operation.sharing?.form else { continue }
+            nodes[Computation(form: form, inputs: node.inputs), default: []].append(index)
+        }
+        for group in nodes.values.sorted(by: { $0[0] < $1[0] }) { makeGroup(.shared, group) }
     }
 
     /// A product whose only reader adds a bias to every column takes that in, and likewise a function after it.

@@ -198,6 +198,8 @@ extension ApusGraph.Operation {
             count == 2
         case .select: count == 3
         case .concatenate: count >= 1
+        case .recurrence(let rule): count == rule.inputCount
+        case .recurrenceGradient(let rule): count == rule.inputCount
         }
     }
 
