@@ -87,6 +87,7 @@ private func makeKernel(_ step: Plan.Step, _ plan: Plan, _ engine: KernelObject)
         return try CopyKernel(
             [CopyPart(step.inputs[0], from: [1], to: [1], over: [type.shape.elementCount])], type, step)
     case .operation(let operation): return try makeKernel(operation, step, plan, engine)
+    case .shared(let operations): return try makeSharedKernel(operations, step)
     }
 }
 
@@ -140,6 +141,7 @@ private func makeKernel(
     case .firstRow:
         let row = CopyPart(step.inputs[0], from: [1], to: [1], over: [type.shape.elementCount])
         return try CopyKernel([row], type, step)
+    case .recurrence, .recurrenceGradient: return try makeSharedKernel([operation], step)
     case .broadcast(let broadcast):
         let strides = Broadcast.strides(of: inputType(0).shape, over: broadcast.shape)
         return try CopyKernel(
@@ -180,5 +182,18 @@ private func makeKernel(
     case .input, .variable, .constant, .reshape, .unary, .binary, .select, .cast, .axisSize, .phase, .stopGradient,
         .batchNormalization, .runningAverage:
         preconditionFailure("\(operation) is never a step by itself")
+    }
+}
+
+/// The kernel for operations that share a pass; see `Operation.sharing`.
+private func makeSharedKernel(_ operations: [Operation], _ step: Plan.Step) throws -> any CPUKernel {
+    switch operations.first {
+    case .recurrence:
+        let rules = operations.compactMap { if case .recurrence(let rule) = $0 { rule } else { nil } }
+        return try RecurrenceKernel(rules, step)
+    case .recurrenceGradient:
+        let rules = operations.compactMap { if case .recurrenceGradient(let rule) = $0 { rule } else { nil } }
+        return try RecurrenceGradientKernel(rules, step)
+    default: preconditionFailure("\(operations) share no pass")
     }
 }

@@ -42,6 +42,9 @@ package enum Operation: Hashable, Sendable, Codable {
     case concatenate(Concatenate)
     // Indexing
     case oneHot(OneHot)
+    // Sequences
+    case recurrence(Recurrence)
+    case recurrenceGradient(RecurrenceGradient)
     // Gone after tracing
     case axisSize(AxisSize)
     case phase(Phase)
@@ -83,11 +86,26 @@ package enum Operation: Hashable, Sendable, Codable {
         case .pad(let rule): rule
         case .concatenate(let rule): rule
         case .oneHot(let rule): rule
+        case .recurrence(let rule): rule
+        case .recurrenceGradient(let rule): rule
         case .axisSize(let rule): rule
         case .phase(let rule): rule
         case .stopGradient(let rule): rule
         case .batchNormalization(let rule): rule
         case .runningAverage(let rule): rule
+        }
+    }
+}
+
+extension Operation {
+    /// For an operation that is one of several results of one computation: the first of these, equal for all of them,
+    /// and this one's name. A plan computes those of the same inputs together.
+    package var sharing: (form: Operation, result: String)? {
+        switch self {
+        case .recurrence(let rule): (.recurrence(rule.sibling(.hidden)), rule.result.rawValue)
+        case .recurrenceGradient(let rule):
+            (.recurrenceGradient(rule.sibling(.projected)), rule.result.rawValue)
+        default: nil
         }
     }
 }

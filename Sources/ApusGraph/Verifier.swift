@@ -73,6 +73,8 @@ extension Operation {
         case .select, .runningAverage: 3
         case .batchNormalization: 7
         case .concatenate: nil
+        case .recurrence(let rule): rule.inputCount
+        case .recurrenceGradient(let rule): rule.inputCount
         }
     }
 

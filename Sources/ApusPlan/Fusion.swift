@@ -14,6 +14,8 @@ struct Fusion {
             case matMulUpdate(variable: Int, scale: Int?)
             /// Element-wise operations, and sums of what they compute.
             case elementwise
+            /// Results of one computation on the same inputs.
+            case shared
         }
         var kind: Kind
         /// In rising order.
@@ -55,6 +57,7 @@ struct Fusion {
         groupOfNode = [Int?](repeating: nil, count: graph.nodes.count)
 
         for index in graph.nodes.indices { fuseAfterProduct(index) }
+        shareComputations()
         for index in graph.nodes.indices where groupOfNode[index] == nil { place(index) }
         recompute()
     }
@@ -75,6 +78,20 @@ struct Fusion {
     private mutating func makeGroup(_ kind: Group.Kind, _ nodes: [Int]) {
         for node in nodes { groupOfNode[node] = groups.count }
         groups.append(Group(kind: kind, nodes: nodes))
+    }
+
+    /// Joins the results of one computation: none of them can depend on another.
+    private mutating func shareComputations() {
+        struct Computation: Hashable {
+            let form: Operation
+            let inputs: [Int]
+        }
+        var nodes: [Computation: [Int]] = [:]
+        for (index, node) in graph.nodes.enumerated() {
+            guard let form = node.operation.sharing?.form else { continue }
+            nodes[Computation(form: form, inputs: node.inputs), default: []].append(index)
+        }
+        for group in nodes.values.sorted(by: { $0[0] < $1[0] }) { makeGroup(.shared, group) }
     }
 
     /// A product or convolution whose only reader adds a bias to every column takes that in, and likewise a function

@@ -23,6 +23,8 @@ package struct Plan: Sendable {
     package enum Kernel: Hashable, Sendable {
         /// One operation as it is.
         case operation(Operation)
+        /// Operations on the same inputs that one pass computes, one output each.
+        case shared([Operation])
         /// A product, then a bias for each column (the third input) if there is one, then a function of each element.
         case matMul(MatMul, hasBias: Bool, activation: Unary.Function?)
         /// A convolution, likewise.
@@ -90,6 +92,9 @@ extension Plan.Kernel: CustomStringConvertible {
     package var description: String {
         switch self {
         case .operation(let operation): operation.description
+        case .shared(let operations):
+            ([operations.first?.description ?? ""] + operations.dropFirst().compactMap(\.sharing?.result))
+                .joined(separator: "+")
         case .matMul(let product, let hasBias, let activation):
             [Operation.matMul(product).description, hasBias ? "bias" : nil, activation?.rawValue]
                 .compactMap { $0 }.joined(separator: "+")

@@ -159,6 +159,12 @@ private struct Planner {
                 makeProgram(group, &step)
                 // Whoever needs it computes it.
                 if step.outputs.isEmpty { continue }
+            case .shared:
+                let operations = group.nodes.map { graph.nodes[$0].operation }
+                step.kernel = operations.count == 1 ? .operation(operations[0]) : .shared(operations)
+                step.flopCount = group.nodes.map { self.flopCount($0) }.max() ?? 0
+                setInputs(graph.nodes[last].inputs, &step)
+                step.outputs = group.nodes.map { value(of: $0) }
             }
             steps.append(step)
             groups.append(group)
@@ -266,7 +272,7 @@ private struct Planner {
                 input != variable || description.strides == program.domain.strides
             }
         case .matMulUpdate: return steps[step].inputs.filter { $0 == variable }.count == 1
-        case .operation, .matMul, .convolution, .copy: return false
+        case .operation, .shared, .matMul, .convolution, .copy: return false
         }
     }
 

@@ -13,6 +13,7 @@ package struct OperationKind: Hashable, Sendable, CustomStringConvertible {
         case maxPool, maxPoolSelection, maxPoolGradient, averagePool, averagePoolGradient
         case reshape, broadcast, transpose, slice, pad, concatenate
         case oneHot
+        case recurrence, recurrenceGradient
         case axisSize, phase, stopGradient, batchNormalization, runningAverage
     }
 
@@ -58,6 +59,8 @@ package struct OperationKind: Hashable, Sendable, CustomStringConvertible {
         case .pad: self.init(.pad)
         case .concatenate: self.init(.concatenate)
         case .oneHot: self.init(.oneHot)
+        case .recurrence(let rule): self.init(.recurrence, rule.cell.kind.rawValue)
+        case .recurrenceGradient(let rule): self.init(.recurrenceGradient, rule.cell.kind.rawValue)
         case .axisSize: self.init(.axisSize)
         case .phase: self.init(.phase)
         case .stopGradient: self.init(.stopGradient)
@@ -77,6 +80,7 @@ package struct OperationKind: Hashable, Sendable, CustomStringConvertible {
         case .unary: Unary.Function.allCases.map(\.rawValue)
         case .binary: Binary.Function.allCases.map(\.rawValue)
         case .reduction: Reduction.Function.allCases.map(\.rawValue)
+        case .recurrence, .recurrenceGradient: RecurrentCell.Kind.allCases.map(\.rawValue)
         default: [""]
         }
     }

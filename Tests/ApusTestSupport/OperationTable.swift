@@ -4,6 +4,7 @@ import ApusGraph
 package enum OperationTable {
     package static let rows =
         sourceRows + elementwiseRows + reductionRows + productRows + normalizationRows + windowRows + movementRows
+        + sequenceRows
 
     /// The rows of one kind.
     package static func rows(for kind: OperationKind) -> [OperationRow] {
