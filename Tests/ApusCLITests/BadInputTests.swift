@@ -17,7 +17,7 @@ import Testing
         ),
         (
             ["data", "fetch", "mnits"],
-            "apus: Unknown data set 'mnits'. Did you mean 'mnist'? Known: mnist, fashion-mnist."
+            "apus: Unknown data set 'mnits'. Did you mean 'mnist'? Known: mnist, fashion-mnist, cifar10."
         ),
         (
             ["train", "mlp", "--shuffle", "--no-shuffle"],

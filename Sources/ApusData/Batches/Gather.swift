@@ -40,6 +40,33 @@ extension NDArray {
     }
 }
 
+extension NDArray {
+    /// The entries of all `parts` along the first axis, one part after another; `nil` where there is no part.
+    /// - Precondition: The parts differ in the first size only.
+    init?(joining parts: [NDArray]) {
+        guard let first = parts.first else { return nil }
+        if parts.count == 1 {
+            self = first
+            return
+        }
+        var joined = first.shape
+        joined[0] = parts.reduce(0) { $0 + $1.shape[0] }
+        self.init(zeros: joined, first.elementType)
+        withUnsafeMutableBytes { target in
+            var place = 0
+            for part in parts {
+                precondition(
+                    part.elementType == first.elementType && part.shape.sizes.dropFirst() == joined.sizes.dropFirst(),
+                    "parts of \(first.shape) and \(part.shape)")
+                part.withUnsafeBytes { bytes in
+                    UnsafeMutableRawBufferPointer(rebasing: target[place...]).copyMemory(from: bytes)
+                    place += bytes.count
+                }
+            }
+        }
+    }
+}
+
 private func copyRows(
     of source: UnsafeRawPointer, _ indices: UnsafeBufferPointer<Int32>, byteCount: Int,
     into target: UnsafeMutableRawPointer
