@@ -39,7 +39,8 @@ enum Console {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
             let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0 && errno == EINTR { continue }
+            // A reader that has stopped reading must not hold up the end that somebody asks for.
+            if count < 0, errno == EINTR, Interruption.request == nil { continue }
             if count <= 0 { return errno }
             bytes = bytes.dropFirst(count)
         }

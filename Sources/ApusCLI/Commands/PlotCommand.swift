@@ -20,7 +20,8 @@ struct PlotCommand: Command {
             try announce(try pictures.drawImages(run.network, data: data.loaded, device: device), in: run.folder)
         } catch let problem as ApusError {
             throw CommandEnding(
-                message: "\(problem) The curves are drawn; the other pictures of \(run.experiment.name) show the data set's "
+                message:
+                    "\(problem) The curves are drawn; the other pictures of \(run.experiment.name) show the data set's "
                     + "test images.",
                 exitCode: CommandLineProgram.exitCode(for: problem))
         }

@@ -23,7 +23,9 @@ package struct RunFolder: Sendable {
     /// - Throws: `ApusError.file`.
     package init(opening path: String) throws {
         url = URL(fileURLWithPath: path)
-        guard let isFolder = FileManager.default.isFolder(atPath: path) else { throw ApusError.file(path: path, .missing) }
+        guard let isFolder = FileManager.default.isFolder(atPath: path) else {
+            throw ApusError.file(path: path, .missing)
+        }
         guard isFolder, FileManager.default.fileExists(atPath: card.path) else {
             throw ApusError.file(
                 path: path,
@@ -94,7 +96,9 @@ package struct RunFolder: Sendable {
             try makeFolders(parent, depth: depth + 1)
             code = mkdir(url.path, 0o777) == 0 ? 0 : errno
         }
-        guard code == 0 || (code == EEXIST && FileManager.default.isFolder(atPath: url.path) == true) else { throw refusal(url, code) }
+        guard code == 0 || (code == EEXIST && FileManager.default.isFolder(atPath: url.path) == true) else {
+            throw refusal(url, code)
+        }
     }
 
     private static func refusal(_ url: URL, _ code: Int32) -> ApusError {

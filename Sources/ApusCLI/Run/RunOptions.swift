@@ -16,7 +16,8 @@ enum RunOptions {
     static let device = Option.choice("device", of: "device", Device.names, help: "Where it runs", default: "cpu")
     private static let mostThreads = 1_024
     static let threads = Option.integer(
-        "threads", in: 1...mostThreads, help: "Threads of the processor", default: "OMP_NUM_THREADS, or one for each core")
+        "threads", in: 1...mostThreads, help: "Threads of the processor",
+        default: "OMP_NUM_THREADS, or one for each core")
     static let batchSize = Option.integer(
         "batch-size", in: 1...1_000_000, help: "Samples a step", default: "the experiment's, 128")
 
@@ -82,7 +83,9 @@ struct TrainedRun {
     /// The data set that it was trained with, from the same place, unless the options name another.
     func data(_ arguments: Arguments) throws -> ChosenData {
         let name = arguments[RunOptions.runDataset] ?? card.data.name
-        let folder = card.data.folder.flatMap { name == card.data.name && FileManager.default.isFolder(atPath: $0) == true ? $0 : nil }
+        let folder = card.data.folder.flatMap {
+            name == card.data.name && FileManager.default.isFolder(atPath: $0) == true ? $0 : nil
+        }
         let data = try ChosenData(name, folder: arguments[RunOptions.runData] ?? folder)
         try data.announce()
         if name == card.data.name, RunCard.Data(name, data.loaded).checksums != card.data.checksums {

@@ -26,8 +26,8 @@ final class StopRequest: Callback {
     }
 
     private func check() throws {
-        if let outputFailure { throw outputFailure }
         if let signal = Interruption.request { throw SignalReceived(signal: signal) }
+        if let outputFailure { throw outputFailure }
     }
 }
 

@@ -30,7 +30,8 @@ struct FigureMonitor {
         if figure.hasPrefix("val_"), known.contains(String(figure.dropFirst(4))), !known.contains(figure) {
             throw ApusError.setting(
                 owner: owner, name: "monitor", value: figure,
-                expected: "one of \(known.joined(separator: ", ")), as there are no validation data: pass validation: to "
+                expected:
+                    "one of \(known.joined(separator: ", ")), as there are no validation data: pass validation: to "
                     + "fit, or monitor \(figure.dropFirst(4))")
         }
         let isUp = try training.isBetterWhenHigher(figure)

@@ -121,7 +121,8 @@ import Testing
 
     /// A line with `width` columns for epoch 12 of 30, step 234 of 469.
     private func bar(width: Int, loss: Double = 0.5) -> String {
-        ProgressBar(epoch: 12, epochCount: 30, step: 234, stepCount: 469, loss: loss, secondsLeft: 61).text(width: width)
+        ProgressBar(epoch: 12, epochCount: 30, step: 234, stepCount: 469, loss: loss, secondsLeft: 61).text(
+            width: width)
     }
 
     @Test func theBarFitsTheWindow() {
@@ -144,8 +145,8 @@ import Testing
         let training = try idleTraining(epochs: 2)
         progress.trainingWillStart(training)
         progress.stepDidEnd(step(1, seconds: 1), training)
-        // The bar's 68 letters fill 4 lines of 20, the cursor on the last.
-        #expect(parts.last?.count == 68 + 4)
+        // The bar's 70 letters fill 4 lines of 20, the cursor on the last.
+        #expect(parts.last?.count == 70 + 4)
         width = 20
         progress.stepDidEnd(step(2, seconds: 2), training)
         #expect(parts.last == "\r\u{1B}[3A\u{1B}[Jepoch 1/2 2/4")
@@ -155,7 +156,8 @@ import Testing
 
     @Test func hugeFiguresAreShort() {
         let record = EpochRecord(
-            epoch: 1, stepCount: 1, training: Figures([Figure("loss", 1e30), Figure("mae", -.nan), Figure("a", 999_999)]),
+            epoch: 1, stepCount: 1,
+            training: Figures([Figure("loss", 1e30), Figure("mae", -.nan), Figure("a", 999_999)]),
             validation: Figures([Figure("loss", 1.25e12), Figure("mae", .infinity), Figure("a", -1e6)]),
             learningRate: 1, seconds: 1)
         #expect(
@@ -175,7 +177,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (0.2, "1 s"), (59, "59 s"), (61, "1 min 01 s"), (3599, "59 min 59 s"), (7620, "2 h 07 min"), (-1, "0 s"), (.nan, "0 s"),
+        (0.2, "1 s"), (59, "59 s"), (61, "1 min 01 s"), (3599, "59 min 59 s"), (7620, "2 h 07 min"), (-1, "0 s"),
+        (.nan, "0 s"),
         (.infinity, "1000000 h 00 min"),
     ])
     func durations(seconds: Double, text: String) { #expect(Progress.duration(seconds) == text) }
