@@ -6,7 +6,12 @@ let package = Package(
     name: "Apus",
     platforms: [.macOS(.v15)],
     products: [
-        .library(name: "Apus", targets: ["Apus"]),
+        // All that `Apus` hands on, for the reason at the end of this file.
+        .library(
+            name: "Apus",
+            targets: [
+                "Apus", "ApusCPU", "ApusCore", "ApusData", "ApusGraph", "ApusNN", "ApusPictures", "ApusPlan", "ApusTrain",
+            ]),
         .executable(name: "apus", targets: ["ApusCLI"]),
     ],
     targets: [
