@@ -104,7 +104,7 @@ struct TrainingSession {
         do {
             try save(card(of: trainer, state, reason))
         } catch let problem {
-            ending = CommandEnding(message: "\(reason) The weights are lost: \(problem)", exitCode: 1)
+            ending = CommandEnding(message: "\(reason); and the weights could not be saved: \(problem)", exitCode: 1)
         }
         return ending
     }
