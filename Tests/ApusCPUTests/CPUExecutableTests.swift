@@ -83,12 +83,13 @@ private func run(_ executable: any Executable, _ inputs: [NDArray], _ context: R
         _ = try function(NDArray([1, 2] as [Float]))
         #expect(w.value.floats == [2, 2])
         #expect(
-            throws: ApusError.notFinite(quantity: "loss", step: 2, origin: "elementwise[divide]")
+            throws: ApusError.notFinite(quantity: "loss", step: 2, origin: "the computation of the loss (divide)")
         ) { try function(NDArray([1, 0] as [Float])) }
         #expect(w.value.floats == [2, 2])
         #expect(
             throws: ApusError.notFinite(
-                quantity: "loss", step: 2, origin: "input 0 of the network, read by elementwise[divide]")
+                quantity: "loss", step: 2,
+                origin: "input 0 of the network, read by the computation of the loss (divide)")
         ) { try function(NDArray([1, .nan] as [Float])) }
     }
 
