@@ -96,7 +96,7 @@ public final class Function {
                     try executable.run(inputs: $0, context: RunContext(seed: seed, step: step))
                 }
             }
-        } catch ApusError.notFinite(_, let step, let origin) {
+        } catch ApusError.notFinite(_, let step, let origin, _) {
             throw ApusError.notFinite(
                 quantity: "guarded value", step: step, origin: firstNotFinite(arrays) ?? origin)
         }

@@ -72,7 +72,7 @@ extension Trainer {
             runner.loader.start(epoch: epoch)
             let firstStep = step
             while step != lastStep, let batch = runner.loader.next() {
-                let loss = try runner.run(batch, context: RunContext(seed: seed, step: step))
+                let loss = try inEpoch(epoch) { try runner.run(batch, context: RunContext(seed: seed, step: step)) }
                 step += 1
                 guard !callbacks.isEmpty else { continue }
                 let record = StepRecord(
@@ -82,7 +82,9 @@ extension Trainer {
             }
             let record = EpochRecord(
                 epoch: epoch, stepCount: step - firstStep, training: figures(runner),
-                validation: try evaluator.map { try validationFigures($0) },
+                validation: try evaluator.map { evaluator in
+                    try inEpoch(epoch) { try validationFigures(evaluator) }
+                },
                 learningRate: optimizer.learningRate.value(at: step - 1) * learningRateFactor,
                 seconds: training.seconds)
             history.epochs.append(record)
@@ -96,8 +98,17 @@ extension Trainer {
     private func validationFigures(_ evaluator: BatchRunner) throws -> Figures {
         do {
             return try figures(of: evaluator)
-        } catch ApusError.notFinite(_, _, let origin) {
+        } catch ApusError.notFinite(_, _, let origin, _) {
             throw ApusError.notFinite(quantity: "validation loss", step: step, origin: origin)
+        }
+    }
+
+    /// What `body` gives; a loss that is not finite is reported with the epoch.
+    private func inEpoch<Result>(_ epoch: Int, _ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch ApusError.notFinite(let quantity, let step, let origin, _) {
+            throw ApusError.notFinite(quantity: quantity, step: step, origin: origin, epoch: epoch)
         }
     }
 
