@@ -40,6 +40,8 @@ package enum Operation: Hashable, Sendable, Codable {
     case concatenate(Concatenate)
     // Indexing
     case oneHot(OneHot)
+    case gather(Gather)
+    case scatterAdd(ScatterAdd)
     // Gone after tracing
     case axisSize(AxisSize)
     case phase(Phase)
@@ -78,6 +80,8 @@ package enum Operation: Hashable, Sendable, Codable {
         case .pad(let rule): rule
         case .concatenate(let rule): rule
         case .oneHot(let rule): rule
+        case .gather(let rule): rule
+        case .scatterAdd(let rule): rule
         case .axisSize(let rule): rule
         case .phase(let rule): rule
         case .stopGradient(let rule): rule

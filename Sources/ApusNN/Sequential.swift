@@ -11,14 +11,16 @@ import ApusGraph
 public final class Sequential: Model {
     /// - Parameters:
     ///   - input: the shape of one sample, without the batch.
+    ///   - elementType: int32 for whole numbers, as `Embedding` takes them.
     ///   - name: `sequential` by default.
     ///   - seed: for the first values of the variables; see `Model.initialize(seed:)`.
     ///   - layers: layers and models, in order; `if` and `for` may stand between them.
     /// - Throws: as `Model` and the layers do.
     public init(
-        input: Shape, name: String? = nil, seed: UInt64 = 0, @LayerBuilder _ layers: () throws -> [LayerStage]
+        input: Shape, _ elementType: ElementType = .float32, name: String? = nil, seed: UInt64 = 0,
+        @LayerBuilder _ layers: () throws -> [LayerStage]
     ) throws {
-        let start = Tensor.input(input)
+        let start = Tensor.input(input, elementType)
         let stages = try layers()
         guard !stages.isEmpty else {
             throw ApusError.setting(

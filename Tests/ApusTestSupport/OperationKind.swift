@@ -11,7 +11,7 @@ package struct OperationKind: Hashable, Sendable, CustomStringConvertible {
         case convolution, convolutionInputGradient, convolutionKernelGradient
         case maxPool, maxPoolSelection, maxPoolGradient, averagePool, averagePoolGradient
         case reshape, broadcast, transpose, slice, pad, concatenate
-        case oneHot
+        case oneHot, gather, scatterAdd
         case axisSize, phase, stopGradient
     }
 
@@ -56,6 +56,8 @@ package struct OperationKind: Hashable, Sendable, CustomStringConvertible {
         case .pad: self.init(.pad)
         case .concatenate: self.init(.concatenate)
         case .oneHot: self.init(.oneHot)
+        case .gather: self.init(.gather)
+        case .scatterAdd: self.init(.scatterAdd)
         case .axisSize: self.init(.axisSize)
         case .phase: self.init(.phase)
         case .stopGradient: self.init(.stopGradient)

@@ -194,7 +194,7 @@ extension ApusGraph.Operation {
             .oneHot, .axisSize, .stopGradient, .maxPool, .averagePool, .averagePoolGradient:
             count == 1
         case .binary, .matMul, .softmaxCrossEntropy, .phase, .convolution, .convolutionInputGradient,
-            .convolutionKernelGradient, .maxPoolSelection, .maxPoolGradient:
+            .convolutionKernelGradient, .maxPoolSelection, .maxPoolGradient, .gather, .scatterAdd:
             count == 2
         case .select: count == 3
         case .concatenate: count >= 1
