@@ -108,6 +108,11 @@ private func makeKernel(
     case .random(let random): return RandomKernel(random, step)
     case .stepValue(let value): return StepValueKernel(value.schedule, step)
     case .oneHot(let oneHot): return OneHotKernel(depth: oneHot.depth, count: inputType(0).shape.elementCount, step)
+    case .gather:
+        return GatherKernel(isScatter: false, table: inputType(0).shape, count: inputType(1).shape.elementCount, step)
+    case .scatterAdd(let sum):
+        return GatherKernel(
+            isScatter: true, table: [sum.length, inputType(0).shape[-1]], count: inputType(1).shape.elementCount, step)
     case .convolution(let convolution):
         return try ConvolutionKernel(
             APUS_CONVOLUTION_FORWARD, convolution.motion, groups: convolution.groups,

@@ -9,6 +9,9 @@ extension ApusError: CustomStringConvertible {
         case .label(let label, let index, let classCount, let source):
             return "\(source): sample \(index) has label \(label), but labels go from 0 to \(classCount - 1). "
                 + "Check the file, or give the last layer as many units as there are classes."
+        case .index(let index, let place, let count, let layer):
+            return "\(layer.isEmpty ? "gather" : layer): number \(place) of the indices is \(index), but they go "
+                + "from 0 to \(count - 1). Check the data, or give the table more rows."
         case .unknownName(let kind, let name, let known):
             let guess = nearest(to: name, among: known).map { " Did you mean '\($0)'?" } ?? ""
             return "Unknown \(kind) '\(name)'.\(guess) Known: \(known.joined(separator: ", "))."

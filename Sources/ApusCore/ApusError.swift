@@ -10,6 +10,8 @@ public enum ApusError: Error, Hashable, Sendable {
     case file(path: String, FileProblem)
     /// A label outside `0..<classCount`, first met at sample `index` of `source`.
     case label(Int, index: Int, classCount: Int, source: String)
+    /// Number `place` of the indices of `layer` (empty where it is none) is outside `0..<count`.
+    case index(Int, place: Int, count: Int, layer: String)
     /// A word that names none of `known` things of its kind.
     case unknownName(kind: String, name: String, known: [String])
     /// A call of a library that failed, by the library's own account.

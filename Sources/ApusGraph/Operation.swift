@@ -42,6 +42,8 @@ package enum Operation: Hashable, Sendable, Codable {
     case concatenate(Concatenate)
     // Indexing
     case oneHot(OneHot)
+    case gather(Gather)
+    case scatterAdd(ScatterAdd)
     // Sequences
     case recurrence(Recurrence)
     case recurrenceGradient(RecurrenceGradient)
@@ -86,6 +88,8 @@ package enum Operation: Hashable, Sendable, Codable {
         case .pad(let rule): rule
         case .concatenate(let rule): rule
         case .oneHot(let rule): rule
+        case .gather(let rule): rule
+        case .scatterAdd(let rule): rule
         case .recurrence(let rule): rule
         case .recurrenceGradient(let rule): rule
         case .axisSize(let rule): rule

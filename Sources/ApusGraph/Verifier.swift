@@ -67,7 +67,7 @@ extension Operation {
         case .reshape, .broadcast, .transpose, .slice, .pad, .oneHot, .axisSize, .stopGradient: 1
         case .maxPool, .averagePool, .averagePoolGradient: 1
         case .convolution, .convolutionInputGradient, .convolutionKernelGradient: 2
-        case .maxPoolSelection, .maxPoolGradient: 2
+        case .maxPoolSelection, .maxPoolGradient, .gather, .scatterAdd: 2
         case .binary, .matMul, .softmaxCrossEntropy: 2
         case .phase(let rule): rule.inputCount
         case .select, .runningAverage: 3

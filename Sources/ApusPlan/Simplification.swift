@@ -120,6 +120,8 @@ private struct Rewriter {
             guard case .constant(let number) = value.schedule else { return nil }
             return Constant(value: NDArray(scalar: Float(number)))
         case .input, .variable, .constant, .random, .broadcast: return nil
+        // Indices out of range are found when it runs.
+        case .gather, .scatterAdd: return nil
         default: break
         }
         let constants = inputs.compactMap { constant($0) }

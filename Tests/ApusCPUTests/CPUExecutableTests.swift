@@ -131,6 +131,25 @@ private func run(_ executable: any Executable, _ inputs: [NDArray], _ context: R
         try NDArray((0..<shape.elementCount).map { Philox(seed: seed).normal($0) }, shape: shape)
     }
 
+    // The table has the rows 0 to 2, and is doubled unless the call fails.
+    @Test func indicesOutsideTheTableAreRefused() throws {
+        let table = Variable("table", value: try NDArray([1, 2, 3, 4, 5, 6] as [Float], shape: [3, 2]))
+        let indices = Tensor.input([2], .int32)
+        let rows = gather(table.tensor, at: indices)
+        let slope = try gradient(of: rows.sum(), withRespectTo: [table.tensor])[0]
+        let function = try Function(
+            inputs: [indices], outputs: [rows, slope], updates: [VariableUpdate(table, to: table.tensor * 2)],
+            device: .cpu)
+        let found = try function(NDArray([2, 0] as [Int32], shape: [1, 2]))
+        #expect(found.map(\.floats) == [[5, 6, 1, 2], [1, 1, 0, 0, 1, 1]])
+        for bad in [3, -1, Int32.max, Int32.min] {
+            #expect(throws: ApusError.index(Int(bad), place: 2, count: 3, layer: "")) {
+                try function(NDArray([0, 1, bad, 7] as [Int32], shape: [2, 2]))
+            }
+        }
+        #expect(table.value.floats == [2, 4, 6, 8, 10, 12])
+    }
+
     @Test func arraysMustFit() throws {
         let x = Tensor.input([3])
         let function = try Function(inputs: [x], outputs: [x.sum()], device: .cpu)

@@ -46,6 +46,14 @@ import Testing
             text: "labels: sample 7 has label 10, but labels go from 0 to 9. "
                 + "Check the file, or give the last layer as many units as there are classes."),
         Row(
+            error: .index(12, place: 3, count: 10, layer: "words"),
+            text: "words: number 3 of the indices is 12, but they go from 0 to 9. "
+                + "Check the data, or give the table more rows."),
+        Row(
+            error: .index(-1, place: 0, count: 10, layer: ""),
+            text: "gather: number 0 of the indices is -1, but they go from 0 to 9. "
+                + "Check the data, or give the table more rows."),
+        Row(
             error: .unknownName(kind: "experiment", name: "mpl", known: ["mlp", "vae"]),
             text: "Unknown experiment 'mpl'. Did you mean 'mlp'? Known: mlp, vae."),
         Row(

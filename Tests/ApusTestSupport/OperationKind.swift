@@ -12,7 +12,7 @@ package struct OperationKind: Hashable, Sendable, CustomStringConvertible {
         case convolution, convolutionInputGradient, convolutionKernelGradient
         case maxPool, maxPoolSelection, maxPoolGradient, averagePool, averagePoolGradient
         case reshape, broadcast, transpose, slice, pad, concatenate
-        case oneHot
+        case oneHot, gather, scatterAdd
         case recurrence, recurrenceGradient
         case axisSize, phase, stopGradient, batchNormalization, runningAverage
     }
@@ -59,6 +59,8 @@ package struct OperationKind: Hashable, Sendable, CustomStringConvertible {
         case .pad: self.init(.pad)
         case .concatenate: self.init(.concatenate)
         case .oneHot: self.init(.oneHot)
+        case .gather: self.init(.gather)
+        case .scatterAdd: self.init(.scatterAdd)
         case .recurrence(let rule): self.init(.recurrence, rule.cell.kind.rawValue)
         case .recurrenceGradient(let rule): self.init(.recurrenceGradient, rule.cell.kind.rawValue)
         case .axisSize: self.init(.axisSize)

@@ -31,11 +31,6 @@ extension OperationTable {
                 OperationKind(.softmaxCrossEntropy), cases: alike(.range(-3...3), .range(0...1), shapes: withLastAxis),
                 isDifferentiable: [true, true]
             ) { softmaxCrossEntropy(logits: $0[0], targets: $0[1]) },
-            OperationRow(
-                OperationKind(.oneHot),
-                // Some labels lie outside.
-                cases: shapes.map { [RowInput($0, .integers(-1...4), .int32)] }, isDifferentiable: [false]
-            ) { oneHot($0[0], depth: 4) },
         ]
 
     private static let withLastAxis: [Shape] = [

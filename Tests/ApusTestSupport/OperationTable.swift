@@ -4,7 +4,7 @@ import ApusGraph
 package enum OperationTable {
     package static let rows =
         sourceRows + elementwiseRows + reductionRows + productRows + normalizationRows + windowRows + movementRows
-        + sequenceRows
+        + indexingRows + sequenceRows
 
     /// The rows of one kind.
     package static func rows(for kind: OperationKind) -> [OperationRow] {

@@ -1,3 +1,4 @@
+import ApusCore
 import ApusGraph
 
 /// In training, sets each element to 0 with probability `rate` and divides the others by `1 - rate`, anew at every
@@ -13,9 +14,14 @@ public struct Dropout: UnaryLayer {
     }
 
     public func build(_ input: Tensor, in scope: inout LayerScope) throws -> Tensor {
-        try scope.require(rate >= 0 && rate < 1, "rate", rate, mustBe: "at least 0 and below 1")
-        if rate == 0 { return input }
-        let kept = Tensor.randomBernoulli(like: input, probability: 1 - rate)
-        return .phase(training: input * (kept * (1 / (1 - rate))), inference: input)
+        try dropped(input, rate: rate, decisions: input.shape, in: scope)
     }
+}
+
+/// Dropout with a decision for each element of the shape `decisions`, which stretches to that of `input`.
+func dropped(_ input: Tensor, rate: Float, decisions: Shape, in scope: LayerScope) throws -> Tensor {
+    try scope.require(rate >= 0 && rate < 1, "rate", rate, mustBe: "at least 0 and below 1")
+    if rate == 0 { return input }
+    let kept = Tensor.randomBernoulli(decisions, probability: 1 - rate)
+    return .phase(training: input * (kept * (1 / (1 - rate))), inference: input)
 }

@@ -23,6 +23,51 @@ public struct Multiply: Layer {
     }
 }
 
+/// The first of two inputs less the second, element by element; axes of size 1 stretch.
+public struct Subtract: Layer {
+    public var name: String?
+
+    public init(name: String? = nil) { self.name = name }
+
+    public func build(_ inputs: [Tensor], in scope: inout LayerScope) throws -> Tensor {
+        try scope.requireTwo(inputs)
+        return inputs[0] - inputs[1]
+    }
+}
+
+/// The mean of two inputs or more, element by element; axes of size 1 stretch.
+public struct Average: Layer {
+    public var name: String?
+
+    public init(name: String? = nil) { self.name = name }
+
+    public func build(_ inputs: [Tensor], in scope: inout LayerScope) throws -> Tensor {
+        try scope.requireSeveral(inputs).dropFirst().reduce(inputs[0], +) / Float(inputs.count)
+    }
+}
+
+/// The largest of two inputs or more, element by element; axes of size 1 stretch. Ties share the gradient evenly.
+public struct Maximum: Layer {
+    public var name: String?
+
+    public init(name: String? = nil) { self.name = name }
+
+    public func build(_ inputs: [Tensor], in scope: inout LayerScope) throws -> Tensor {
+        try scope.requireSeveral(inputs).dropFirst().reduce(inputs[0], maximum)
+    }
+}
+
+/// The smallest of two inputs or more, element by element; axes of size 1 stretch. Ties share the gradient evenly.
+public struct Minimum: Layer {
+    public var name: String?
+
+    public init(name: String? = nil) { self.name = name }
+
+    public func build(_ inputs: [Tensor], in scope: inout LayerScope) throws -> Tensor {
+        try scope.requireSeveral(inputs).dropFirst().reduce(inputs[0], minimum)
+    }
+}
+
 /// Two inputs or more, one after the other along an axis; all other sizes agree.
 public struct Concatenate: Layer {
     public var name: String?
@@ -46,6 +91,12 @@ public struct Concatenate: Layer {
 }
 
 extension LayerScope {
+    func requireTwo(_ inputs: [Tensor]) throws {
+        guard inputs.count == 2 else {
+            throw mismatch(expected: "2 inputs", received: "\(inputs.count)", cure: "call the layer with just two")
+        }
+    }
+
     @discardableResult
     fileprivate func requireSeveral(_ inputs: [Tensor]) throws -> [Tensor] {
         guard inputs.count >= 2 else {

@@ -53,3 +53,50 @@ public struct Reshape: UnaryLayer {
         return input.reshaped(to: Shape([batch] + sizes))
     }
 }
+
+/// The axes of each sample in another order: `[batch, a, b, c]` with the order `[3, 1, 2]` gives `[batch, c, a, b]`.
+public struct Permute: UnaryLayer {
+    public var name: String?
+    /// Which axis of the input stands at each place of the output, counted from 1 behind the batch.
+    public var order: [Int]
+
+    public init(_ order: [Int], name: String? = nil) {
+        self.order = order
+        self.name = name
+    }
+
+    public func build(_ input: Tensor, in scope: inout LayerScope) throws -> Tensor {
+        try scope.require(
+            !order.isEmpty && order.sorted() == Array(1...order.count), "order", order,
+            mustBe: "each number from 1 on once; axes count from 1 behind the batch")
+        guard input.shape.rank == order.count + 1 else {
+            throw scope.mismatch(
+                expected: "\(order.count) axes behind the batch", received: "\(input.shape)",
+                cure: "name every axis of the input once")
+        }
+        return Tensor(.transpose(Transpose(permutation: [0] + order)), [input])
+    }
+}
+
+/// Each sample's vector several times: `[batch, features]` gives `[batch, count, features]`.
+public struct RepeatVector: UnaryLayer {
+    public var name: String?
+    /// 1 or more.
+    public var count: Int
+
+    public init(_ count: Int, name: String? = nil) {
+        self.count = count
+        self.name = name
+    }
+
+    public func build(_ input: Tensor, in scope: inout LayerScope) throws -> Tensor {
+        try scope.require(count > 0, "count", count, mustBe: "1 or more")
+        guard input.shape.rank == 2 else {
+            throw scope.mismatch(
+                expected: "[batch, features]", received: "\(input.shape)",
+                cure: "flatten the samples first, with Flatten")
+        }
+        let (batch, features) = (input.shape[0], input.shape[1])
+        return input.reshaped(to: [batch, 1, features]).broadcast(to: [batch, count, features])
+    }
+}

@@ -1,0 +1,33 @@
+import ApusTestSupport
+import Foundation
+import Testing
+
+/// Each example takes some steps, and prints what it says.
+@Suite(.serialized) struct ExampleProgramTests {
+    private func lines(_ program: String, steps: Int, in folder: TemporaryFolder) throws -> [String] {
+        try Programs.run(program, "\(steps)", in: folder.url).split(separator: "\n").map(String.init)
+    }
+
+    @Test func generativeAdversarialNetwork() throws {
+        let folder = try TemporaryFolder()
+        let lines = try lines("DigitGAN", steps: 3, in: folder)
+        // Dense 32 * 1568 + 1568, transposed 4 * 4 * 24 * 32 + 24 and 4 * 4 * 24 + 1.
+        #expect(lines.contains { $0.hasPrefix("Parameters: 64,441 ") })
+        let steps = lines.filter { $0.hasPrefix("step ") }
+        #expect(steps.count == 2 && steps.allSatisfy { $0.contains(": critic ") && !$0.contains("nan") })
+        #expect(lines.last == "wrote drawn_digits.svg")
+        #expect(FileManager.default.fileExists(atPath: folder.url.appendingPathComponent("drawn_digits.png").path))
+    }
+
+    @Test func residualNetwork() throws {
+        let lines = try lines("ResidualNetwork", steps: 3, in: TemporaryFolder())
+        #expect(lines.contains { $0.hasPrefix("Parameters: 77,546 ") })
+        #expect(lines.last?.hasPrefix("test: loss: ") == true)
+    }
+
+    @Test func transformer() throws {
+        let lines = try lines("SortingTransformer", steps: 3, in: TemporaryFolder())
+        #expect(lines.contains { $0.contains("multiHeadAttention2 (MultiHeadAttention)") })
+        #expect(lines.last?.hasPrefix("sorted: [") == true)
+    }
+}
