@@ -83,63 +83,68 @@ final class ImageSampler {
         }
     }
 
-    @inline(__always)
     private func sampleColumns(
         of row: UnsafePointer<Float>, _ size: ImageSize, into result: UnsafeMutablePointer<Float>
     ) {
         switch size.channelCount {
-        case 1:
-            for column in 0..<size.width {
-                let tap = columns[column]
-                let left = row[Int(tap.first)]
-                result[column] = left + tap.share * (row[Int(tap.second)] - left)
+        case 1: sampleColumns(of: row, width: size.width, channelCount: 1, into: result)
+        case 3: sampleColumns(of: row, width: size.width, channelCount: 3, into: result)
+        case let count: sampleColumns(of: row, width: size.width, channelCount: count, into: result)
+        }
+    }
+
+    /// Inlined, so that a known number of channels is no loop.
+    @inline(__always)
+    private func sampleColumns(
+        of row: UnsafePointer<Float>, width: Int, channelCount: Int, into result: UnsafeMutablePointer<Float>
+    ) {
+        var pixel = result
+        for column in 0..<width {
+            let tap = columns[column]
+            let (left, right) = (row + Int(tap.first), row + Int(tap.second))
+            for channel in 0..<channelCount {
+                pixel[channel] = left[channel] + tap.share * (right[channel] - left[channel])
             }
-        case 3:
-            var pixel = result
-            for column in 0..<size.width {
-                let tap = columns[column]
-                let (left, right) = (row + Int(tap.first), row + Int(tap.second))
-                pixel[0] = left[0] + tap.share * (right[0] - left[0])
-                pixel[1] = left[1] + tap.share * (right[1] - left[1])
-                pixel[2] = left[2] + tap.share * (right[2] - left[2])
-                pixel += 3
-            }
-        default:
-            var pixel = result
-            for column in 0..<size.width {
-                let tap = columns[column]
-                let (left, right) = (row + Int(tap.first), row + Int(tap.second))
-                for channel in 0..<size.channelCount {
-                    pixel[channel] = left[channel] + tap.share * (right[channel] - left[channel])
-                }
-                pixel += size.channelCount
-            }
+            pixel += channelCount
         }
     }
 
     private func sampleByPixels(
         _ source: UnsafePointer<Float>, _ size: ImageSize, by map: AffineMap, into target: UnsafeMutablePointer<Float>
     ) {
-        let (middleRow, middleColumn) = (Double(size.height - 1) / 2, Double(size.width - 1) / 2)
-        let channelCount = size.channelCount
+        switch size.channelCount {
+        case 1: sampleByPixels(source, size, channelCount: 1, by: map, into: target)
+        case 3: sampleByPixels(source, size, channelCount: 3, by: map, into: target)
+        case let count: sampleByPixels(source, size, channelCount: count, by: map, into: target)
+        }
+    }
+
+    @inline(__always)
+    private func sampleByPixels(
+        _ source: UnsafePointer<Float>, _ size: ImageSize, channelCount: Int, by map: AffineMap,
+        into target: UnsafeMutablePointer<Float>
+    ) {
+        let (height, width) = (size.height, size.width)
+        let (middleRow, middleColumn) = (Double(height - 1) / 2, Double(width - 1) / 2)
         var pixel = target
-        for row in 0..<size.height {
+        for row in 0..<height {
             let fromMiddle = Double(row) - middleRow
             let firstRow = middleRow + map.rowFromRow * fromMiddle + map.rowOffset
             let firstColumn = middleColumn + map.columnFromRow * fromMiddle + map.columnOffset
-            for column in 0..<size.width {
+            for column in 0..<width {
                 let across = Double(column) - middleColumn
-                let vertical = Tap(firstRow + map.rowFromColumn * across, count: size.height)
-                let horizontal = Tap(firstColumn + map.columnFromColumn * across, count: size.width)
-                let (upper, lower) = (
-                    source + Int(vertical.first) * size.rowLength, source + Int(vertical.second) * size.rowLength
-                )
+                let vertical = Tap(firstRow + map.rowFromColumn * across, count: height)
+                let horizontal = Tap(firstColumn + map.columnFromColumn * across, count: width)
                 let (left, right) = (Int(horizontal.first) * channelCount, Int(horizontal.second) * channelCount)
+                let upper = source + Int(vertical.first) * width * channelCount
+                let lower = source + Int(vertical.second) * width * channelCount
+                let (upperLeft, upperRight) = (upper + left, upper + right)
+                let (lowerLeft, lowerRight) = (lower + left, lower + right)
                 for channel in 0..<channelCount {
                     let leftValue =
-                        upper[left + channel] + vertical.share * (lower[left + channel] - upper[left + channel])
+                        upperLeft[channel] + vertical.share * (lowerLeft[channel] - upperLeft[channel])
                     let rightValue =
-                        upper[right + channel] + vertical.share * (lower[right + channel] - upper[right + channel])
+                        upperRight[channel] + vertical.share * (lowerRight[channel] - upperRight[channel])
                     pixel[channel] = leftValue + horizontal.share * (rightValue - leftValue)
                 }
                 pixel += channelCount
