@@ -1,6 +1,11 @@
 import ApusCore
 
 extension Dataset.Column {
+    /// Copies one sample to `target`, as the batch's element type.
+    func gather(_ index: Int32, into target: UnsafeMutableRawPointer) {
+        withUnsafePointer(to: index) { gather(UnsafeBufferPointer(start: $0, count: 1), into: target) }
+    }
+
     /// Copies the samples `indices` to `target`, one after another, as the batch's element type.
     /// - Precondition: Every index is a sample's, and `target` has room for all of them.
     func gather(_ indices: UnsafeBufferPointer<Int32>, into target: UnsafeMutableRawPointer) {
