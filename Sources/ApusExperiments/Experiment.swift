@@ -10,13 +10,17 @@ public protocol Experiment: Sendable {
     var defaults: TrainingSettings { get }
     /// What the network is measured by besides its loss.
     var metrics: [Metric] { get }
+    /// The shape of an image of its data set: `[height, width]`, or `[height, width, channels]`.
+    var imageShape: Shape { get }
+    /// How training images are changed; nothing by default.
+    var augmentation: [Augmentation] { get }
     /// What was reached with it elsewhere.
     var published: [PublishedFigures] { get }
 
     /// The network, new, with the first values that `seed` gives.
     func network(seed: UInt64) throws -> ExperimentNetwork
     func optimizer(learningRate: Double) -> any Optimizer
-    /// The samples of a data set of labelled images (`[28, 28]`, int32 labels) in the form that the network takes.
+    /// The samples of a data set of labelled images (of `imageShape`, int32 labels) in the form that the network takes.
     func prepare(_ images: Dataset) throws -> Dataset
     /// Whether `pictures` show the test images.
     var drawsTestImages: Bool { get }
@@ -24,13 +28,15 @@ public protocol Experiment: Sendable {
     func pictures(
         of network: ExperimentNetwork, images: Dataset, classNames: [String], device: Device
     ) throws -> [NamedPicture]
-    /// What a trained network says to each of `images`, float32 `[n, 784]` from 0 to 1.
+    /// What a trained network says to each of `images`, float32 from 0 to 1: n times as many as `imageShape` has.
     func answers(
         to images: NDArray, by network: ExperimentNetwork, classNames: [String], device: Device
     ) throws -> [Answer]
 }
 
 extension Experiment {
+    public var imageShape: Shape { [28, 28] }
+    public var augmentation: [Augmentation] { [] }
     public var drawsTestImages: Bool { false }
 
     public func pictures(
@@ -102,7 +108,8 @@ public struct NamedPicture: Sendable {
 /// All that there are.
 public enum Experiments {
     public static let all: [any Experiment] = [
-        Perceptron(), MLP(), RowsLSTM(), RowsLSTM.hardSigmoid, VariationalAutoencoder(),
+        Perceptron(), MLP(), DigitsCNN(), RowsLSTM(), RowsLSTM.hardSigmoid, VariationalAutoencoder(),
+        ClassActivationMaps(),
     ]
 
     /// The experiment called `name`.
