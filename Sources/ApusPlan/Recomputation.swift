@@ -57,7 +57,9 @@ extension Fusion {
         var stack = [node]
         while let next = stack.popLast() {
             if members.contains(next) || nodes.contains(next) || (next != node && read.contains(next)) { continue }
-            if isCheap(next), graph.nodes[next].type.shape == shape, next == node || !isStoredAnyway(next) {
+            let isComputable = isCheap(next) && graph.nodes[next].type.shape == shape
+            // What is in memory anyway is read, unless what it is made of is read already.
+            if isComputable, next == node || !isStoredAnyway(next) || isMade(next, of: read.union(members)) {
                 nodes.append(next)
                 stack += graph.nodes[next].inputs
             } else if isSmall(next) {
@@ -72,6 +74,19 @@ extension Fusion {
             return nil
         }
         return (nodes, newInputs.count)
+    }
+
+    /// Whether a few cheap operations on `values` and small ones give the node.
+    private func isMade(_ node: Int, of values: Set<Int>) -> Bool {
+        var count = 0
+        var stack = [node]
+        while let next = stack.popLast() {
+            if values.contains(next) && next != node || isSmall(next) { continue }
+            guard isCheap(next), count < Self.largestRepeatCount else { return false }
+            count += 1
+            stack += graph.nodes[next].inputs
+        }
+        return true
     }
 
     /// Single numbers, and vectors along the last axis, stretched: they cost next to nothing to read.
