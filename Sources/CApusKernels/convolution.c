@@ -31,6 +31,7 @@ struct apus_convolution {
     int argument_count;
     int64_t result_count;  // elements of the array that is computed
     int32_t thread_count;  // at creation: the primitive's plan and its scratch memory are for it
+    int64_t workspace;  // bytes of scratch and the operands' buffers
     char implementation[64];
 };
 
@@ -104,6 +105,7 @@ static apus_status add_reorder(
     size_t size = (dnnl_memory_desc_get_size(used) + 63) / 64 * 64;
     array->buffer = aligned_alloc(64, size ? size : 64);
     if (!array->buffer) return apus_fail("apus_convolution_create", APUS_OUT_OF_MEMORY);
+    convolution->workspace += (int64_t)size;
     // Padding of a blocked layout is read too.
     memset(array->buffer, 0, size);
     APUS_TRY(dnnl_memory_create, &array->inside, used, engine, array->buffer);
@@ -137,6 +139,7 @@ static apus_status add_scratch(apus_convolution *convolution, dnnl_primitive_des
     if (size == 0) return APUS_SUCCESS;
     convolution->scratch = aligned_alloc(64, (size_t)(size + 63) / 64 * 64);
     if (!convolution->scratch) return apus_fail("apus_convolution_create", APUS_OUT_OF_MEMORY);
+    convolution->workspace += (size + 63) / 64 * 64;
     APUS_TRY(
         dnnl_memory_create, &convolution->scratchpad,
         dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0), convolution->engine->engine,
@@ -336,6 +339,8 @@ void apus_convolution_destroy(apus_convolution *convolution) {
     free(convolution->scratch);
     free(convolution);
 }
+
+int64_t apus_convolution_workspace(const apus_convolution *convolution) { return convolution->workspace; }
 
 const char *apus_convolution_implementation(const apus_convolution *convolution) {
     return convolution->implementation;

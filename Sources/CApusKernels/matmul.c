@@ -11,8 +11,9 @@ struct apus_matmul {
     apus_matmul_description description;
     apus_engine *engine;
     dnnl_primitive_t primitive;  // NULL if nothing is to be multiplied
-    dnnl_memory_t left, right, bias, output, scratchpad;
-    dnnl_exec_arg_t arguments[5];
+    dnnl_memory_t left, right, bias, factor, output, scratchpad;
+    dnnl_exec_arg_t arguments[6];
+    float scale;  // of the run
     int argument_count;
     int32_t thread_count;  // at creation: the primitive's plan and its scratch memory are for it
     int64_t repetitions;  // runs of the primitive, each with the next left, right and output
@@ -35,8 +36,10 @@ static apus_status operand_layout(
 }
 
 static apus_status set_attributes(
-    const apus_matmul_description *description, dnnl_primitive_attr_t attributes, dnnl_post_ops_t operations) {
+    const apus_matmul_description *description, apus_layout_view factor, dnnl_primitive_attr_t attributes,
+    dnnl_post_ops_t operations) {
     APUS_TRY(dnnl_primitive_attr_set_scratchpad_mode, attributes, dnnl_scratchpad_mode_user);
+    if (description->has_scale) APUS_TRY(dnnl_post_ops_append_binary, operations, dnnl_binary_mul, factor);
     apus_status status = description->accumulates ? apus_append_sum(operations) : APUS_SUCCESS;
     if (!status) status = apus_append_activation(operations, description->activation, description->activation_alpha);
     if (status) return status;
@@ -53,7 +56,7 @@ static apus_status add_argument(
 
 /// What is made while preparing and not needed afterwards.
 typedef struct {
-    apus_layout left, right, bias, output;
+    apus_layout left, right, bias, factor, output;
     dnnl_post_ops_t operations;
     dnnl_primitive_attr_t attributes;
     dnnl_primitive_desc_t description;
@@ -74,9 +77,12 @@ static apus_status prepare(apus_matmul *matmul, int64_t batch, int64_t rows, pre
         dnnl_dims_t dims = {1, rank == 2 ? columns : 1, columns}, strides = {columns, rank == 2 ? 1 : columns, 1};
         if ((status = apus_layout_create(&parts->bias, rank, dims, strides))) return status;
     }
+    dnnl_dims_t ones = {1, 1, 1};
+    if (wanted->has_scale && (status = apus_layout_create(&parts->factor, rank, ones, ones))) return status;
+    apus_layout_view factor = wanted->has_scale ? APUS_LAYOUT_VIEW(parts->factor) : NULL;
     APUS_TRY(dnnl_post_ops_create, &parts->operations);
     APUS_TRY(dnnl_primitive_attr_create, &parts->attributes);
-    if ((status = set_attributes(wanted, parts->attributes, parts->operations))) return status;
+    if ((status = set_attributes(wanted, factor, parts->attributes, parts->operations))) return status;
 
     apus_layout_view left = APUS_LAYOUT_VIEW(parts->left), right = APUS_LAYOUT_VIEW(parts->right);
     apus_layout_view bias = wanted->has_bias ? APUS_LAYOUT_VIEW(parts->bias) : NULL;
@@ -95,6 +101,9 @@ static apus_status prepare(apus_matmul *matmul, int64_t batch, int64_t rows, pre
         return status;
     if (wanted->has_bias &&
         (status = add_argument(matmul, DNNL_ARG_BIAS, bias, DNNL_MEMORY_NONE, &matmul->bias)))
+        return status;
+    int kind = DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1;
+    if (wanted->has_scale && (status = add_argument(matmul, kind, factor, &matmul->scale, &matmul->factor)))
         return status;
     int64_t size = apus_scratchpad_size(parts->description);
     if (size == 0) return APUS_SUCCESS;
@@ -140,6 +149,7 @@ static apus_status prepare_product(apus_matmul *matmul) {
     apus_layout_destroy(&parts.left);
     apus_layout_destroy(&parts.right);
     apus_layout_destroy(&parts.bias);
+    apus_layout_destroy(&parts.factor);
     apus_layout_destroy(&parts.output);
     return status;
 }
@@ -147,7 +157,7 @@ static apus_status prepare_product(apus_matmul *matmul) {
 static bool is_valid(const apus_matmul_description *wanted) {
     return wanted->batch >= 0 && wanted->rows >= 0 && wanted->columns >= 0 && wanted->inner >= 0 &&
            wanted->left_batch_stride >= 0 && wanted->right_batch_stride >= 0 && wanted->activation >= 0 &&
-           wanted->activation <= APUS_ACTIVATION_SQUARE_ROOT;
+           wanted->activation <= APUS_ACTIVATION_SQUARE_ROOT && !(wanted->has_bias && wanted->has_scale);
 }
 
 apus_status apus_matmul_create(
@@ -171,8 +181,9 @@ apus_status apus_matmul_create(
 }
 
 apus_status apus_matmul_run(
-    apus_matmul *matmul, const float *left, const float *right, const float *bias, float *output) {
+    apus_matmul *matmul, const float *left, const float *right, const float *bias, float scale, float *output) {
     if (!matmul->primitive) return APUS_SUCCESS;
+    matmul->scale = scale;
     apus_prepare_thread(matmul->thread_count);
     if (matmul->zeros) left = right = matmul->zeros;
     // oneDNN's handles are not const, its inputs are only read.
@@ -198,17 +209,6 @@ void apus_matmul_destroy(apus_matmul *matmul) {
     free(matmul->scratch);
     free(matmul->zeros);
     free(matmul);
-}
-
-apus_status apus_matmul_subtract(
-    const apus_matmul_description *wanted, const float *left, const float *right, float scale, float *output) {
-    if (wanted->rows == 0 || wanted->columns == 0 || wanted->inner == 0) return APUS_SUCCESS;
-    apus_prepare_thread(apus_thread_count());
-    APUS_TRY(
-        dnnl_sgemm, wanted->transposes_left ? 'T' : 'N', wanted->transposes_right ? 'T' : 'N', wanted->rows,
-        wanted->columns, wanted->inner, -scale, left, wanted->transposes_left ? wanted->rows : wanted->inner, right,
-        wanted->transposes_right ? wanted->inner : wanted->columns, 1.0f, output, wanted->columns);
-    return APUS_SUCCESS;
 }
 
 int64_t apus_matmul_workspace(const apus_matmul *matmul) { return matmul->workspace; }

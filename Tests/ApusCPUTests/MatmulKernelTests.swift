@@ -14,9 +14,10 @@ extension KernelTests {
             var shared = (left: false, right: false)
             var activation = APUS_ACTIVATION_NONE
             var alpha: Float = 0
+            var scale: Float?
             var testDescription: String {
                 "\(batch)x\(m)x\(n)x\(k) \(transposes) bias \(hasBias) sum \(accumulates) shared \(shared) "
-                    + "activation \(activation.rawValue)"
+                    + "activation \(activation.rawValue) scale \(scale.map { "\($0)" } ?? "none")"
             }
 
             func run(left: [Float], right: [Float], bias: [Float], output: [Float]) throws -> [Float] {
@@ -31,16 +32,17 @@ extension KernelTests {
                 (description.transposes_left, description.transposes_right) = transposes
                 (description.has_bias, description.accumulates) = (hasBias, accumulates)
                 (description.activation, description.activation_alpha) = (activation, alpha)
+                description.has_scale = scale != nil
                 var matmul: OpaquePointer?
                 try check(apus_matmul_create(engine, &description, &matmul))
                 defer { apus_matmul_destroy(matmul) }
                 var output = output
                 // Twice, to see that a run leaves nothing behind in the object.
                 let before = output
-                try check(apus_matmul_run(matmul, left, right, bias, &output))
+                try check(apus_matmul_run(matmul, left, right, bias, scale ?? 7, &output))
                 let first = output
                 output = before
-                try check(apus_matmul_run(matmul, left, right, bias, &output))
+                try check(apus_matmul_run(matmul, left, right, bias, scale ?? 7, &output))
                 #expect(bits(first) == bits(output))
                 return output
             }
@@ -53,9 +55,10 @@ extension KernelTests {
                         for j in 0..<n {
                             var sum = hasBias ? Double(bias[j]) : 0
                             if accumulates { sum += Double(output[result.count]) }
+                            let factor = Double(scale ?? 1)
                             for x in 0..<k {
                                 sum +=
-                                    Double(left[l + (transposes.left ? x * m + i : i * k + x)])
+                                    factor * Double(left[l + (transposes.left ? x * m + i : i * k + x)])
                                     * Double(right[r + (transposes.right ? j * k + x : x * n + j)])
                             }
                             result.append(activated(sum))
@@ -108,6 +111,11 @@ extension KernelTests {
             let full = try Case(m: 2, n: 2, k: 2, hasBias: true, accumulates: true, activation: APUS_ACTIVATION_RELU)
                 .run(left: left, right: right, bias: [-20, -60], output: [1, 1, 1, 1])
             #expect(full == [0, 0, 24, 0])
+            // A quarter of it taken from 10, exactly.
+            let less = try Case(m: 2, n: 2, k: 2, accumulates: true, scale: -0.25)
+                .run(left: left, right: right, bias: [], output: [10, 10, 10, 10])
+            let product = try Case(m: 2, n: 2, k: 2).run(left: left, right: right, bias: [], output: [0, 0, 0, 0])
+            #expect(less == product.map { 10 - $0 / 4 })
         }
 
         @Test(arguments: [
@@ -119,6 +127,7 @@ extension KernelTests {
                 for right in [false, true] {
                     try Case(m: m, n: n, k: k, transposes: (left, right)).verify()
                     try Case(m: m, n: n, k: k, transposes: (left, right), hasBias: true, accumulates: true).verify()
+                    try Case(m: m, n: n, k: k, transposes: (left, right), accumulates: true, scale: -0.375).verify()
                 }
             }
         }

@@ -51,6 +51,8 @@ final class ConvolutionKernel: CPUKernel {
         }
     }
 
+    var workspaceByteCount: Int { Int(apus_convolution_workspace(convolution.pointer)) }
+
     func run(_ memory: CPUMemory, _ context: RunContext) throws {
         let (first, second) = (UnsafePointer(memory.floats(inputs[0])), UnsafePointer(memory.floats(inputs[1])))
         let (image, kernel, result): (UnsafePointer<Float>?, UnsafePointer<Float>?, UnsafePointer<Float>?) =

@@ -33,8 +33,7 @@ final class MatMulKernel: CPUKernel {
         try check(
             apus_matmul_run(
                 product.pointer, memory.floats(left), memory.floats(right),
-                bias.map { UnsafePointer(memory.floats($0)) },
-                memory.floats(output)), "apus_matmul_run")
+                bias.map { UnsafePointer(memory.floats($0)) }, 1, memory.floats(output)), "apus_matmul_run")
     }
 }
 

@@ -3,9 +3,11 @@ import ApusGraph
 import ApusPlan
 import CApusKernels
 
-/// A product taken from a variable, in one pass over the variable: see `apus_matmul_subtract`.
+/// A product taken from a variable, in one pass over the variable: see `apus_matmul_description`.
 final class MatMulUpdateKernel: CPUKernel {
-    private let description: apus_matmul_description
+    private let product: KernelObject
+    /// Outlives the product.
+    private let engine: KernelObject
     private let left: Int
     private let right: Int
     private let variable: Int
@@ -13,22 +15,30 @@ final class MatMulUpdateKernel: CPUKernel {
     private let output: Int
     private let byteCount: Int
 
-    init(_ product: MatMul, hasScale: Bool, _ step: Plan.Step) {
+    init(_ product: MatMul, hasScale: Bool, _ step: Plan.Step, _ engine: KernelObject) throws {
         (left, right, variable, output) = (step.inputs[0], step.inputs[1], step.inputs[2], step.outputs[0])
         scale = hasScale ? step.inputs[3] : nil
         byteCount = step.inputTypes[2].byteCount
-        description = product.kernelDescription(step.inputTypes[0].shape, step.inputTypes[1].shape)
+        self.engine = engine
+        var description = product.kernelDescription(step.inputTypes[0].shape, step.inputTypes[1].shape)
+        description.accumulates = true
+        description.has_scale = true
+        self.product = try KernelObject("apus_matmul_create", destroy: apus_matmul_destroy) {
+            apus_matmul_create(engine.pointer, &description, &$0)
+        }
     }
+
+    var workspaceByteCount: Int { Int(apus_matmul_workspace(product.pointer)) }
 
     func run(_ memory: CPUMemory, _ context: RunContext) throws {
         let target = memory.addresses[output]
         if target != memory.addresses[variable] {
             target.copyMemory(from: memory.addresses[variable], byteCount: byteCount)
         }
-        var description = description
+        let factor = scale.map { memory.floats($0)[0] } ?? 1
         try check(
-            apus_matmul_subtract(
-                &description, memory.floats(left), memory.floats(right), scale.map { memory.floats($0)[0] } ?? 1,
-                memory.floats(output)), "apus_matmul_subtract")
+            apus_matmul_run(
+                product.pointer, memory.floats(left), memory.floats(right), nil, -factor, memory.floats(output)),
+            "apus_matmul_run")
     }
 }

@@ -89,7 +89,8 @@ typedef enum apus_activation : int32_t {
     APUS_ACTIVATION_SQUARE_ROOT = 12,  // sqrt(x)
 } apus_activation;
 
-/// output[b] = activation(left[b] right[b] + bias (+ output[b] as it was, if `accumulates`)), b in 0..<batch.
+/// output[b] = activation(scale left[b] right[b] + bias (+ output[b] as it was, if `accumulates`)), b in 0..<batch;
+/// with a scale there is no bias.
 ///
 /// left[b] is [rows, inner], or stored [inner, rows] if `transposes_left`; right[b] is [inner, columns], or stored
 /// [columns, inner] if `transposes_right`; bias is [columns]; output is [batch, rows, columns], packed.
@@ -105,6 +106,7 @@ typedef struct apus_matmul_description {
     bool transposes_right;
     bool has_bias;
     bool accumulates;
+    bool has_scale;  // the product is multiplied by the run's `scale` first
     apus_activation activation;
     float activation_alpha;
 } apus_matmul_description;
@@ -115,15 +117,11 @@ typedef struct apus_matmul apus_matmul;
 apus_status apus_matmul_create(
     apus_engine *engine, const apus_matmul_description *description, apus_matmul **matmul);
 
-/// `bias` is ignored, and may be NULL, without `has_bias`. `output` must not overlap the operands.
+/// `bias` is ignored, and may be NULL, without `has_bias`; so is `scale` without `has_scale`. `output` must not overlap
+/// the operands.
 apus_status apus_matmul_run(
-    apus_matmul *matmul, const float *left, const float *right, const float *bias, float *output);
+    apus_matmul *matmul, const float *left, const float *right, const float *bias, float scale, float *output);
 void apus_matmul_destroy(apus_matmul *matmul);
-
-/// output -= scale * left right, for a description with batch 1 and nothing after the product. `output` [rows, columns]
-/// must not overlap the operands.
-apus_status apus_matmul_subtract(
-    const apus_matmul_description *description, const float *left, const float *right, float scale, float *output);
 
 /// The bytes that the object holds for its runs besides what it is given.
 int64_t apus_matmul_workspace(const apus_matmul *matmul);
@@ -182,6 +180,9 @@ apus_status apus_convolution_run(
     apus_convolution *convolution, const float *image, const float *kernel, const float *output, const float *bias,
     float *result);
 void apus_convolution_destroy(apus_convolution *convolution);
+
+/// The bytes that the object holds for its runs besides what it is given.
+int64_t apus_convolution_workspace(const apus_convolution *convolution);
 
 /// What computes it, such as "brgconv:avx512_core", or "none" for an empty one. Lives as long as the object.
 const char *apus_convolution_implementation(const apus_convolution *convolution);
