@@ -10,7 +10,7 @@ import Testing
         let result = try BuiltProgram.run(["list"], in: TemporaryFolder())
         #expect(result.status == 0)
         #expect(result.errors.isEmpty)
-        for (name, count) in [("perceptron", "7,850"), ("mlp", "669,706"), ("vae", "807,700")] {
+        for (name, count) in [("perceptron", "7,850"), ("mlp", "669,706"), ("lstm", "163,338"), ("vae", "807,700")] {
             #expect(result.output.contains("  \(name) ") && result.output.contains("\(count) parameters"))
         }
     }

@@ -9,6 +9,9 @@ import Testing
         ("perceptron", 7_850),
         // 784 * 512 + 512, 512 * 512 + 512, 512 * 10 + 10
         ("mlp", 669_706),
+        // 2 * 4 * ((28 + 128) * 128 + 128), 256 * 10 + 10
+        ("lstm", 163_338),
+        ("lstm-hard-sigmoid", 163_338),
         ("vae", 807_700),
     ])
     func parameterCounts(_ name: String, _ count: Int) throws {
@@ -26,6 +29,8 @@ import Testing
             Experiments.all.map { "\($0.name): \($0.defaults)" } == [
                 "perceptron: 20 epochs, batch size 128, learning rate 0.5, not shuffled, mnist",
                 "mlp: 30 epochs, batch size 128, learning rate 1.0, not shuffled, mnist",
+                "lstm: 30 epochs, batch size 128, learning rate 0.1, shuffled, mnist",
+                "lstm-hard-sigmoid: 30 epochs, batch size 128, learning rate 0.1, shuffled, mnist",
                 "vae: 30 epochs, batch size 128, learning rate 0.001, shuffled, mnist",
             ])
     }
@@ -34,7 +39,8 @@ import Testing
         let error = #expect(throws: ApusError.self) { try Experiments.named("preceptron") }
         #expect(
             error.map { "\($0)" }
-                == "Unknown experiment 'preceptron'. Did you mean 'perceptron'? Known: perceptron, mlp, vae.")
+                == "Unknown experiment 'preceptron'. Did you mean 'perceptron'? "
+                + "Known: perceptron, mlp, lstm, lstm-hard-sigmoid, vae.")
     }
 
     /// First weights lie within 0.01 of zero, and come from all of that range; biases are zero.

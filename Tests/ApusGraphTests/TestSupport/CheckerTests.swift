@@ -168,6 +168,10 @@ struct CheckerTests {
             return try referenceRun(Float.self)(broken, inputs, context)
         }
         #expect(!checkExecutor(OperationTable.rows(for: OperationKind(.unary, "tanh")), run: run).isEmpty)
-        #expect(checkExecutor(OperationTable.rows.filter { $0.kind.function != "tanh" }, run: run) == [])
+        // Recurrences have gradients that are written out with it.
+        let others = OperationTable.rows.filter {
+            $0.kind.function != "tanh" && $0.kind.family != .recurrence && $0.kind.family != .recurrenceGradient
+        }
+        #expect(checkExecutor(others, run: run) == [])
     }
 }
