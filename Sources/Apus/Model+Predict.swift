@@ -14,7 +14,8 @@ extension Model {
     ///   - samples: `[n, ...]`, for the model's only input.
     ///   - batchSize: samples that are computed together, at least 1.
     /// - Returns: `[n, ...]`.
-    /// - Throws: `ApusError.shape` where the samples do not fit, or the model has several inputs or outputs.
+    /// - Throws: `ApusError.shape` where the samples do not fit, or the model has several inputs or outputs;
+    ///   `ApusError.setting` where there is no sample.
     public func predict(_ samples: NDArray, batchSize: Int = 256, device: Device = .cpu) throws -> NDArray {
         guard outputs.count == 1 else {
             throw ApusError.shape(
@@ -28,11 +29,9 @@ extension Model {
     /// All of the model's outputs for the samples in `arrays`, one array for each input.
     ///
     /// The computation is planned once for each batch size, and kept with the model.
-    /// - Throws: `ApusError.shape` where the arrays do not fit the inputs.
+    /// - Throws: `ApusError.shape` where the arrays do not fit the inputs, or differ in their number of samples;
+    ///   `ApusError.setting` where there is no sample.
     public func predictAll(_ arrays: [NDArray], batchSize: Int = 256, device: Device = .cpu) throws -> [NDArray] {
-        guard !arrays.contains(where: { $0.shape.sizes.first == 0 }) else {
-            return outputs.map { NDArray(zeros: $0.shape.specialized(batchSize: 0), $0.elementType) }
-        }
         let columns = try arrays.map { try Dataset.Column($0) }
         return try predictions(
             for: Dataset(inputs: columns, name: "the samples to predict"), batchSize: batchSize, device: device)

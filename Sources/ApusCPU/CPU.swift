@@ -8,7 +8,7 @@ extension Device {
 
     /// The processor with `threadCount` threads (at least 1), which holds for the whole process.
     public static func cpu(threadCount: Int) -> Device {
-        Device(name: "cpu") {
+        Device(name: "cpu", threadCount: threadCount) {
             apus_set_thread_count(Int32(clamping: threadCount))
             return try CPUExecutable($0, variables: $1)
         }

@@ -78,11 +78,16 @@ private func makeKernel(_ step: Plan.Step, _ plan: Plan, _ engine: KernelObject)
     case .matMulUpdate(let product, let hasScale): return MatMulUpdateKernel(product, hasScale: hasScale, step)
     case .matMul(let product, let hasBias, let activation):
         return try MatMulKernel(product, hasBias: hasBias, activation: activation, step, engine)
+    case .convolution(let convolution, let hasBias, let activation):
+        return try ConvolutionKernel(
+            APUS_CONVOLUTION_FORWARD, convolution.motion, groups: convolution.groups, hasBias: hasBias,
+            activation: activation, output: convolution.resultType(of: Array(step.inputTypes.prefix(2))), step, engine)
     case .copy:
         let type = step.inputTypes[0]
         return try CopyKernel(
             [CopyPart(step.inputs[0], from: [1], to: [1], over: [type.shape.elementCount])], type, step)
     case .operation(let operation): return try makeKernel(operation, step, plan, engine)
+    case .shared(let operations): return try makeSharedKernel(operations, step)
     }
 }
 
@@ -138,6 +143,10 @@ private func makeKernel(
         return try PoolingKernel(
             APUS_POOLING_AVERAGE_GRADIENT, gradient.window, image: gradient.resultType(of: step.inputTypes).shape,
             pooled: inputType(0).shape, step)
+    case .firstRow:
+        let row = CopyPart(step.inputs[0], from: [1], to: [1], over: [type.shape.elementCount])
+        return try CopyKernel([row], type, step)
+    case .recurrence, .recurrenceGradient: return try makeSharedKernel([operation], step)
     case .broadcast(let broadcast):
         let strides = Broadcast.strides(of: inputType(0).shape, over: broadcast.shape)
         return try CopyKernel(
@@ -175,7 +184,21 @@ private func makeKernel(
             return CopyPart(input, from: shape.strides, to: result.strides, over: shape.sizes, targetOffset: start)
         }
         return try CopyKernel(parts, type, step)
-    case .input, .variable, .constant, .reshape, .unary, .binary, .select, .cast, .axisSize, .phase, .stopGradient:
+    case .input, .variable, .constant, .reshape, .unary, .binary, .select, .cast, .axisSize, .phase, .stopGradient,
+        .batchNormalization, .runningAverage:
         preconditionFailure("\(operation) is never a step by itself")
+    }
+}
+
+/// The kernel for operations that share a pass; see `Operation.sharing`.
+private func makeSharedKernel(_ operations: [Operation], _ step: Plan.Step) throws -> any CPUKernel {
+    switch operations.first {
+    case .recurrence:
+        let rules = operations.compactMap { if case .recurrence(let rule) = $0 { rule } else { nil } }
+        return try RecurrenceKernel(rules, step)
+    case .recurrenceGradient:
+        let rules = operations.compactMap { if case .recurrenceGradient(let rule) = $0 { rule } else { nil } }
+        return try RecurrenceGradientKernel(rules, step)
+    default: preconditionFailure("\(operations) share no pass")
     }
 }

@@ -21,6 +21,10 @@ extension ApusError: CustomStringConvertible {
             let place = origin.map { ", first in \($0)" } ?? ""
             return "The \(quantity) is not finite at step \(step)\(place). "
                 + "Lower the learning rate, clip the gradient, or check the data."
+        case .uninitialized(let variable, let layer):
+            let reader = layer.map { ", read by layer '\($0)'," } ?? ""
+            return "Variable '\(variable)'\(reader) has no values yet. Put the layer into a Model, which gives it its "
+                + "first values, or assign values to the variable."
         case .download(let url, let reason, let cure): return "Cannot fetch \(url): \(reason). \(cure)"
         case .usage(let problem, let cure): return "\(problem) \(cure)"
         }
@@ -50,7 +54,7 @@ extension ShapeProblem: CustomStringConvertible {
 }
 
 /// The known word with the fewest edits (at most a third of its length, and at least one allowed) from `word`.
-public func nearest(to word: String, among known: [String]) -> String? {
+package func nearest(to word: String, among known: [String]) -> String? {
     let ranked = known.map { (candidate: $0, distance: editDistance(word.lowercased(), $0.lowercased())) }
     guard let best = ranked.min(by: { $0.distance < $1.distance }) else { return nil }
     return best.distance <= max(1, best.candidate.count / 3) ? best.candidate : nil

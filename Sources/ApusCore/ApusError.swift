@@ -18,6 +18,8 @@ public enum ApusError: Error, Hashable, Sendable {
     case library(name: String, call: String, status: String)
     /// A quantity that is not finite at `step` (counted from 1); `origin` is where it came up first, if that was found.
     case notFinite(quantity: String, step: Int, origin: String?)
+    /// A variable that is read before it has been given its first values, by a layer (`nil` outside layers).
+    case uninitialized(variable: String, layer: String?)
     /// Something that could not be fetched.
     case download(url: String, reason: String, cure: String)
     /// A command line that cannot be carried out.

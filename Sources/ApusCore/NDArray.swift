@@ -26,26 +26,44 @@ public struct NDArray: @unchecked Sendable {
     }
 
     /// An array of zeros.
+    /// - Precondition: no size is negative, and the array fits the memory.
     public init(zeros shape: Shape, _ elementType: ElementType = .float32) {
         self.init(uninitialized: shape, elementType)
         storage.bytes.initializeMemory(as: UInt8.self, repeating: 0)
     }
 
     /// An array whose every element is `value`.
+    /// - Precondition: as for `init(zeros:_:)`.
     public init<Scalar: Element>(repeating value: Scalar, shape: Shape) {
         self.init(shape: shape) { $0.update(repeating: value) }
     }
 
     /// An array of `values`, row-major.
-    /// - Throws: `ApusError.shape` where the number of values is not the shape's.
+    /// - Throws: `ApusError.shape` where the number of values is not the shape's, or a size is negative.
     public init<Scalar: Element>(_ values: [Scalar], shape: Shape) throws {
-        guard !shape.isSymbolic, values.count == shape.elementCount else {
+        let count = try Self.elementCount(of: shape, for: "NDArray")
+        guard values.count == count else {
             throw ApusError.shape(
                 ShapeProblem(
-                    operation: "NDArray", expected: "\(shape.elementCount) values for shape \(shape)",
+                    operation: "NDArray", expected: "\(count) values for shape \(shape)",
                     received: "\(values.count) values", cure: "give one value for each element"))
         }
         self.init(shape: shape) { $0.baseAddress?.update(from: values, count: values.count) }
+    }
+
+    /// The number of elements of an array of `shape`, which `operation` is to make.
+    private static func elementCount(of shape: Shape, for operation: String) throws -> Int {
+        func problem(_ expected: String, _ cure: String) -> ApusError {
+            .shape(
+                ShapeProblem(operation: operation, expected: expected, received: "\(shape.sizes)", cure: cure))
+        }
+        guard !shape.isSymbolic else {
+            throw problem("sizes of 0 or more", "give every axis its size; arrays have no open batch")
+        }
+        guard let count = Shape.product(of: shape.sizes) else {
+            throw problem("sizes that an array can have", "check the sizes")
+        }
+        return count
     }
 
     /// A vector of `values`.
@@ -138,13 +156,14 @@ public struct NDArray: @unchecked Sendable {
     }
 
     /// The same elements in another shape.
-    /// - Throws: `ApusError.shape` where the number of elements differs.
+    /// - Throws: `ApusError.shape` where the number of elements differs, or a size is negative.
     public func reshaped(to newShape: Shape) throws -> NDArray {
-        guard !newShape.isSymbolic, newShape.elementCount == elementCount else {
+        let count = try Self.elementCount(of: newShape, for: "reshaped(to:)")
+        guard count == elementCount else {
             throw ApusError.shape(
                 ShapeProblem(
                     operation: "reshaped(to:)", expected: "a shape of \(elementCount) elements",
-                    received: "\(newShape) of \(newShape.elementCount)", cure: "keep the number of elements"))
+                    received: "\(newShape) of \(count)", cure: "keep the number of elements"))
         }
         return NDArray(sharing: self, shape: newShape)
     }
@@ -206,8 +225,7 @@ extension NDArray: Codable {
         let shape = try container.decode(Shape.self, forKey: .shape)
         let values = try container.decode([Double].self, forKey: .values)
         // Sizes from a file may be beyond all counting.
-        let product = shape.sizes.reduce(1.0) { $0 * Double($1) }
-        guard !shape.isSymbolic, product == Double(values.count) else {
+        guard !shape.isSymbolic, Shape.product(of: shape.sizes) == values.count else {
             throw DecodingError.dataCorruptedError(
                 forKey: .values, in: container, debugDescription: "\(values.count) values for shape \(shape)")
         }

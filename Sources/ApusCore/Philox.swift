@@ -41,9 +41,9 @@ public struct Philox: Sendable, Hashable {
         return counter
     }
 
-    /// The random word number `index`.
+    /// The random word number `index`. There are 2^34 of them, in a ring: number -1 is the last.
     public func word(_ index: Int) -> UInt32 {
-        block(UInt32(truncatingIfNeeded: index / 4))[index % 4]
+        block(UInt32(truncatingIfNeeded: index >> 2))[index & 3]
     }
 
     /// Number `index` of the uniform distribution on [0, 1): the word's upper 24 bits times 2^-24.
@@ -52,11 +52,11 @@ public struct Philox: Sendable, Hashable {
     /// Number `index` of the standard normal distribution, by Box and Muller from the pair of words it belongs to:
     /// `sqrt(-2 ln(1 - u)) * cos(2 pi v)` for an even index, with `sin` for an odd one.
     public func normal(_ index: Int) -> Float {
-        let words = block(UInt32(truncatingIfNeeded: index / 4))
-        let pair = (index % 4) / 2 * 2
+        let words = block(UInt32(truncatingIfNeeded: index >> 2))
+        let pair = index & 2
         let radius = (-2 * Double.log(1 - Double(Self.unitInterval(words[pair])))).squareRoot()
         let angle = 2 * Double.pi * Double(Self.unitInterval(words[pair + 1]))
-        return Float(index % 2 == 0 ? radius * Double.cos(angle) : radius * Double.sin(angle))
+        return Float(index & 1 == 0 ? radius * Double.cos(angle) : radius * Double.sin(angle))
     }
 
     /// 1 with `probability`, else 0.
@@ -65,8 +65,10 @@ public struct Philox: Sendable, Hashable {
     private static func unitInterval(_ word: UInt32) -> Float { Float(word >> 8) * 0x1p-24 }
 
     /// A random order of `0..<count`, each equally likely: Fisher and Yates' shuffle, from the last place down,
-    /// with 64 random bits a draw.
+    /// with 64 random bits a draw. Empty for a count below 1.
+    /// - Precondition: `count` is at most `Int32.max`.
     public func permutation(_ count: Int) -> [Int32] {
+        let count = max(count, 0)
         var order = [Int32](unsafeUninitializedCapacity: count) { buffer, filled in
             for index in 0..<count { buffer[index] = Int32(index) }
             filled = count

@@ -18,6 +18,22 @@ public struct Shape: Hashable, Sendable, Codable {
     /// The number of elements; negative (a multiple of the batch size) while the batch size is open.
     public var elementCount: Int { sizes.contains(0) ? 0 : sizes.reduce(1, *) }
 
+    /// No tensor has more elements than this (for one sample); what is larger is taken for a mistake, before any
+    /// arithmetic on it could overflow.
+    package static let largestCount = 1 << 40
+
+    /// The product of the sizes; `nil` where it is too large for an `Int`. Strides multiply the other sizes even where
+    /// one is 0, so these must fit too.
+    package static func product(of sizes: [Int]) -> Int? {
+        var result = 1
+        for size in sizes where size != 0 {
+            let (value, overflow) = result.multipliedReportingOverflow(by: size)
+            if overflow { return nil }
+            result = value
+        }
+        return sizes.contains(0) ? 0 : result
+    }
+
     /// Whether there are no axes: one element.
     public var isScalar: Bool { sizes.isEmpty }
 
@@ -70,6 +86,7 @@ extension Shape: ExpressibleByArrayLiteral {
 extension Shape: CustomStringConvertible {
     /// `[128, 784]`; an open batch prints as `batch`, a multiple of it as `28*batch`.
     public var description: String {
-        "[" + sizes.map { $0 >= 0 ? "\($0)" : $0 == -1 ? "batch" : "\(-$0)*batch" }.joined(separator: ", ") + "]"
+        "[" + sizes.map { $0 >= 0 ? "\($0)" : $0 == -1 ? "batch" : "\($0.magnitude)*batch" }.joined(separator: ", ")
+            + "]"
     }
 }

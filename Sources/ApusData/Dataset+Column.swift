@@ -36,8 +36,13 @@ extension Dataset {
 
         /// A column of samples that stand one after another in `numbers`.
         init(_ numbers: [Float], sampleShape: Shape, called name: String) throws {
-            let sampleSize = sampleShape.elementCount
-            guard !sampleShape.isSymbolic, sampleSize > 0, numbers.count.isMultiple(of: sampleSize) else {
+            guard !sampleShape.isSymbolic, let sampleSize = Shape.product(of: sampleShape.sizes), sampleSize > 0 else {
+                throw ApusError.shape(
+                    ShapeProblem(
+                        operation: "Dataset", expected: "a shape of one sample's \(name), sizes of 1 or more",
+                        received: "\(sampleShape.sizes)", cure: "leave the batch axis out"))
+            }
+            guard numbers.count.isMultiple(of: sampleSize) else {
                 throw ApusError.shape(
                     ShapeProblem(
                         operation: "Dataset",

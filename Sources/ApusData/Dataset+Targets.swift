@@ -24,18 +24,24 @@ extension Dataset {
     }
 
     /// The same samples, each with its weight multiplied by that of its class. A class that is not named has 1.
-    /// - Throws: `ApusError.shape` where the first target holds neither labels nor one-hot vectors;
-    ///   `ApusError.setting` for a weight that is negative or not finite.
+    ///
+    /// Classes are labels, of any element type, or the places of the largest numbers of one-hot vectors.
+    /// - Throws: `ApusError.shape` where the first target holds neither; `ApusError.setting` for a class below 0, for a
+    ///   weight that is negative or not finite, and for a label that is no whole number.
     public func weighted(byClass classWeights: [Int: Float]) throws -> Dataset {
         for (label, weight) in classWeights.sorted(by: { $0.key < $1.key }) where !(weight >= 0 && weight.isFinite) {
             throw ApusError.setting(
                 owner: name, name: "the weight of class \(label)", value: "\(weight)",
                 expected: "a finite number that is not negative")
         }
-        let classes = try labels ?? mostLikelyClasses()
+        if let wrong = classWeights.keys.filter({ $0 < 0 }).min() {
+            throw ApusError.setting(
+                owner: name, name: "a class with a weight", value: "\(wrong)", expected: "0 or more")
+        }
+        let classes = try sampleClasses()
         let old = sampleWeights?.floats
         let weights = classes.enumerated().map { index, label in
-            (old?[index] ?? 1) * (classWeights[Int(label)] ?? 1)
+            (old?[index] ?? 1) * (classWeights[label] ?? 1)
         }
         return replacing(sampleWeights: .some(NDArray(weights)))
     }
@@ -59,7 +65,8 @@ extension Dataset {
     /// - Throws: `ApusError.shape` where the number of elements of a sample differs.
     public func reshapingInputs(to sampleShape: Shape) throws -> Dataset {
         let columns = try inputs.map { column in
-            guard !sampleShape.isSymbolic, sampleShape.elementCount == column.sampleShape.elementCount else {
+            guard !sampleShape.isSymbolic, Shape.product(of: sampleShape.sizes) == column.sampleShape.elementCount
+            else {
                 throw ApusError.shape(
                     ShapeProblem(
                         operation: "reshapingInputs(to:)",
@@ -80,14 +87,25 @@ extension Dataset {
         return labels
     }
 
-    private func mostLikelyClasses() throws -> [Int32] {
+    private func sampleClasses() throws -> [Int] {
+        if let target = targets.first, target.sampleShape.elementCount == 1 {
+            return try target.values.doubles.enumerated().map { index, value in
+                let number = value * Double(target.scale)
+                guard let label = Int(exactly: number) else {
+                    throw ApusError.setting(
+                        owner: name, name: "the class of sample \(index)", value: "\(number)",
+                        expected: "a whole number")
+                }
+                return label
+            }
+        }
         guard let target = targets.first, target.values.shape.rank == 2, target.sampleShape[0] > 0 else {
             throw targetProblem(expected: "labels or one-hot vectors as the first target")
         }
         let (values, classCount) = (target.values.floats, target.sampleShape[0])
         return (0..<count).map { sample in
             let scores = values[sample * classCount..<(sample + 1) * classCount]
-            return Int32((scores.indices.max { scores[$0] < scores[$1] } ?? scores.startIndex) - scores.startIndex)
+            return (scores.indices.max { scores[$0] < scores[$1] } ?? scores.startIndex) - scores.startIndex
         }
     }
 

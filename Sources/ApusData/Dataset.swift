@@ -112,8 +112,14 @@ extension Dataset {
     }
 
     /// A data set of plain Swift numbers with a class label for each sample.
-    /// - Throws: As `init(inputs:inputShape:targets:targetShape:name:)`.
+    /// - Throws: As `init(inputs:inputShape:targets:targetShape:name:)`; `ApusError.setting` for a label that 32 bits do
+    ///   not hold.
     public init(inputs: [Float], inputShape: Shape, labels: [Int], name: String = "data") throws {
+        if let index = labels.firstIndex(where: { Int32(exactly: $0) == nil }) {
+            throw ApusError.setting(
+                owner: name, name: "the label of sample \(index)", value: "\(labels[index])",
+                expected: "a class's number, from 0 on")
+        }
         try self.init(
             inputs: [Column(inputs, sampleShape: inputShape, called: "inputs")],
             targets: [Column(NDArray(labels.map { Int32(clamping: $0) }))], name: name)

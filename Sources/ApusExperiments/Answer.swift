@@ -19,7 +19,9 @@ extension Experiment {
     public func answers(
         to images: NDArray, by network: ExperimentNetwork, classNames: [String], device: Device
     ) throws -> [Answer] {
-        let outputs = try network.model.predict(images, device: device)
+        let sizes = network.model.inputs[0].shape.sizes.dropFirst()
+        let inputs = try images.reshaped(to: Shape([images.shape[0]] + sizes))
+        let outputs = try network.model.predict(inputs, device: device)
         let (values, count) = (outputs.floats, outputs.shape[-1])
         return (0..<outputs.shape[0]).map { index in
             let scores = Array(values[index * count..<(index + 1) * count])

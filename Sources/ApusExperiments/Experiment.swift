@@ -97,7 +97,9 @@ public struct NamedPicture: Sendable {
 
 /// All that there are.
 public enum Experiments {
-    public static let all: [any Experiment] = [Perceptron(), MLP(), VariationalAutoencoder()]
+    public static let all: [any Experiment] = [
+        Perceptron(), MLP(), RowsLSTM(), RowsLSTM.hardSigmoid, VariationalAutoencoder(),
+    ]
 
     /// The experiment called `name`.
     /// - Throws: `ApusError.unknownName`.

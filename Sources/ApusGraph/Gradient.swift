@@ -51,6 +51,24 @@ public func gradient(of loss: Tensor, withRespectTo targets: [Tensor]) throws ->
     return targets.map { gradients[ObjectIdentifier($0.node)] ?? Tensor.constant(0).broadcast(to: $0.shape) }
 }
 
+extension GradientContext {
+    /// The gradients of an operation that `expression` writes out in other operations.
+    func gradients(writtenOutAs expression: ([Tensor]) -> Tensor) -> [Tensor?] {
+        // Stand-ins: where one input depends on another, that is not this operation's business.
+        let copies = inputs.map { Tensor(.reshape(Reshape(shape: $0.shape)), [$0]) }
+        let wanted = inputs.indices.filter { isNeeded[$0] }
+        var shares = [Tensor?](repeating: nil, count: inputs.count)
+        do {
+            let loss = (expression(copies) * upstream).sum()
+            let found = try gradient(of: loss, withRespectTo: wanted.map { copies[$0] })
+            for (index, share) in zip(wanted, found) { shares[index] = share }
+        } catch {
+            for index in wanted { shares[index] = Tensor(node: Node(failure: error)) }
+        }
+        return shares
+    }
+}
+
 /// Says of the new nodes between `boundary` and `tensor` that they come from `layerCall`.
 package func mark(_ tensor: Tensor, upTo boundary: [Tensor], as layerCall: LayerCall?) {
     guard let layerCall else { return }

@@ -22,6 +22,8 @@ package enum Operation: Hashable, Sendable, Codable {
     case softmax(Softmax)
     case logSoftmax(LogSoftmax)
     case softmaxCrossEntropy(SoftmaxCrossEntropy)
+    // Normalisation
+    case firstRow(FirstRow)
     // Windows over images
     case convolution(Convolution)
     case convolutionInputGradient(ConvolutionInputGradient)
@@ -42,10 +44,15 @@ package enum Operation: Hashable, Sendable, Codable {
     case oneHot(OneHot)
     case gather(Gather)
     case scatterAdd(ScatterAdd)
+    // Sequences
+    case recurrence(Recurrence)
+    case recurrenceGradient(RecurrenceGradient)
     // Gone after tracing
     case axisSize(AxisSize)
     case phase(Phase)
     case stopGradient(StopGradient)
+    case batchNormalization(BatchNormalized)
+    case runningAverage(RunningAverage)
 
     /// The struct inside, by its common face.
     package var rule: any OperationRule {
@@ -65,6 +72,7 @@ package enum Operation: Hashable, Sendable, Codable {
         case .softmax(let rule): rule
         case .logSoftmax(let rule): rule
         case .softmaxCrossEntropy(let rule): rule
+        case .firstRow(let rule): rule
         case .convolution(let rule): rule
         case .convolutionInputGradient(let rule): rule
         case .convolutionKernelGradient(let rule): rule
@@ -82,9 +90,26 @@ package enum Operation: Hashable, Sendable, Codable {
         case .oneHot(let rule): rule
         case .gather(let rule): rule
         case .scatterAdd(let rule): rule
+        case .recurrence(let rule): rule
+        case .recurrenceGradient(let rule): rule
         case .axisSize(let rule): rule
         case .phase(let rule): rule
         case .stopGradient(let rule): rule
+        case .batchNormalization(let rule): rule
+        case .runningAverage(let rule): rule
+        }
+    }
+}
+
+extension Operation {
+    /// For an operation that is one of several results of one computation: the first of these, equal for all of them,
+    /// and this one's name. A plan computes those of the same inputs together.
+    package var sharing: (form: Operation, result: String)? {
+        switch self {
+        case .recurrence(let rule): (.recurrence(rule.sibling(.hidden)), rule.result.rawValue)
+        case .recurrenceGradient(let rule):
+            (.recurrenceGradient(rule.sibling(.projected)), rule.result.rawValue)
+        default: nil
         }
     }
 }

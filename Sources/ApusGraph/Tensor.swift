@@ -14,8 +14,17 @@ public struct Tensor {
     public var elementType: ElementType { node.type.elementType }
     package var type: TensorType { node.type }
 
-    /// A place for a batch of samples of `shape` each (without the batch axis, which is added in front).
+    /// A place for a batch of samples of `shape` each (without the batch axis, which is added in front). Holds an error
+    /// where a size is negative.
     public static func input(_ shape: Shape, _ elementType: ElementType = .float32, name: String = "input") -> Tensor {
+        guard !shape.isSymbolic else {
+            return Tensor(
+                node: Node(
+                    failure: ApusError.shape(
+                        ShapeProblem(
+                            operation: "input '\(name)'", expected: "the shape of one sample",
+                            received: "\(shape.sizes)", cure: "leave out the batch axis, which is added in front"))))
+        }
         let type = TensorType(Shape([-1] + shape.sizes), elementType)
         return Tensor(node: Node(operation: .input(InputSlot(name: name, type: type)), inputs: [], type: type))
     }
@@ -51,6 +60,10 @@ public struct Tensor {
         }
         do {
             let type = try operation.rule.resultType(of: inputs.map(\.type))
+            guard let count = Shape.product(of: type.shape.sizes), count.magnitude <= Shape.largestCount else {
+                throw operation.rule.mismatch(
+                    expected: "at most 2^40 elements", received: "\(type)", cure: "check the sizes")
+            }
             node = Node(operation: operation, inputs: inputs, type: type)
         } catch {
             node = Node(failure: error)

@@ -52,12 +52,19 @@ package struct Trace {
         for input in inputs { try builder.addInput(input) }
         let updated = updates.map { $0.variable.tensor }
         for node in topologicalOrder(of: outputs + updates.map(\.value) + updated) { try builder.add(node, origin) }
+        for variable in builder.averages.map({ builder.variables[$0.variable] })
+        where updatedVariables.contains(ObjectIdentifier(variable)) {
+            throw ApusError.shape(
+                ShapeProblem(
+                    operation: "update of '\(variable.name)'", expected: "one update for each variable",
+                    received: "one for a running average", cure: "leave it out: the layer updates it in training"))
+        }
         graph = Graph(
             nodes: builder.nodes, inputs: builder.inputs, variables: builder.variableNodes,
             outputs: outputs.map { builder.index(of: $0) },
             updates: updates.map {
                 Graph.Update(variable: builder.position(of: $0.variable), value: builder.index(of: $0.value))
-            })
+            } + builder.averages)
         variables = builder.variables
         graph.verify(after: "trace")
     }
@@ -71,6 +78,8 @@ private struct TraceBuilder {
     var inputs: [Int] = []
     var variableNodes: [Int] = []
     var variables: [Variable] = []
+    /// What running averages come to, in the order of their variables' first update.
+    var averages: [Graph.Update] = []
     private var indices: [ObjectIdentifier: Int] = [:]
     private var nextStream: UInt32 = 0
 
@@ -115,7 +124,15 @@ private struct TraceBuilder {
         guard indices[ObjectIdentifier(node)] == nil else { return }
         switch node.operation {
         case .phase:
-            indices[ObjectIdentifier(node)] = index(of: node.inputs[mode == .training ? 0 : 1])
+            let isFrozen = node.inputs.dropFirst(2).first?.node.variable?.isFrozen == true
+            indices[ObjectIdentifier(node)] = index(of: node.inputs[mode == .training && !isFrozen ? 0 : 1])
+        case .batchNormalization:
+            indices[ObjectIdentifier(node)] = index(of: node.inputs[5])
+        case .runningAverage(let average):
+            indices[ObjectIdentifier(node)] = index(of: node.inputs[0])
+            if mode == .training, let variable = node.inputs[1].node.variable, !variable.isFrozen {
+                try update(variable, toward: index(of: node.inputs[2]), average, node.layerCall.map(origin) ?? "")
+            }
         case .stopGradient:
             indices[ObjectIdentifier(node)] = index(of: node.inputs[0])
         case .input(let slot):
@@ -129,6 +146,31 @@ private struct TraceBuilder {
             indices[ObjectIdentifier(node)] = nodes.count
             nodes.append(Graph.Node(.constant(value), [], TensorType(.scalar)))
         default: try append(node, origin: node.layerCall.map(origin) ?? "")
+        }
+    }
+
+    /// `variable`, as earlier updates left it, moves towards the node `statistic`.
+    private mutating func update(
+        _ variable: Variable, toward statistic: Int, _ average: RunningAverage, _ origin: String
+    ) throws {
+        func append(_ operation: Operation, _ inputs: [Int]) throws -> Int {
+            let type = try operation.rule.resultType(of: inputs.map { nodes[$0].type })
+            nodes.append(Graph.Node(operation, inputs, type, origin: origin))
+            return nodes.count - 1
+        }
+        func product(_ factor: Double, _ node: Int) throws -> Int {
+            let number = try append(.constant(Constant(value: NDArray(scalar: Float(factor)))), [])
+            let factors = try append(.broadcast(Broadcast(shape: variable.shape)), [number])
+            return try append(.binary(Binary(.multiply)), [factors, node])
+        }
+        let position = position(of: variable)
+        let earlier = averages.firstIndex { $0.variable == position }
+        let old = try product(average.momentum, earlier.map { averages[$0].value } ?? variableNodes[position])
+        let value = try append(.binary(Binary(.add)), [old, try product(1 - average.momentum, statistic)])
+        if let earlier {
+            averages[earlier].value = value
+        } else {
+            averages.append(Graph.Update(variable: position, value: value))
         }
     }
 

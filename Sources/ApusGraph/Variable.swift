@@ -9,15 +9,20 @@ public final class Variable {
     public let name: String
     /// Shape and element type, the same for its whole life.
     public let type: TensorType
-    /// Whether optimizers change it.
-    public let isTrainable: Bool
+    /// Whether optimizers change it: it was made so, and is not frozen.
+    public var isTrainable: Bool { isParameter && !isFrozen }
+    /// Whether it was made for optimizers to change, as running statistics are not.
+    public let isParameter: Bool
+    /// Whether training leaves it as it is: optimizers do, and so do running averages. Trainers and functions take
+    /// this as it is when they are made.
+    public var isFrozen = false
     /// How it gets its first values; `nil` for all zeros.
     package let initializer: (any VariableInitializer)?
     /// What it adds to the loss; `nil` for nothing.
     package let regularizer: (any VariableRegularizer)?
     /// The values where executors read and write them: packed, row-major.
     package let storage: UnsafeMutableRawPointer
-    /// Whether the values have been set, by an initialiser or a file.
+    /// Whether the values have been set, by an initializer or a file.
     package private(set) var isInitialized: Bool
     private weak var node: Node?
 
@@ -34,7 +39,7 @@ public final class Variable {
         precondition(!shape.isSymbolic, "a variable needs settled sizes, not \(shape)")
         self.name = name
         type = TensorType(shape, elementType)
-        self.isTrainable = isTrainable
+        isParameter = isTrainable
         self.initializer = initializer
         self.regularizer = regularizer
         isInitialized = initializer == nil
@@ -81,12 +86,17 @@ public final class Variable {
     }
 
     /// Draws the first values again, as a function of `seed` and `stream`.
-    package func initialize(seed: UInt64, stream: UInt32) {
+    /// - Throws: `ApusError.shape` where the initializer gives another shape or element type.
+    package func initialize(seed: UInt64, stream: UInt32) throws {
         let values =
             initializer?.values(shape: shape, seed: seed, stream: stream) ?? NDArray(zeros: shape, type.elementType)
-        precondition(
-            values.shape == shape && values.elementType == type.elementType,
-            "the initializer of '\(name)' gave \(values.elementType)\(values.shape), not \(type)")
+        guard values.shape == shape, values.elementType == type.elementType else {
+            throw ApusError.shape(
+                ShapeProblem(
+                    operation: "initializer of '\(name)'", expected: "\(type)",
+                    received: "\(TensorType(values.shape, values.elementType))",
+                    cure: "return values of the shape that the initializer is asked for, as float32"))
+        }
         copy(from: values)
     }
 

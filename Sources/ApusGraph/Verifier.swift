@@ -14,7 +14,8 @@ extension Graph {
                 continue
             }
             switch node.operation {
-            case .phase, .stopGradient, .axisSize: faults.append("%\(index): \(node.operation) is left from tracing")
+            case .phase, .stopGradient, .axisSize, .batchNormalization, .runningAverage:
+                faults.append("%\(index): \(node.operation) is left from tracing")
             case .input where !inputs.contains(index): faults.append("%\(index) is an input that nobody gives")
             case .variable where !variables.contains(index):
                 faults.append("%\(index) reads a variable that is not listed")
@@ -58,18 +59,22 @@ extension Graph {
 }
 
 extension Operation {
-    /// How many inputs it takes; `nil` for any number.
-    fileprivate var inputCount: Int? {
+    /// How many inputs it takes; `nil` for any number from 1 on.
+    package var inputCount: Int? {
         switch self {
         case .input, .variable, .constant, .random, .stepValue: 0
-        case .unary, .cast, .reduction, .argMax, .softmax, .logSoftmax: 1
+        case .unary, .cast, .reduction, .argMax, .softmax, .logSoftmax, .firstRow: 1
         case .reshape, .broadcast, .transpose, .slice, .pad, .oneHot, .axisSize, .stopGradient: 1
         case .maxPool, .averagePool, .averagePoolGradient: 1
         case .convolution, .convolutionInputGradient, .convolutionKernelGradient: 2
         case .maxPoolSelection, .maxPoolGradient, .gather, .scatterAdd: 2
-        case .binary, .matMul, .softmaxCrossEntropy, .phase: 2
-        case .select: 3
+        case .binary, .matMul, .softmaxCrossEntropy: 2
+        case .phase(let rule): rule.inputCount
+        case .select, .runningAverage: 3
+        case .batchNormalization: 7
         case .concatenate: nil
+        case .recurrence(let rule): rule.inputCount
+        case .recurrenceGradient(let rule): rule.inputCount
         }
     }
 

@@ -1,6 +1,6 @@
 import ApusCore
 
-/// The random arrays behind the initialisers; element `i` depends on the stream and `i` alone (but for orthogonal).
+/// The random arrays behind the initializers; element `i` depends on the stream and `i` alone (but for orthogonal).
 struct InitialDraw {
     let philox: Philox
     let shape: Shape

@@ -5,7 +5,7 @@ import ApusGraph
 ///
 /// "fan in" and "fan out" are the numbers of values that enter and leave one unit: for a kernel `[..., in, out]` they
 /// are `in` and `out` times the product of the sizes in front (a convolution's window); for a vector both are its size.
-public enum Initializer: Hashable, Sendable, Codable {
+public indirect enum Initializer: Hashable, Sendable, Codable {
     case zeros
     case ones
     case constant(Float)
@@ -31,20 +31,25 @@ public enum Initializer: Hashable, Sendable, Codable {
     case orthogonal(gain: Float = 1)
     /// `gain` on the diagonal of a matrix, 0 elsewhere.
     case identity(gain: Float = 1)
+    /// The last axis in equal parts, each with an initialiser of its own, as the gates of a recurrent layer have.
+    case parts([Initializer])
 
     public static var orthogonal: Initializer { .orthogonal(gain: 1) }
     public static var identity: Initializer { .identity(gain: 1) }
 
-    /// Throws where the initialiser cannot fill `shape` or its numbers make no sense.
+    /// Throws where the initializer cannot fill `shape` or its numbers make no sense.
     package func check(_ shape: Shape, variable: String, layer: String) throws {
         func setting(_ name: String, _ value: Float, _ expected: String) -> ApusError {
             .setting(owner: "\(layer): initializer of '\(variable)'", name: name, value: "\(value)", expected: expected)
         }
-        func mismatch(_ expected: String) -> ApusError {
+        func mismatch(_ expected: String, _ cure: String = "choose another initializer") -> ApusError {
             .shape(
                 ShapeProblem(
                     layer: layer, operation: "initializer of '\(variable)'", expected: expected, received: "\(shape)",
-                    cure: "choose another initializer"))
+                    cure: cure))
+        }
+        guard let count = Shape.product(of: shape.sizes), count.magnitude <= Shape.largestCount else {
+            throw mismatch("at most 2^40 elements", "check the sizes")
         }
         switch self {
         case .uniform(let low, let high):
@@ -54,6 +59,11 @@ public enum Initializer: Hashable, Sendable, Codable {
             guard deviation >= 0, deviation.isFinite else { throw setting("deviation", deviation, "0 or more") }
         case .orthogonal where shape.rank < 2: throw mismatch("a shape of two axes or more")
         case .identity where shape.rank != 2: throw mismatch("a matrix")
+        case .parts(let parts):
+            guard let part = Self.part(of: shape, count: parts.count) else {
+                throw mismatch("a last axis of \(parts.count) equal parts")
+            }
+            for initializer in parts { try initializer.check(part, variable: variable, layer: layer) }
         default: break
         }
     }
@@ -78,6 +88,30 @@ extension Initializer: VariableInitializer {
         case .lecunNormal: return draw.scaledNormal(variance: 1 / fanIn)
         case .orthogonal(let gain): return draw.orthogonal(gain: gain)
         case .identity(let gain): return draw.identity(gain: gain)
+        case .parts(let parts): return Self.values(of: parts, shape: shape, seed: seed, stream: stream)
+        }
+    }
+
+    /// The shape of one of `count` equal parts along the last axis; `nil` where there are none.
+    private static func part(of shape: Shape, count: Int) -> Shape? {
+        guard let size = shape.sizes.last, count > 0, size % count == 0 else { return nil }
+        return Shape(shape.sizes.dropLast() + [size / count])
+    }
+
+    /// Each part draws from a stream of its own.
+    private static func values(of parts: [Initializer], shape: Shape, seed: UInt64, stream: UInt32) -> NDArray {
+        guard let part = part(of: shape, count: parts.count) else {
+            preconditionFailure("\(shape) has no \(parts.count) parts")
+        }
+        let values = parts.enumerated().map { index, initializer in
+            initializer.values(shape: part, seed: seed, stream: stream &+ UInt32(index) &* 0x9E37_79B9).floats
+        }
+        let width = part[-1]
+        return NDArray(shape: shape) { (target: UnsafeMutableBufferPointer<Float>) in
+            for index in target.indices {
+                let (row, column) = (index / shape[-1], index % shape[-1])
+                target[index] = values[column / width][row * width + column % width]
+            }
         }
     }
 

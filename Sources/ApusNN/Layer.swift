@@ -53,27 +53,44 @@ extension Layer {
     }
 
     package func apply(to inputs: [Tensor], location: SourceLocation) throws -> Tensor {
+        try apply(to: inputs, location: location) { [try build(inputs, in: &$0)] }[0]
+    }
+
+    /// Applies a layer of several results, which `build` gives.
+    func apply(
+        to inputs: [Tensor], location: SourceLocation, build: (inout LayerScope) throws -> [Tensor]
+    ) throws -> [Tensor] {
         var scope = LayerScope(layer: name ?? kind)
-        var result: Tensor
-        do {
-            try checkName(name, of: kind)
-            for input in inputs { _ = try location.naming(nil) { try input.checked() } }
-            result = try location.naming(scope.layer) { try build(inputs, in: &scope).checked() }
-        }
-        // A layer that changes nothing keeps its place in the graph; plans drop the step.
-        if inputs.contains(result) {
-            result = Tensor(.reshape(ApusGraph.Reshape(shape: result.shape)), [result])
-        }
-        claim(result, upTo: inputs, for: LayerCall(kind: kind, name: name, variables: scope.variables))
-        return result
+        try checkName(name, of: kind)
+        for input in inputs { _ = try location.naming(nil) { try input.checked() } }
+        let results = try location.naming(scope.layer) { try build(&scope).map { try $0.checked() } }
+        return claim(results, upTo: inputs, for: LayerCall(kind: kind, name: name, variables: scope.variables))
     }
 }
 
-/// Says of everything between `boundary` and `result` that it comes from `call`: new nodes directly, and layers that
+extension LayerScope {
+    /// What `build` gives in a scope of its own, as the part `name` of this layer.
+    /// - Parameter boundary: the part's inputs.
+    func part(
+        _ name: String, kind: String, boundary: [Tensor], build: (inout LayerScope) throws -> [Tensor]
+    ) throws -> [Tensor] {
+        var inner = LayerScope(layer: "\(layer)/\(name)")
+        let results = try build(&inner).map { try $0.checked() }
+        return claim(results, upTo: boundary, for: LayerCall(kind: kind, name: name, variables: inner.variables))
+    }
+}
+
+/// Says of everything between `boundary` and `results` that it comes from `call`: new nodes directly, and layers that
 /// were applied inside as its parts.
-private func claim(_ result: Tensor, upTo boundary: [Tensor], for call: LayerCall) {
+/// - Returns: the results; one that is an input, of a layer that changes nothing, becomes a step of its own, which
+///   keeps its place in the graph until plans drop it.
+private func claim(_ results: [Tensor], upTo boundary: [Tensor], for call: LayerCall) -> [Tensor] {
+    let results = results.map { result in
+        boundary.contains(result)
+            ? Tensor(.reshape(ApusGraph.Reshape(shape: result.shape)), [result]) : result
+    }
     var seen = Set(boundary.map { ObjectIdentifier($0.node) })
-    var stack = [result.node]
+    var stack = results.map(\.node)
     while let node = stack.popLast() {
         guard seen.insert(ObjectIdentifier(node)).inserted, node.variable == nil else { continue }
         if case .input = node.operation { continue }
@@ -85,6 +102,7 @@ private func claim(_ result: Tensor, upTo boundary: [Tensor], for call: LayerCal
         }
         stack.append(contentsOf: node.inputs.map(\.node))
     }
+    return results
 }
 
 extension LayerCall {

@@ -10,8 +10,8 @@ public struct LayerScope {
     package init(layer: String) { self.layer = layer }
 
     /// A new variable of the layer, as a tensor.
-    /// - Throws: `ApusError.shape` where a size is open or the initialiser cannot fill the shape, `ApusError.setting`
-    ///   where the initialiser's own numbers make no sense.
+    /// - Throws: `ApusError.shape` where a size is open or the initializer cannot fill the shape, `ApusError.setting`
+    ///   where the initializer's own numbers make no sense.
     public mutating func variable(
         _ name: String, shape: Shape, initializer: any VariableInitializer,
         regularizer: (any VariableRegularizer)? = nil, isTrainable: Bool = true

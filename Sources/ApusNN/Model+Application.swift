@@ -57,13 +57,6 @@ extension Model {
     }
 }
 
-extension Tensor {
-    /// The name of the place that the value enters by; empty for other tensors.
-    package var inputName: String {
-        if case .input(let slot) = node.operation { slot.name } else { "" }
-    }
-}
-
 /// One application of a model: which of its nodes stand for which of the model's.
 ///
 /// The new nodes hold this object, so it holds them weakly. What is gone was used by nobody.

@@ -18,6 +18,8 @@ public class Model {
     /// The name that the user gave; a model without one is numbered by its kind inside other models.
     let givenName: String?
     private var names: LayerNames
+    /// What the variables' first values were drawn by; added losses may bring more variables.
+    private var seed: UInt64
     /// What other parts of Apus keep with the model, each under a key of its own: compiled functions.
     package var companions: [String: AnyObject] = [:]
 
@@ -42,6 +44,7 @@ public class Model {
         self.name = name ?? lowerCamelCase(kind)
         givenName = name
         self.kind = kind
+        self.seed = seed
         self.inputs = inputs
         self.outputs = outputs
         try checkInputs(inputs, of: self.name)
@@ -60,7 +63,7 @@ public class Model {
         let nodes = topologicalOrder(of: outputs)
         names = try LayerNames(nodes: nodes, roots: outputs.map(\.node), model: self.name)
         try adoptLosses(of: nodes)
-        initializeNew(seed: seed)
+        try initializeNew()
     }
 
     /// All variables in the order of the layers, each once: trainable or not.
@@ -68,6 +71,17 @@ public class Model {
 
     /// The variables that optimizers change.
     public var parameters: [Variable] { variables.map(\.variable).filter(\.isTrainable) }
+
+    /// Whether training may change the model's variables. Setting it freezes or frees all of them, those shared with
+    /// other models too: optimizers leave frozen ones as they are, and a frozen `BatchNormalization` uses its running
+    /// statistics. Set it before a `Trainer` is made.
+    ///
+    ///     trunk.isTrainable = false
+    ///     let model = try Model(inputs: [image], outputs: [Dense(10)(trunk(image))])
+    public var isTrainable: Bool {
+        get { !variables.contains { $0.variable.isFrozen } }
+        set { for entry in variables { entry.variable.isFrozen = !newValue } }
+    }
 
     /// The number of elements of all variables.
     public var parameterCount: Int { variables.reduce(0) { $0 + $1.variable.elementCount } }
@@ -95,18 +109,25 @@ public class Model {
 extension Model {
     /// Draws the first values of all variables again.
     ///
-    /// A variable's values are a function of `seed`, the model's name and its path. Those without an initialiser, as
+    /// A variable's values are a function of `seed`, the model's name and its path. Those without an initializer, as
     /// made by `Variable(_:value:)`, keep their values.
-    public func initialize(seed: UInt64) {
-        for entry in variables where entry.variable.initializer != nil { initialize(entry, seed: seed) }
+    /// - Throws: `ApusError.shape` where an initializer of your own gives values of another shape.
+    public func initialize(seed: UInt64) throws {
+        self.seed = seed
+        for entry in variables where entry.variable.initializer != nil { try initialize(entry) }
     }
 
-    private func initializeNew(seed: UInt64) {
-        for entry in variables where !entry.variable.isInitialized { initialize(entry, seed: seed) }
+    private func initializeNew() throws {
+        for entry in variables where !entry.variable.isInitialized { try initialize(entry) }
     }
 
-    private func initialize(_ entry: NamedVariable, seed: UInt64) {
-        entry.variable.initialize(seed: seed, stream: stableHash("\(name)/\(entry.path)"))
+    private func initialize(_ entry: NamedVariable) throws {
+        do {
+            try entry.variable.initialize(seed: seed, stream: stableHash("\(name)/\(entry.path)"))
+        } catch ApusError.shape(var problem) {
+            problem.layer = entry.path.split(separator: "/").dropLast().joined(separator: "/")
+            throw ApusError.shape(problem)
+        }
     }
 }
 
@@ -151,7 +172,7 @@ extension Model {
         _ = try dependencies(of: value, among: inputs, model: self.name)
         addedLosses.append(AddedLoss(name: name, value: value))
         do {
-            try rename(seed: 0)
+            try rename()
         } catch {
             addedLosses.removeLast()
             throw error
@@ -161,9 +182,9 @@ extension Model {
     /// The tensors that a training step computes.
     package var roots: [Tensor] { outputs + addedLosses.map(\.value) }
 
-    private func rename(seed: UInt64) throws {
+    private func rename() throws {
         names = try LayerNames(nodes: topologicalOrder(of: roots), roots: roots.map(\.node), model: name)
-        initializeNew(seed: seed)
+        try initializeNew()
     }
 
     /// The added losses of the models that were applied between inputs and outputs.
@@ -178,7 +199,7 @@ extension Model {
                 addedLosses.append(AddedLoss(name: name, value: loss.value))
             }
         }
-        if !addedLosses.isEmpty { try rename(seed: 0) }
+        if !addedLosses.isEmpty { try rename() }
     }
 }
 

@@ -10,7 +10,7 @@ import ApusGraph
 ///     }
 public final class Sequential: Model {
     /// - Parameters:
-    ///   - input: the shape of one sample, without the batch.
+    ///   - input: the shape of one sample, sizes of 1 or more, without the batch.
     ///   - elementType: int32 for whole numbers, as `Embedding` takes them.
     ///   - name: `sequential` by default.
     ///   - seed: for the first values of the variables; see `Model.initialize(seed:)`.
@@ -20,6 +20,11 @@ public final class Sequential: Model {
         input: Shape, _ elementType: ElementType = .float32, name: String? = nil, seed: UInt64 = 0,
         @LayerBuilder _ layers: () throws -> [LayerStage]
     ) throws {
+        guard input.sizes.allSatisfy({ $0 > 0 }) else {
+            throw ApusError.setting(
+                owner: "Sequential '\(name ?? "sequential")'", name: "input", value: "\(input.sizes)",
+                expected: "the shape of one sample, sizes of 1 or more, without the batch")
+        }
         let start = Tensor.input(input, elementType)
         let stages = try layers()
         guard !stages.isEmpty else {

@@ -5,11 +5,17 @@ import ApusGraph
 public struct Device: Sendable {
     /// The name as users write it, such as `cpu`.
     public let name: String
+    /// The threads that it was asked to use; `nil` where it decides by itself.
+    public let threadCount: Int?
     /// Makes a plan ready to run on variables, which are given in the plan's order.
     package let compile: @Sendable (Plan, [Variable]) throws -> any Executable
 
-    package init(name: String, compile: @escaping @Sendable (Plan, [Variable]) throws -> any Executable) {
+    package init(
+        name: String, threadCount: Int? = nil,
+        compile: @escaping @Sendable (Plan, [Variable]) throws -> any Executable
+    ) {
         self.name = name
+        self.threadCount = threadCount
         self.compile = compile
     }
 }

@@ -23,23 +23,32 @@ package struct ElementwiseProgram: Hashable, Sendable {
         package var elementType: ElementType
     }
 
+    /// The sum of a value over all positions that are equal modulo `columnCount`.
+    package struct Sum: Hashable, Sendable {
+        package var value: Int
+        package var columnCount: Int
+    }
+
     /// The positions that are walked; every output has this shape.
     package var domain: Shape
     package var inputs: [Input] = []
     package var constants: [Float] = []
     package var instructions: [Instruction] = []
     package var outputs: [Output] = []
+    /// Written after the outputs: each an array of `columnCount` numbers.
+    package var sums: [Sum] = []
 }
 
 extension ElementwiseProgram: CustomStringConvertible {
     package var description: String {
-        instructions.enumerated().map { index, instruction in
+        let words = instructions.map { instruction in
             switch instruction {
             case .copy: "copy"
             case .unary(let function, _): function.rawValue
             case .binary(let function, _, _): function.rawValue
             case .select: "select"
             }
-        }.joined(separator: "+")
+        }
+        return (words + sums.map { _ in "sum" }).joined(separator: "+")
     }
 }

@@ -7,6 +7,9 @@ import ApusGraph
 ///                             updates: optimizer.updates(minimizing: loss, over: model.parameters), device: .cpu)
 ///     let loss = try step(images, labels)[0]
 ///
+/// With `guarding: loss`, a call whose loss is not finite throws before any variable has changed. Layers must have been
+/// put into a `Model` first, which gives their variables their first values.
+///
 /// It is traced and planned once for each batch size that it meets. It belongs to one thread at a time.
 public final class Function {
     /// Where it runs.
@@ -17,7 +20,9 @@ public final class Function {
     public var step = 0
 
     private let inputs: [Tensor]
+    /// What a run computes: what a call returns, and the guarded tensor.
     private let outputs: [Tensor]
+    private let returnedCount: Int
     private let updates: [VariableUpdate]
     private let mode: Mode
     private let guardedOutput: Int?
@@ -30,23 +35,36 @@ public final class Function {
     ///   - updates: new values for variables, set when a call ends; at most one for each variable.
     ///   - mode: by default training where there are updates, else inference.
     ///   - seed: the key of all random numbers.
+    ///   - guarding: a scalar (the loss, say) that stops a call where it is not finite, with every variable as it was.
+    ///     It need not be one of the outputs. Default: nothing is looked at.
     /// - Throws: `ApusError.shape` where the tensors do not fit together: an input is missing or named twice, an
-    ///   update's type is not its variable's, a variable has two updates; and whatever error a tensor holds.
+    ///   update's type is not its variable's, a variable has two updates, the guarded tensor is no scalar; and whatever
+    ///   error a tensor holds.
     public convenience init(
         inputs: [Tensor], outputs: [Tensor], updates: [VariableUpdate] = [], mode: Mode? = nil, seed: UInt64 = 0,
-        device: Device
+        device: Device, guarding: Tensor? = nil
     ) throws {
+        if let guarding, try guarding.checked().type != TensorType(.scalar) {
+            throw ApusError.shape(
+                ShapeProblem(
+                    operation: "guarding of a function", expected: "\(TensorType(.scalar))",
+                    received: "\(guarding.type)", cure: "take the sum or the mean"))
+        }
+        let place = guarding.map { outputs.firstIndex(of: $0) ?? outputs.count }
+        let isHidden = place == outputs.count
         try self.init(
-            inputs: inputs, outputs: outputs, updates: updates, mode: mode, seed: seed, device: device,
-            guardedOutput: nil, origin: { $0.name ?? $0.kind })
+            inputs: inputs, outputs: outputs + (isHidden ? [guarding].compactMap { $0 } : []), updates: updates,
+            mode: mode, seed: seed, device: device, guardedOutput: place, returnedCount: outputs.count,
+            origin: { $0.name ?? $0.kind })
     }
 
     /// - Parameters:
     ///   - guardedOutput: the number of a scalar output that stops a call before any update where it is not finite.
+    ///   - returnedCount: how many of the outputs a call returns; `nil` for all.
     ///   - origin: the name of a layer's application, for errors.
     package init(
         inputs: [Tensor], outputs: [Tensor], updates: [VariableUpdate] = [], mode: Mode? = nil, seed: UInt64 = 0,
-        device: Device, guardedOutput: Int?, origin: @escaping (LayerCall) -> String
+        device: Device, guardedOutput: Int?, returnedCount: Int? = nil, origin: @escaping (LayerCall) -> String
     ) throws {
         for tensor in inputs + outputs + updates.map(\.value) { _ = try tensor.checked() }
         let mode = mode ?? (updates.isEmpty ? .inference : .training)
@@ -54,6 +72,7 @@ public final class Function {
         _ = try Trace(inputs: inputs, outputs: outputs, updates: updates, mode: mode, batchSize: 1, origin: origin)
         self.inputs = inputs
         self.outputs = outputs
+        self.returnedCount = returnedCount ?? outputs.count
         self.updates = updates
         self.mode = mode
         self.seed = seed
@@ -63,29 +82,57 @@ public final class Function {
     }
 
     /// Runs once on `arrays`, one for each input, all with the same batch size, and counts a step.
-    /// - Throws: `ApusError.shape` where an array does not fit its input.
+    /// - Throws: `ApusError.shape` where an array does not fit its input, the arrays differ in their batch size, or
+    ///   there is no sample; `ApusError.uninitialized` where a variable has no values yet; `ApusError.notFinite` where
+    ///   the guarded tensor is not finite (no variable has changed then, and the call does not count as a step).
     public func callAsFunction(_ arrays: NDArray...) throws -> [NDArray] { try callAsFunction(arrays) }
 
     /// As above, with the arrays in a list.
     public func callAsFunction(_ arrays: [NDArray]) throws -> [NDArray] {
         let executable = try executable(batchSize: batchSize(of: arrays))
-        try withPointers(to: arrays[...], []) { pointers in
-            try pointers.withUnsafeBufferPointer {
-                try executable.run(inputs: $0, context: RunContext(seed: seed, step: step))
+        do {
+            try withPointers(to: arrays[...], []) { pointers in
+                try pointers.withUnsafeBufferPointer {
+                    try executable.run(inputs: $0, context: RunContext(seed: seed, step: step))
+                }
             }
+        } catch ApusError.notFinite(_, let step, let origin) {
+            throw ApusError.notFinite(
+                quantity: "guarded value", step: step, origin: firstNotFinite(arrays) ?? origin)
         }
         step += 1
-        return outputs.indices.map { executable.outputArray($0) }
+        return (0..<returnedCount).map { executable.outputArray($0) }
     }
+
+    /// The first number of `arrays` that is not finite, in words.
+    private func firstNotFinite(_ arrays: [NDArray]) -> String? {
+        for (index, array) in arrays.enumerated() where array.elementType == .float32 {
+            guard let place = array.floats.firstIndex(where: { !$0.isFinite }) else { continue }
+            let (sizes, name) = (inputs[index].shape.sizes, "input \(index), '\(inputs[index].inputName)'")
+            return sizes.first == -1 ? "\(name), sample \(place / (array.elementCount / array.shape[0]))" : name
+        }
+        return nil
+    }
+
+    /// The names of the inputs, in their order.
+    package var inputNames: [String] { inputs.map(\.inputName) }
 
     /// The computation for batches of one size.
     package func executable(batchSize: Int) throws -> any Executable {
         if let executable = executables[batchSize] { return executable }
         let trace = try Trace(
             inputs: inputs, outputs: outputs, updates: updates, mode: mode, batchSize: batchSize, origin: origin)
+        try checkInitialized(trace)
         let executable = try device.compile(Plan(trace.graph, guardedOutput: guardedOutput), trace.variables)
         executables[batchSize] = executable
         return executable
+    }
+
+    /// A layer that is part of no model would run with zeros.
+    private func checkInitialized(_ trace: Trace) throws {
+        guard let place = trace.variables.firstIndex(where: { !$0.isInitialized }) else { return }
+        let reader = trace.graph.nodes.first { $0.inputs.contains(trace.graph.variables[place]) && !$0.origin.isEmpty }
+        throw ApusError.uninitialized(variable: trace.variables[place].name, layer: reader?.origin)
     }
 
     private func withPointers(
@@ -106,18 +153,40 @@ public final class Function {
         guard arrays.count == inputs.count else {
             throw problem("\(inputs.count) arrays", "\(arrays.count)", "give one array for each input, in their order")
         }
-        var batchSize: Int?
-        for (array, input) in zip(arrays, inputs) {
-            for (size, open) in zip(array.shape.sizes, input.shape.sizes) where open < 0 && batchSize == nil {
-                batchSize = size / -open
+        var known: (batchSize: Int, index: Int)?
+        for (index, (array, input)) in zip(arrays, inputs).enumerated() {
+            let (place, given) = ("input \(index), '\(input.inputName)'", TensorType(array.shape, array.elementType))
+            let own = Self.batchSize(of: array.shape, for: input.shape)
+            guard let own, input.type.specialized(batchSize: own) == given else {
+                throw problem("\(input.type) for \(place)", "\(given)", Self.cure(for: array, at: input))
             }
-            let settled = input.type.specialized(batchSize: batchSize ?? 1)
-            guard array.shape == settled.shape, array.elementType == settled.elementType else {
+            guard input.shape.isSymbolic else { continue }
+            guard own > 0 else {
                 throw problem(
-                    "\(input.type)", "\(TensorType(array.shape, array.elementType))",
-                    "give arrays of the inputs' shapes, all with the same batch size")
+                    "1 sample or more for \(place)", "\(given)", "leave the call out where there are no samples")
             }
+            if let known, known.batchSize != own {
+                throw problem(
+                    "\(input.type.specialized(batchSize: known.batchSize)) for \(place), as input \(known.index) has "
+                        + "a batch of \(known.batchSize)", "\(given)", "give all arrays the same batch size")
+            }
+            known = known ?? (own, index)
         }
-        return batchSize ?? 1
+        return known?.batchSize ?? 1
+    }
+
+    /// The batch size for which `open` is `shape`; any where `open` has no open size, `nil` where there is none.
+    private static func batchSize(of shape: Shape, for open: Shape) -> Int? {
+        guard shape.rank == open.rank else { return nil }
+        guard let axis = open.sizes.firstIndex(where: { $0 < 0 }) else { return 1 }
+        return shape[axis] % open[axis] == 0 ? shape[axis] / -open[axis] : nil
+    }
+
+    private static func cure(for array: NDArray, at input: Tensor) -> String {
+        if array.elementType != input.elementType { return "convert the values with converted(to:)" }
+        if input.shape.sizes.first == -1, array.shape.sizes == Array(input.shape.sizes.dropFirst()) {
+            return "add the batch axis: reshaped(to: \([1] + array.shape.sizes))"
+        }
+        return "give arrays of the inputs' shapes"
     }
 }

@@ -8,21 +8,29 @@ struct Fusion {
             case single
             /// A product with what follows it: the nodes are the product, the bias's addition and the function.
             case matMul(bias: Int?, activation: Unary.Function?)
+            /// Likewise a convolution.
+            case convolution(bias: Int?, activation: Unary.Function?)
             /// A product that is taken from a variable, times a single number if there is one: a step of descent.
             case matMulUpdate(variable: Int, scale: Int?)
+            /// Element-wise operations, and sums of what they compute.
             case elementwise
+            /// Results of one computation on the same inputs.
+            case shared
         }
         var kind: Kind
         /// In rising order.
         var nodes: [Int]
+        /// Nodes of other groups that are computed here once more, which is cheaper than reading their values.
+        var recomputed: [Int] = []
     }
 
-    private let graph: Graph
-    private let consumers: [[Int]]
+    let graph: Graph
+    let consumers: [[Int]]
     /// The inputs of all nodes in one list, and where each node's start in it: they are followed very often.
     private let inputs: (nodes: [Int], starts: [Int])
-    private let isRoot: [Bool]
-    private(set) var groups: [Group] = []
+    let isRoot: [Bool]
+    let largeElementCount: Int
+    var groups: [Group] = []
     /// The group of each node; `nil` for nodes without a step of their own (sources, reshapes, views).
     private(set) var groupOfNode: [Int?]
 
@@ -31,8 +39,10 @@ struct Fusion {
     private static let largestInputCount = 48
     private static let largestOutputCount = 24
 
-    init(_ graph: Graph) {
+    /// - Parameter largeElementCount: the elements from which a value is rather computed again than read again.
+    init(_ graph: Graph, largeElementCount: Int) {
         self.graph = graph
+        self.largeElementCount = largeElementCount
         var consumers = [[Int]](repeating: [], count: graph.nodes.count)
         for (index, node) in graph.nodes.enumerated() {
             for input in node.inputs where consumers[input].last != index { consumers[input].append(index) }
@@ -47,7 +57,9 @@ struct Fusion {
         groupOfNode = [Int?](repeating: nil, count: graph.nodes.count)
 
         for index in graph.nodes.indices { fuseAfterProduct(index) }
+        shareComputations()
         for index in graph.nodes.indices where groupOfNode[index] == nil { place(index) }
+        recompute()
     }
 
     /// Whether the node is part of element-wise programs.
@@ -68,16 +80,36 @@ struct Fusion {
         groups.append(Group(kind: kind, nodes: nodes))
     }
 
-    /// A product whose only reader adds a bias to every column takes that in, and likewise a function after it.
+    /// Joins the results of one computation: none of them can depend on another.
+    private mutating func shareComputations() {
+        struct Computation: Hashable {
+            let form: Operation
+            let inputs: [Int]
+        }
+        var nodes: [Computation: [Int]] = [:]
+        for (index, node) in graph.nodes.enumerated() {
+            guard let form = node.operation.sharing?.form else { continue }
+            nodes[Computation(form: form, inputs: node.inputs), default: []].append(index)
+        }
+        for group in nodes.values.sorted(by: { $0[0] < $1[0] }) { makeGroup(.shared, group) }
+    }
+
+    /// A product or convolution whose only reader adds a bias to every column takes that in, and likewise a function
+    /// after it.
     private mutating func fuseAfterProduct(_ index: Int) {
-        guard case .matMul = graph.nodes[index].operation, graph.nodes[index].type.shape.rank == 2 else { return }
-        if fuseIntoUpdate(index) { return }
+        let isConvolution: Bool
+        switch graph.nodes[index].operation {
+        case .matMul where graph.nodes[index].type.shape.rank == 2: isConvolution = false
+        case .convolution: isConvolution = true
+        default: return
+        }
+        if !isConvolution && fuseIntoUpdate(index) { return }
         var nodes = [index]
         var bias: Int?
         if let addition = onlyReader(of: index), case .binary(Binary(.add)) = graph.nodes[addition].operation {
             let inputs = graph.nodes[addition].inputs
             let other = inputs[0] == index ? inputs[1] : inputs[0]
-            if other != index, let source = columnVector(other, columns: graph.nodes[index].type.shape[1]) {
+            if other != index, let source = columnVector(other, columns: graph.nodes[index].type.shape[-1]) {
                 bias = source
                 nodes.append(addition)
             }
@@ -89,7 +121,9 @@ struct Fusion {
             activation = unary.function
             nodes.append(reader)
         }
-        makeGroup(.matMul(bias: bias, activation: activation), nodes)
+        makeGroup(
+            isConvolution
+                ? .convolution(bias: bias, activation: activation) : .matMul(bias: bias, activation: activation), nodes)
     }
 
     /// A product whose only use is `variable - product` or `variable - scale * product`, as that variable's new value.
@@ -135,15 +169,42 @@ struct Fusion {
         case .input, .variable, .constant, .reshape: return
         case .broadcast where !isMaterialized(broadcast: index): return
         case .unary, .binary, .select, .cast: placeElementwise(index)
+        case .reduction: placeReduction(index)
         default: makeGroup(.single, [index])
         }
+    }
+
+    /// A sum down the columns of what an element-wise group computes is done in the same pass.
+    private mutating func placeReduction(_ index: Int) {
+        let input = graph.nodes[index].inputs[0]
+        guard columnCount(ofSum: index) != nil, let group = groupOfNode[input],
+            case .elementwise = groups[group].kind, Self.isElementwise(graph.nodes[input]),
+            graph.nodes[input].type.elementType == .float32, groups[group].nodes.count < Self.largestNodeCount
+        else { return makeGroup(.single, [index]) }
+        let union = (groups[group].nodes + [index]).sorted()
+        guard isWithinLimits(union), canRunTogether(union) else { return makeGroup(.single, [index]) }
+        groups[group].nodes = union
+        groupOfNode[index] = group
+    }
+
+    /// For a sum over leading axes the number of sums; `nil` for every other operation.
+    func columnCount(ofSum index: Int) -> Int? {
+        guard case .reduction(let reduction) = graph.nodes[index].operation, reduction.function == .sum else {
+            return nil
+        }
+        let sizes = graph.nodes[graph.nodes[index].inputs[0]].type.shape.sizes
+        let kept = sizes.indices.filter { sizes[$0] != 1 && !reduction.axes.contains($0) }
+        let summed = reduction.axes.filter { sizes[$0] != 1 }
+        guard let lastSummed = summed.last, lastSummed < (kept.first ?? sizes.count) else { return nil }
+        let count = kept.reduce(1) { $0 * sizes[$1] }
+        return count > 0 ? count : nil
     }
 
     private mutating func placeElementwise(_ index: Int) {
         makeGroup(.elementwise, [index])
         for input in Set(graph.nodes[index].inputs).sorted() {
             guard let other = groupOfNode[input], let own = groupOfNode[index], other != own,
-                case .elementwise = groups[other].kind,
+                case .elementwise = groups[other].kind, Self.isElementwise(graph.nodes[input]),
                 graph.nodes[input].type.shape == graph.nodes[index].type.shape
             else { continue }
             let union = (groups[other].nodes + groups[own].nodes).sorted()
@@ -194,11 +255,20 @@ struct Fusion {
         return whole.isEmpty || !union.contains { graph.nodes[$0].inputs.contains { whole.contains($0) } }
     }
 
-    private func isWithinLimits(_ union: [Int]) -> Bool {
+    func isWithinLimits(_ union: [Int]) -> Bool {
         let members = Set(union)
         let inputs = Set(union.flatMap { graph.nodes[$0].inputs }).subtracting(members)
         let outputs = union.filter { isRead($0, outside: members) }
         return inputs.count <= Self.largestInputCount && outputs.count <= Self.largestOutputCount
+    }
+
+    /// Whether the value has to be written: it is asked for, or somebody reads it who does not compute it.
+    func isWritten(_ node: Int) -> Bool {
+        isRoot[node]
+            || consumers[node].contains { consumer in
+                guard let group = groupOfNode[consumer] else { return true }
+                return groupOfNode[node] != group && !groups[group].recomputed.contains(node)
+            }
     }
 
     /// Whether anybody but `members` reads the node.

@@ -23,8 +23,12 @@ package struct Plan: Sendable {
     package enum Kernel: Hashable, Sendable {
         /// One operation as it is.
         case operation(Operation)
+        /// Operations on the same inputs that one pass computes, one output each.
+        case shared([Operation])
         /// A product, then a bias for each column (the third input) if there is one, then a function of each element.
         case matMul(MatMul, hasBias: Bool, activation: Unary.Function?)
+        /// A convolution, likewise.
+        case convolution(Convolution, hasBias: Bool, activation: Unary.Function?)
         /// The third input less the product, which is first multiplied by the fourth input's number if there is one.
         case matMulUpdate(MatMul, hasScale: Bool)
         case elementwise(ElementwiseProgram)
@@ -88,8 +92,14 @@ extension Plan.Kernel: CustomStringConvertible {
     package var description: String {
         switch self {
         case .operation(let operation): operation.description
+        case .shared(let operations):
+            ([operations.first?.description ?? ""] + operations.dropFirst().compactMap(\.sharing?.result))
+                .joined(separator: "+")
         case .matMul(let product, let hasBias, let activation):
             [Operation.matMul(product).description, hasBias ? "bias" : nil, activation?.rawValue]
+                .compactMap { $0 }.joined(separator: "+")
+        case .convolution(let convolution, let hasBias, let activation):
+            [Operation.convolution(convolution).description, hasBias ? "bias" : nil, activation?.rawValue]
                 .compactMap { $0 }.joined(separator: "+")
         case .matMulUpdate(let product, let hasScale):
             "\(Operation.matMul(product))+\(hasScale ? "scale+" : "")subtract"

@@ -3,10 +3,15 @@ import ApusGraph
 
 extension Plan {
     /// The plan of a graph: simplified, fused, ordered, with a place for every value.
-    /// - Parameter guardedOutput: an output (by number) that is known before any variable changes, so that a run can
-    ///   stop there and leave the variables as they were.
-    package init(_ graph: Graph, guardedOutput: Int? = nil) {
-        var planner = Planner(graph.simplified())
+    /// - Parameters:
+    ///   - guardedOutput: an output (by number) that is known before any variable changes, so that a run can stop there
+    ///     and leave the variables as they were.
+    ///   - largeElementCount: the elements from which a value is rather computed again than read again: what lies in
+    ///     the second-level cache is cheap to read.
+    /// - Parameter largeElementCount: the elements from which a value is rather computed again than read again: what
+    ///   lies in the second-level cache is cheap to read.
+    package init(_ graph: Graph, guardedOutput: Int? = nil, largeElementCount: Int = 65_536) {
+        var planner = Planner(graph.simplified(), largeElementCount: largeElementCount)
         self = planner.plan(guardedOutput: guardedOutput)
     }
 }
@@ -24,9 +29,9 @@ private struct Planner {
     /// The values that the caller reads.
     var outputs: [Int] = []
 
-    init(_ graph: Graph) {
+    init(_ graph: Graph, largeElementCount: Int) {
         self.graph = graph
-        fusion = Fusion(graph)
+        fusion = Fusion(graph, largeElementCount: largeElementCount)
         valueOfNode = [Int?](repeating: nil, count: graph.nodes.count)
     }
 
@@ -136,6 +141,13 @@ private struct Planner {
                 step.kernel = .matMul(product, hasBias: bias != nil, activation: activation)
                 setInputs(graph.nodes[group.nodes[0]].inputs + [bias].compactMap { $0 }, &step)
                 step.outputs = [value(of: last)]
+            case .convolution(let bias, let activation):
+                guard case .convolution(let convolution) = graph.nodes[group.nodes[0]].operation else {
+                    preconditionFailure("a convolution's group starts with \(graph.nodes[group.nodes[0]])")
+                }
+                step.kernel = .convolution(convolution, hasBias: bias != nil, activation: activation)
+                setInputs(graph.nodes[group.nodes[0]].inputs + [bias].compactMap { $0 }, &step)
+                step.outputs = [value(of: last)]
             case .matMulUpdate(let variable, let scale):
                 guard case .matMul(let product) = graph.nodes[group.nodes[0]].operation else {
                     preconditionFailure("a product's group starts with \(graph.nodes[group.nodes[0]])")
@@ -143,7 +155,16 @@ private struct Planner {
                 step.kernel = .matMulUpdate(product, hasScale: scale != nil)
                 setInputs(graph.nodes[group.nodes[0]].inputs + [variable] + [scale].compactMap { $0 }, &step)
                 step.outputs = [value(of: last)]
-            case .elementwise: makeProgram(group.nodes, &step)
+            case .elementwise:
+                makeProgram(group, &step)
+                // Whoever needs it computes it.
+                if step.outputs.isEmpty { continue }
+            case .shared:
+                let operations = group.nodes.map { graph.nodes[$0].operation }
+                step.kernel = operations.count == 1 ? .operation(operations[0]) : .shared(operations)
+                step.flopCount = group.nodes.map { self.flopCount($0) }.max() ?? 0
+                setInputs(graph.nodes[last].inputs, &step)
+                step.outputs = group.nodes.map { value(of: $0) }
             }
             steps.append(step)
             groups.append(group)
@@ -161,8 +182,11 @@ private struct Planner {
         return node.operation.rule.flopCount(inputs: node.inputs.map { graph.nodes[$0].type }, output: node.type)
     }
 
-    /// Turns the nodes of an element-wise group into a program.
-    private mutating func makeProgram(_ nodes: [Int], _ step: inout Plan.Step) {
+    /// Turns an element-wise group into a program.
+    private mutating func makeProgram(_ group: Fusion.Group, _ step: inout Plan.Step) {
+        let all = (group.nodes + group.recomputed).sorted()
+        let nodes = all.filter { Fusion.isElementwise(graph.nodes[$0]) }
+        let sums = all.filter { !Fusion.isElementwise(graph.nodes[$0]) }
         var program = ElementwiseProgram(domain: graph.nodes[nodes[0]].type.shape)
         enum Operand: Hashable {
             case input(value: Int, strides: [Int])
@@ -214,9 +238,15 @@ private struct Planner {
             default: program.instructions.append(.copy(places[0]))
             }
         }
-        for node in nodes where fusion.isRead(node, outside: members) {
+        for node in group.nodes where Fusion.isElementwise(graph.nodes[node]) && fusion.isWritten(node) {
             program.outputs.append(.init(value: results[node] ?? 0, elementType: graph.nodes[node].type.elementType))
             step.outputs.append(value(of: node))
+        }
+        for sum in sums {
+            program.sums.append(
+                .init(
+                    value: results[graph.nodes[sum].inputs[0]] ?? 0, columnCount: fusion.columnCount(ofSum: sum) ?? 1))
+            step.outputs.append(value(of: sum))
         }
         step.kernel = .elementwise(program)
     }
@@ -242,7 +272,7 @@ private struct Planner {
                 input != variable || description.strides == program.domain.strides
             }
         case .matMulUpdate: return steps[step].inputs.filter { $0 == variable }.count == 1
-        case .operation, .matMul, .copy: return false
+        case .operation, .shared, .matMul, .convolution, .copy: return false
         }
     }
 

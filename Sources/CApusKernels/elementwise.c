@@ -12,10 +12,11 @@ static bool is_element_type(apus_element_type type) {
 
 static apus_status check(const apus_program_description *wanted) {
     if (wanted->rank < 0 || wanted->input_count < 0 || wanted->constant_count < 0 || wanted->output_count < 0 ||
-        wanted->instruction_count < 0)
+        wanted->instruction_count < 0 || wanted->sum_count < 0)
         return APUS_INVALID_DESCRIPTION;
     if (wanted->rank > APUS_MAXIMUM_RANK || wanted->input_count > APUS_MAXIMUM_INPUTS ||
         wanted->constant_count > APUS_MAXIMUM_CONSTANTS || wanted->output_count > APUS_MAXIMUM_OUTPUTS ||
+        wanted->sum_count > APUS_MAXIMUM_OUTPUTS - wanted->output_count ||
         wanted->instruction_count > APUS_MAXIMUM_INSTRUCTIONS)
         return APUS_LIMIT_EXCEEDED;
     for (int32_t axis = 0; axis < wanted->rank; axis++)
@@ -35,6 +36,13 @@ static apus_status check(const apus_program_description *wanted) {
         const apus_program_output *target = &wanted->outputs[output];
         if (target->value < 0 || target->value >= given + wanted->instruction_count) return APUS_INVALID_DESCRIPTION;
         if (target->type != APUS_FLOAT32 && target->type != APUS_INT32) return APUS_INVALID_DESCRIPTION;
+    }
+    int64_t count = 1;
+    for (int32_t axis = 0; axis < wanted->rank; axis++) count *= wanted->dimensions[axis];
+    for (int32_t sum = 0; sum < wanted->sum_count; sum++) {
+        const apus_program_sum *total = &wanted->sums[sum];
+        if (total->value < 0 || total->value >= given + wanted->instruction_count) return APUS_INVALID_DESCRIPTION;
+        if (total->columns < 1 || count % total->columns != 0) return APUS_INVALID_DESCRIPTION;
     }
     return APUS_SUCCESS;
 }
@@ -71,7 +79,50 @@ static apus_reading reading_of(const apus_program *program, const apus_program_s
     return source->type == APUS_FLOAT32 ? APUS_READ_IN_PLACE : APUS_READ_CONVERTED;
 }
 
-/// How often each value is used, outputs included.
+static int64_t least_common_multiple(int64_t a, int64_t b) {
+    int64_t x = a, y = b;
+    while (y != 0) {
+        int64_t rest = x % y;
+        x = y;
+        y = rest;
+    }
+    return a / x * b;
+}
+
+/// The length of the run that an input repeats from the first axis on; 0 where it does not.
+static int64_t period_of(const apus_program *program, const apus_program_source *source) {
+    int64_t length = 1;
+    int32_t axis = program->rank - 1;
+    for (; axis >= 0 && source->strides[axis] == length; axis--) length *= program->dimensions[axis];
+    for (int32_t outer = axis; outer >= 0; outer--)
+        if (source->strides[outer] != 0) return 0;
+    return axis >= 0 && length > 1 ? length : 0;
+}
+
+/// Chunks are whole multiples of the runs that inputs repeat and of the sums' columns, where those are short enough.
+static void choose_chunk(apus_program *program) {
+    int64_t unit = APUS_LANES;
+    for (int32_t input = 0; input < program->input_count; input++) {
+        apus_program_source *source = &program->inputs[input];
+        if (source->reading != APUS_READ_STRIDED || (source->period = period_of(program, source)) == 0) continue;
+        int64_t both = least_common_multiple(unit, source->period);
+        if (both <= APUS_LONGEST_CHUNK) unit = both;
+    }
+    for (int32_t sum = 0; sum < program->sum_count; sum++) {
+        int64_t both = least_common_multiple(unit, program->sums[sum].columns);
+        if (both <= APUS_LONGEST_CHUNK) unit = both;
+    }
+    program->chunk = unit > APUS_CHUNK ? unit : APUS_CHUNK / unit * unit;
+    bool is_one = program->count <= program->chunk;
+    if (is_one) program->chunk = (program->count + APUS_LANES - 1) / APUS_LANES * APUS_LANES;
+    for (int32_t input = 0; input < program->input_count; input++) {
+        apus_program_source *source = &program->inputs[input];
+        if (source->period > 0 && (is_one || program->chunk % source->period == 0))
+            source->reading = APUS_READ_PERIODIC;
+    }
+}
+
+/// How often each value is used, outputs and sums included.
 static void count_uses(const apus_step *steps, int32_t count, const apus_program *program, int32_t *uses) {
     memset(uses, 0, APUS_MAXIMUM_VALUES * sizeof *uses);
     for (int32_t index = 0; index < count; index++) {
@@ -81,6 +132,7 @@ static void count_uses(const apus_step *steps, int32_t count, const apus_program
         if (operands > 2) uses[steps[index].c]++;
     }
     for (int32_t output = 0; output < program->output_count; output++) uses[program->outputs[output].value]++;
+    for (int32_t sum = 0; sum < program->sum_count; sum++) uses[program->sums[sum].value]++;
 }
 
 /// Turns a product that is used once, in a sum, into one instruction with it.
@@ -98,9 +150,10 @@ static void fuse_multiply_add(apus_step *steps, int32_t count, int32_t given, co
     }
 }
 
-/// Keeps the steps that an output needs. `needed` gets a mark for every value that is needed.
+/// Keeps the steps that an output or a sum needs. `needed` gets a mark for every value that is needed.
 static void remove_unused(apus_program *program, const apus_step *steps, int32_t count, int32_t given, bool *needed) {
     for (int32_t output = 0; output < program->output_count; output++) needed[program->outputs[output].value] = true;
+    for (int32_t sum = 0; sum < program->sum_count; sum++) needed[program->sums[sum].value] = true;
     for (int32_t index = count - 1; index >= 0; index--) {
         if (!needed[given + index]) continue;
         int operands = apus_operand_count(steps[index].operation);
@@ -129,6 +182,8 @@ static void allocate_registers(apus_program *program, int32_t given) {
     }
     for (int32_t output = 0; output < program->output_count; output++)
         last_use[program->outputs[output].value] = program->step_count;
+    for (int32_t sum = 0; sum < program->sum_count; sum++)
+        last_use[program->sums[sum].value] = program->step_count;
     for (int32_t input = 0; input < program->input_count; input++)
         program->inputs[input].last_use = last_use[input];
     for (int32_t index = 0; index < program->step_count; index++) {
@@ -160,11 +215,21 @@ static void find_direct_outputs(apus_program *program) {
 }
 
 static void set_grain(apus_program *program) {
-    int64_t cost = program->input_count + program->output_count;
+    int64_t cost = program->input_count + program->output_count + program->sum_count;
     for (int32_t index = 0; index < program->step_count; index++)
         cost += 2 * apus_operation_cost(program->steps[index].operation);
     program->chunk_grain = APUS_GRAIN * 4 / ((cost + 1) * program->chunk);
     if (program->chunk_grain < 1) program->chunk_grain = 1;
+}
+
+/// Sums are cut into blocks of chunks that do not depend on the number of threads.
+static apus_status allocate_partial(apus_program *program) {
+    int64_t chunks = (program->count - 1) / program->chunk + 1;
+    program->block = chunks < 8 * APUS_MOST_BLOCKS ? 8 : (chunks + APUS_MOST_BLOCKS - 1) / APUS_MOST_BLOCKS;
+    program->block_count = (chunks + program->block - 1) / program->block;
+    program->partial =
+        aligned_alloc(64, ((size_t)(program->block_count * program->column_count) * sizeof(double) + 63) / 64 * 64);
+    return program->partial ? APUS_SUCCESS : APUS_OUT_OF_MEMORY;
 }
 
 static apus_status allocate_buffers(apus_program *program, const float *constants) {
@@ -201,6 +266,12 @@ apus_status apus_program_create(const apus_program_description *description, apu
     for (int32_t output = 0; output < description->output_count; output++)
         program->outputs[output] =
             (apus_program_target){description->outputs[output].value, description->outputs[output].type, -1};
+    program->sum_count = description->sum_count;
+    for (int32_t sum = 0; sum < description->sum_count; sum++) {
+        const apus_program_sum *total = &description->sums[sum];
+        program->sums[sum] = (apus_program_total){total->value, total->columns, program->column_count};
+        program->column_count += total->columns;
+    }
     simplify_domain(program, description);
 
     apus_step steps[APUS_MAXIMUM_STEPS];
@@ -229,11 +300,11 @@ apus_status apus_program_create(const apus_program_description *description, apu
     allocate_registers(program, given);
     find_direct_outputs(program);
 
-    program->chunk = (program->count + APUS_LANES - 1) / APUS_LANES * APUS_LANES;
-    if (program->chunk > APUS_CHUNK) program->chunk = APUS_CHUNK;
+    choose_chunk(program);
     if (program->count > 0) {
         set_grain(program);
         status = allocate_buffers(program, description->constants);
+        if (!status && program->sum_count > 0) status = allocate_partial(program);
     }
     if (status) {
         apus_program_destroy(program);
@@ -247,12 +318,14 @@ void apus_program_destroy(apus_program *program) {
     if (!program) return;
     free(program->constants);
     free(program->buffers);
+    free(program->partial);
     free(program);
 }
 
 int64_t apus_program_workspace(const apus_program *program) {
     int64_t rows = (int64_t)(program->input_count + program->register_count) * program->thread_count;
-    return (rows + program->constant_count) * program->chunk * (int64_t)sizeof(float);
+    return (rows + program->constant_count) * program->chunk * (int64_t)sizeof(float) +
+           program->block_count * program->column_count * (int64_t)sizeof(double);
 }
 
 int32_t apus_program_instruction_count(const apus_program *program) { return program->step_count; }

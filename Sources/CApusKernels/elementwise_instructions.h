@@ -7,6 +7,8 @@
 enum {
     APUS_LANES = 16,   // chunks are whole multiples of this, so that no element needs other code
     APUS_CHUNK = 512,  // elements; some ten of them stay in the first-level cache
+    APUS_LONGEST_CHUNK = 1024,  // where that spares reading a short input again and again
+    APUS_MOST_BLOCKS = 64,      // of partial sums
 };
 
 /// destination[i] = operation(a[i], b[i], c[i]), i in 0..<count, a multiple of APUS_LANES. The destination may be

@@ -4,6 +4,7 @@
 
 #include "instruction_set.h"
 #include "math_functions.h"
+#include "reduction_kernels.h"
 
 /// A run along the last axis, of one element type.
 #define APUS_LOAD_RUN(type)                                                                        \
@@ -39,6 +40,40 @@ APUS_CLONED void apus_load_packed(
 
 APUS_CLONED void apus_load_repeated(float *destination, const void *array, apus_element_type type, int64_t count) {
     load_run(destination, array, type, 0, 0, count);
+}
+
+APUS_CLONED void apus_load_periodic(
+    float *destination, const void *array, apus_element_type type, int64_t period, int64_t count) {
+    for (int64_t begin = 0; begin < count; begin += period)
+        load_run(destination + begin, array, type, 0, 1, count - begin < period ? count - begin : period);
+}
+
+APUS_CLONED static void add_run(double *restrict totals, const float *restrict chunk, int64_t count) {
+    for (int64_t i = 0; i < count; i++) totals[i] += (double)chunk[i];
+}
+
+void apus_add_columns(double *totals, const float *chunk, int64_t begin, int64_t count, int64_t columns) {
+    if (columns == 1) {
+        *totals += apus_sum_row(chunk, count);
+        return;
+    }
+    int64_t column = begin % columns;
+    if (column == 0 && count % columns == 0 && count > columns) {
+        double sums[APUS_COLUMN_TILE];
+        for (int64_t first = 0; first < columns; first += APUS_COLUMN_TILE) {
+            int64_t width = columns - first < APUS_COLUMN_TILE ? columns - first : APUS_COLUMN_TILE;
+            apus_sum_columns(chunk + first, count / columns, columns, width, count - first, sums);
+            for (int64_t j = 0; j < width; j++) totals[first + j] += sums[j];
+        }
+        return;
+    }
+    while (count > 0) {
+        int64_t run = columns - column < count ? columns - column : count;
+        add_run(totals + column, chunk, run);
+        chunk += run;
+        count -= run;
+        column = 0;
+    }
 }
 
 APUS_CLONED void apus_load_strided(

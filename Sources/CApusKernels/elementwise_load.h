@@ -16,6 +16,13 @@ void apus_load_packed(
 /// destination[i] = array[0] as float32.
 void apus_load_repeated(float *destination, const void *array, apus_element_type type, int64_t count);
 
+/// destination[i] = array[i modulo period] as float32.
+void apus_load_periodic(
+    float *destination, const void *array, apus_element_type type, int64_t period, int64_t count);
+
+/// totals[(begin + i) modulo columns] += chunk[i].
+void apus_add_columns(double *totals, const float *chunk, int64_t begin, int64_t count, int64_t columns);
+
 /// array[begin + i] = chunk[i]; int32 towards zero, saturated, NaN as 0.
 void apus_store(void *array, apus_element_type type, const float *chunk, int64_t begin, int64_t count);
 

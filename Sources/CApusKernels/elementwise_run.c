@@ -26,8 +26,8 @@ static bool is_direct(const apus_program *program, const execution *work, int32_
     return true;
 }
 
-static void run_chunks(void *context, int64_t first, int64_t last, int32_t thread) {
-    const execution *work = context;
+/// Runs chunks `first..<last`; `totals` gets what they add to the sums.
+static void run_range(const execution *work, int64_t first, int64_t last, int32_t thread, double *totals) {
     const apus_program *program = work->program;
     int64_t chunk = program->chunk;
     float *buffers = program->buffers + thread * (program->input_count + program->register_count) * chunk;
@@ -39,6 +39,10 @@ static void run_chunks(void *context, int64_t first, int64_t last, int32_t threa
         values[input] = buffers + input * chunk;
         if (program->inputs[input].reading == APUS_READ_ONCE)
             apus_load_repeated(buffers + input * chunk, work->inputs[input], program->inputs[input].type, chunk);
+        if (program->inputs[input].reading == APUS_READ_PERIODIC)
+            apus_load_periodic(
+                buffers + input * chunk, work->inputs[input], program->inputs[input].type,
+                program->inputs[input].period, chunk);
     }
     for (int32_t constant = 0; constant < program->constant_count; constant++)
         values[program->input_count + constant] = program->constants + constant * chunk;
@@ -58,6 +62,7 @@ static void run_chunks(void *context, int64_t first, int64_t last, int32_t threa
             float *buffer = buffers + input * chunk;
             switch (source->reading) {
                 case APUS_READ_ONCE:
+                case APUS_READ_PERIODIC:
                 case APUS_READ_NEVER: break;
                 case APUS_READ_IN_PLACE:
                     values[input] = is_whole ? (const float *)work->inputs[input] + begin : buffer;
@@ -84,6 +89,11 @@ static void run_chunks(void *context, int64_t first, int64_t last, int32_t threa
             apus_execute(
                 step->operation, results[step->result], values[step->a], values[step->b], values[step->c], padded);
         }
+        // Before outputs are stored, which may be over inputs.
+        for (int32_t sum = 0; sum < program->sum_count; sum++) {
+            const apus_program_total *total = &program->sums[sum];
+            apus_add_columns(totals + total->offset, values[total->value], begin, count, total->columns);
+        }
         for (int32_t output = 0; output < program->output_count; output++) {
             if (is_whole && work->is_direct[output]) continue;
             const apus_program_target *target = &program->outputs[output];
@@ -92,12 +102,59 @@ static void run_chunks(void *context, int64_t first, int64_t last, int32_t threa
     }
 }
 
+/// Items are chunks.
+static void run_chunks(void *context, int64_t first, int64_t last, int32_t thread) {
+    run_range(context, first, last, thread, NULL);
+}
+
+/// Items are blocks of chunks, each with partial sums of its own.
+static void run_blocks(void *context, int64_t first, int64_t last, int32_t thread) {
+    const execution *work = context;
+    const apus_program *program = work->program;
+    int64_t chunks = (program->count - 1) / program->chunk + 1;
+    for (int64_t block = first; block < last; block++) {
+        double *totals = program->partial + block * program->column_count;
+        memset(totals, 0, (size_t)program->column_count * sizeof(double));
+        int64_t begin = block * program->block, end = begin + program->block;
+        run_range(work, begin, end < chunks ? end : chunks, thread, totals);
+    }
+}
+
+/// Items are columns of all sums.
+static void combine_blocks(void *context, int64_t first, int64_t last, int32_t thread) {
+    (void)thread;
+    const execution *work = context;
+    const apus_program *program = work->program;
+    for (int32_t sum = 0; sum < program->sum_count; sum++) {
+        const apus_program_total *total = &program->sums[sum];
+        float *output = work->outputs[program->output_count + sum];
+        int64_t begin = first > total->offset ? first : total->offset;
+        int64_t end = last < total->offset + total->columns ? last : total->offset + total->columns;
+        for (int64_t column = begin; column < end; column++) {
+            double value = 0;
+            for (int64_t block = 0; block < program->block_count; block++)
+                value += program->partial[block * program->column_count + column];
+            output[column - total->offset] = (float)value;
+        }
+    }
+}
+
 apus_status apus_program_run(apus_program *program, const void *const *inputs, void *const *outputs) {
-    if (program->count == 0) return APUS_SUCCESS;
+    if (program->count == 0) {
+        for (int32_t sum = 0; sum < program->sum_count; sum++)
+            memset(outputs[program->output_count + sum], 0, (size_t)program->sums[sum].columns * sizeof(float));
+        return APUS_SUCCESS;
+    }
     execution work = {.program = program, .inputs = inputs, .outputs = outputs};
     for (int32_t output = 0; output < program->output_count; output++)
         work.is_direct[output] = is_direct(program, &work, output);
     int64_t chunks = (program->count - 1) / program->chunk + 1;
-    apus_parallel_limited(chunks, program->chunk_grain, program->thread_count, run_chunks, &work);
+    if (program->sum_count == 0) {
+        apus_parallel_limited(chunks, program->chunk_grain, program->thread_count, run_chunks, &work);
+        return APUS_SUCCESS;
+    }
+    int64_t grain = (program->chunk_grain + program->block - 1) / program->block;
+    apus_parallel_limited(program->block_count, grain, program->thread_count, run_blocks, &work);
+    apus_parallel(program->column_count, APUS_GRAIN / program->block_count + 1, combine_blocks, &work);
     return APUS_SUCCESS;
 }

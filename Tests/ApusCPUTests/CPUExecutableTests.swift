@@ -83,12 +83,11 @@ private func run(_ executable: any Executable, _ inputs: [NDArray], _ context: R
         _ = try function(NDArray([1, 2] as [Float]))
         #expect(w.value.floats == [2, 2])
         #expect(
-            throws: ApusError.notFinite(quantity: "loss", step: 2, origin: "elementwise[divide]")
+            throws: ApusError.notFinite(quantity: "guarded value", step: 2, origin: "elementwise[divide+sum]")
         ) { try function(NDArray([1, 0] as [Float])) }
         #expect(w.value.floats == [2, 2])
         #expect(
-            throws: ApusError.notFinite(
-                quantity: "loss", step: 2, origin: "input 0 of the network, read by elementwise[divide]")
+            throws: ApusError.notFinite(quantity: "guarded value", step: 2, origin: "input 0, 'input'")
         ) { try function(NDArray([1, .nan] as [Float])) }
     }
 
@@ -157,8 +156,8 @@ private func run(_ executable: any Executable, _ inputs: [NDArray], _ context: R
         #expect(
             throws: ApusError.shape(
                 ShapeProblem(
-                    operation: "call of a function", expected: "float32[batch, 3]", received: "float32[2, 4]",
-                    cure: "give arrays of the inputs' shapes, all with the same batch size"))
+                    operation: "call of a function", expected: "float32[batch, 3] for input 0, 'input'",
+                    received: "float32[2, 4]", cure: "give arrays of the inputs' shapes"))
         ) { try function(NDArray(zeros: [2, 4])) }
         #expect(
             throws: ApusError.shape(

@@ -92,7 +92,7 @@ import Testing
 
     /// The mean of nothing is 0 / 0; sums of nothing are 0, also inside a product.
     @Test func batchesOfNothing() throws {
-        let x = Tensor.input([3]), w = Variable("w", value: NDArray(repeating: 2 as Float, shape: [3, 2]))
+        let x = Tensor.placeholder([0, 3]), w = Variable("w", value: NDArray(repeating: 2 as Float, shape: [3, 2]))
         let y = relu(matMul(x, w.tensor))
         let function = try Function(
             inputs: [x], outputs: [y, y.sum(), y.mean(), matMul(x.transposed(), y), softmax(y), y.argMax()],

@@ -18,9 +18,10 @@ final class KernelProgram {
 
     init(
         _ dimensions: [Int], inputs: [Input], constants: [Float] = [], steps: [Step],
-        outputs: [(value: Int, type: apus_element_type)]
+        outputs: [(value: Int, type: apus_element_type)] = [], sums: [(value: Int, columns: Int)] = []
     ) throws {
         count = dimensions.reduce(1, *)
+        let sums = sums.map { apus_program_sum(value: Int32($0.value), columns: Int64($0.columns)) }
         let inputs = inputs.map { apus_program_input(type: $0.type, strides: eightNumbers($0.strides)) }
         let steps = steps.map {
             apus_instruction(operation: $0.operation, a: Int32($0.a), b: Int32($0.b), c: Int32($0.c))
@@ -31,13 +32,16 @@ final class KernelProgram {
             constants.withUnsafeBufferPointer { constants in
                 steps.withUnsafeBufferPointer { steps in
                     outputs.withUnsafeBufferPointer { outputs in
-                        var description = apus_program_description(
-                            rank: Int32(dimensions.count), dimensions: eightNumbers(dimensions),
-                            input_count: Int32(inputs.count), inputs: inputs.baseAddress,
-                            constant_count: Int32(constants.count), constants: constants.baseAddress,
-                            instruction_count: Int32(steps.count), instructions: steps.baseAddress,
-                            output_count: Int32(outputs.count), outputs: outputs.baseAddress)
-                        return apus_program_create(&description, &created)
+                        sums.withUnsafeBufferPointer { sums in
+                            var description = apus_program_description(
+                                rank: Int32(dimensions.count), dimensions: eightNumbers(dimensions),
+                                input_count: Int32(inputs.count), inputs: inputs.baseAddress,
+                                constant_count: Int32(constants.count), constants: constants.baseAddress,
+                                instruction_count: Int32(steps.count), instructions: steps.baseAddress,
+                                output_count: Int32(outputs.count), outputs: outputs.baseAddress,
+                                sum_count: Int32(sums.count), sums: sums.baseAddress)
+                            return apus_program_create(&description, &created)
+                        }
                     }
                 }
             }

@@ -70,6 +70,16 @@ import Testing
             error: .notFinite(quantity: "loss", step: 1, origin: nil),
             text: "The loss is not finite at step 1. Lower the learning rate, clip the gradient, or check the data."),
         Row(
+            error: .uninitialized(variable: "kernel", layer: "dense"),
+            text:
+                "Variable 'kernel', read by layer 'dense', has no values yet. Put the layer into a Model, which gives "
+                + "it its first values, or assign values to the variable."),
+        Row(
+            error: .uninitialized(variable: "kernel", layer: nil),
+            text:
+                "Variable 'kernel' has no values yet. Put the layer into a Model, which gives it its first values, or "
+                + "assign values to the variable."),
+        Row(
             error: .download(url: "https://a/b", reason: "no network", cure: "Check it."),
             text: "Cannot fetch https://a/b: no network. Check it."),
         Row(error: .usage(problem: "No name.", cure: "Give one."), text: "No name. Give one."),

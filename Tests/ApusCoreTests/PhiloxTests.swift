@@ -29,6 +29,18 @@ import Testing
         #expect((36..<40).map { philox.word($0) } == (0..<4).map { expected[$0] })
     }
 
+    /// The 2^34 numbers of a stream form a ring.
+    @Test func negativeIndicesCountFromTheEnd() {
+        let philox = Philox(seed: 2)
+        for index in [-1, -2, -3, -4, -5] {
+            #expect(philox.word(index) == philox.word(index + 1 << 34))
+            #expect(philox.uniform(index) == philox.uniform(index + 1 << 34))
+            #expect(philox.normal(index) == philox.normal(index + 1 << 34))
+        }
+        #expect(philox.word(.min) == philox.word(0))
+        #expect(philox.word(-1) == philox.block(.max)[3])
+    }
+
     @Test func everyCoordinateMatters() {
         let base = Philox(seed: 1, stream: 1, step: 1).block(1)
         let others = [
@@ -86,9 +98,9 @@ import Testing
         #expect((0..<1_000).allSatisfy { philox.bernoulli($0, probability: 1) == 1 })
     }
 
-    @Test(arguments: [0, 1, 2, 3, 10, 1_000]) func permutationsHoldEveryIndexOnce(count: Int) {
+    @Test(arguments: [-5, 0, 1, 2, 3, 10, 1_000]) func permutationsHoldEveryIndexOnce(count: Int) {
         let order = Philox(seed: 3).permutation(count)
-        #expect(order.sorted() == (0..<count).map { Int32($0) })
+        #expect(order.sorted() == (0..<max(count, 0)).map { Int32($0) })
         #expect(order == Philox(seed: 3).permutation(count))
         if count >= 10 { #expect(order != Philox(seed: 4).permutation(count)) }
     }

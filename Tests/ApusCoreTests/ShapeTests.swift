@@ -14,6 +14,17 @@ import Testing
         #expect(Shape([2, 0]).elementCount == 0)
     }
 
+    @Test func productsThatOverflowAreNone() {
+        #expect(Shape.product(of: []) == 1)
+        #expect(Shape.product(of: [2, -3, 4]) == -24)
+        #expect(Shape.product(of: [2, 0, 4]) == 0)
+        // 2^62 * 2 = 2^63 is the first number that does not fit.
+        #expect(Shape.product(of: [1 << 62, 1]) == 1 << 62)
+        #expect(Shape.product(of: [1 << 62, 2]) == nil)
+        #expect(Shape.product(of: [1 << 62, 1 << 62, 0]) == nil)
+        #expect("\(Shape([.min]))" == "[9223372036854775808*batch]")
+    }
+
     @Test func anOpenBatchSizeIsSettled() {
         let shape: Shape = [-28, 10]
         #expect(shape.isSymbolic)

@@ -37,6 +37,37 @@ import Testing
             message { _ = try data.weighted(byClass: [1: -1]) }
                 == "six: the weight of class 1 is -1.0; it must be a finite number that is not negative.")
         #expect(message { _ = try data.withoutTargets().weighted(byClass: [0: 2]) }.contains("no target"))
+        #expect(
+            message { _ = try data.weighted(byClass: [-1: 1, 2: 1]) }
+                == "six: a class with a weight is -1; it must be 0 or more.")
+        #expect(
+            message { _ = try data.weighted(byClass: [1: .nan]) }
+                == "six: the weight of class 1 is nan; it must be a finite number that is not negative.")
+    }
+
+    /// One number a sample is the class itself, whatever its type.
+    @Test func classWeightsOfSingleNumbers() throws {
+        for targets in [NDArray([Float(1), 0]), try NDArray([UInt8(1), 0], shape: [2, 1])] {
+            let data = try Dataset(inputs: NDArray(zeros: [2, 1]), targets: targets)
+            #expect(try data.weighted(byClass: [1: 5]).sampleWeights?.floats == [5, 1])
+        }
+        let data = try Dataset(inputs: NDArray(zeros: [2, 1]), targets: NDArray([Float(1), 0.5]))
+        #expect(
+            message { _ = try data.weighted(byClass: [1: 5]) }
+                == "data: the class of sample 1 is 0.5; it must be a whole number.")
+    }
+
+    @Test func labelsBeyond32Bits() {
+        #expect(
+            message { _ = try Dataset(inputs: [0, 0], inputShape: [1], labels: [3, 1_000_000_000_000], name: "p") }
+                == "p: the label of sample 1 is 1000000000000; it must be a class's number, from 0 on.")
+    }
+
+    @Test func sampleShapesBeyondCounting() {
+        #expect(
+            message { _ = try Dataset(inputs: [0], inputShape: [1 << 62, 4], targets: [0], name: "p") }
+                == "Dataset: expected a shape of one sample's inputs, sizes of 1 or more, received "
+                + "[4611686018427387904, 4]. Cure: leave the batch axis out.")
     }
 
     @Test func targetsCanBeExchanged() throws {

@@ -145,6 +145,13 @@ struct ShapeErrorTests {
 
     private static let movements = [
         Misfit(
+            "reshape: expected a shape with as many elements as [0], received [4611686018427387904, 4]. "
+                + "Cure: make the sizes' product the same."
+        ) { float([0]).reshaped(to: [1 << 62, 4]) },
+        Misfit(
+            "broadcast: expected at most 2^40 elements, received float32[2199023255552]. Cure: check the sizes."
+        ) { float([1]).broadcast(to: [1 << 41]) },
+        Misfit(
             "reshape: expected a shape with as many elements as [2, 3], received [4]. "
                 + "Cure: make the sizes' product the same."
         ) { float([2, 3]).reshaped(to: [4]) },

@@ -26,10 +26,24 @@ struct VariableTests {
         #expect(!variable.isTrainable)
     }
 
-    @Test func initializerIsAsked() {
+    /// Gives one number whatever it is asked for.
+    private struct Single: VariableInitializer {
+        func values(shape: Shape, seed: UInt64, stream: UInt32) -> NDArray { NDArray([Float(5)]) }
+    }
+
+    @Test func anInitializerOfAnotherShapeIsRefused() throws {
+        let variable = Variable("v", shape: [2], initializer: Single())
+        let error = try #require(throws: ApusError.self) { try variable.initialize(seed: 1, stream: 0) }
+        #expect(
+            error.description == "initializer of 'v': expected float32[2], received float32[1]. "
+                + "Cure: return values of the shape that the initializer is asked for, as float32.")
+        #expect(!variable.isInitialized)
+    }
+
+    @Test func initializerIsAsked() throws {
         let variable = Variable("v", shape: [2], initializer: Fives())
         #expect(!variable.isInitialized)
-        variable.initialize(seed: 1, stream: 0)
+        try variable.initialize(seed: 1, stream: 0)
         #expect(variable.isInitialized)
         #expect(variable.value.floats == [5, 5])
     }

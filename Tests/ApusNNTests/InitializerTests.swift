@@ -17,7 +17,7 @@ import Testing
         return (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)).squareRoot()
     }
 
-    /// Fan in 200, fan out 300; deviations by each initialiser's definition. 60,000 numbers give a deviation to
+    /// Fan in 200, fan out 300; deviations by each initializer's definition. 60,000 numbers give a deviation to
     /// about 0.3 %, so 1.5 % is far enough.
     @Test func deviations() {
         let expected: [(Initializer, Double)] = [

@@ -142,7 +142,7 @@ import Testing
         let y = Tensor.input([1])
         let outer = try Model(inputs: [y], outputs: [inner(y)])
         #expect(outer.variables.map(\.path) == ["inner/scale"])
-        outer.initialize(seed: 9)
+        try outer.initialize(seed: 9)
         #expect(scale.value.floats == [3])
     }
 
@@ -167,7 +167,7 @@ import Testing
         let model = try Sequential(input: [4], seed: 1) { Dense(4) }
         let first = model.variables[0].variable.value
         try model.variables[1].variable.assign(NDArray([1, 2, 3, 4] as [Float]))
-        model.initialize(seed: 1)
+        try model.initialize(seed: 1)
         #expect(model.variables[0].variable.value == first)
         #expect(model.variables[1].variable.value.floats == [0, 0, 0, 0])
     }
@@ -223,6 +223,19 @@ import Testing
                 + "Cure: give the model as many tensors of just these types.")
     }
 
+    @Test func samplesHaveNoOpenAndNoEmptyAxes() throws {
+        for sizes in [[-3], [0], [28, -1]] {
+            #expect(
+                message { _ = try Sequential(input: Shape(sizes)) { Dense(1) } }
+                    == "Sequential 'sequential': input is \(sizes); it must be the shape of one sample, sizes of 1 or "
+                    + "more, without the batch.")
+        }
+        #expect(
+            message { _ = try Dense(1)(.input([-3], name: "x"), line: 7) }
+                == "input 'x' (ModelTests.swift:7): expected the shape of one sample, received [-3]. "
+                + "Cure: leave out the batch axis, which is added in front.")
+    }
+
     @Test func sequentialNamesTheLayersLine() throws {
         let line = #line + 3
         let text = message {
@@ -249,6 +262,56 @@ import Testing
             message { try model.addLoss(model.outputs[0].sum()) }
                 == "Model 'net': the name of two added losses is 'loss'; it must be given once.")
         #expect(model.addedLosses.count == 1)
+    }
+
+    private struct Single: VariableInitializer {
+        func values(shape: Shape, seed: UInt64, stream: UInt32) -> NDArray { NDArray([Float(5)]) }
+    }
+
+    private struct Scale: UnaryLayer {
+        var name: String? { "scale" }
+        func build(_ input: Tensor, in scope: inout LayerScope) throws -> Tensor {
+            try input * scope.variable("factor", shape: [2], initializer: Single())
+        }
+    }
+
+    @Test func anInitializerOfAnotherShapeIsNamedWithItsLayer() throws {
+        #expect(
+            message { _ = try Sequential(input: [2]) { Scale() } }
+                == "scale: initializer of 'factor': expected float32[2], received float32[1]. "
+                + "Cure: return values of the shape that the initializer is asked for, as float32.")
+    }
+
+    /// 2^40 elements are the most: 2^32 times 2^9.
+    @Test func variablesBeyondAllMemory() throws {
+        #expect(
+            message { _ = try Dense(1 << 32)(.input([512]), line: 7) }
+                == "Dense: initializer of 'kernel' (ModelTests.swift:7): expected at most 2^40 elements, "
+                + "received [512, 4294967296]. Cure: check the sizes.")
+        #expect(
+            message { _ = try ApusNN.Reshape(to: [1 << 62, 4])(.input([0]), line: 7) }
+                == "Reshape: input (ModelTests.swift:7): expected samples whose elements fill "
+                + "[4611686018427387904, 4], received [batch, 0]. Cure: choose sizes whose product is 0.")
+    }
+
+    /// An inner model's loss comes along; the outer model's own layers still start by the outer model's seed.
+    @Test func seedsReachLayersBesideAnAddedLoss() throws {
+        func kernels(seed: UInt64) throws -> [NDArray] {
+            let x = Tensor.input([2])
+            let inner = try Model(inputs: [x], outputs: [x + 1], name: "inner")
+            try inner.addLoss(x.sum(-1))
+            let outer = try Sequential(input: [2], name: "outer", seed: seed) {
+                inner
+                Dense(3, usesBias: false)
+            }
+            try outer.addLoss(Dense(1, usesBias: false)(outer.inputs[0]).mean())
+            return outer.variables.map(\.variable.value)
+        }
+        let (first, second) = (try kernels(seed: 1), try kernels(seed: 2))
+        #expect(first.count == 2)
+        #expect(try kernels(seed: 1) == first)
+        #expect(first[0] != second[0])
+        #expect(first[1] != second[1])
     }
 
     /// The loss of an inner model uses the very noise that its output was made with: z - y is the noise, so the

@@ -104,6 +104,10 @@ func withTemporaryFolder<Result>(_ body: (URL) throws -> Result) throws -> Resul
             "FILE: is damaged: tensor 'a' of type F32[4611686018427387904, 4] takes 0 bytes."
         ),
         (
+            header(entry("a", "[0,0]", type: "F32", shape: "[4611686018427387904,4611686018427387904,0]")), 0,
+            "FILE: is damaged: tensor 'a' of type F32[4611686018427387904, 4611686018427387904, 0] takes 0 bytes."
+        ),
+        (
             header("\"a\":{\"dtype\":\"U8\",\"shape\":[0]}"), 0,
             "FILE: is damaged: tensor 'a' needs dtype, shape and data_offsets, and nothing else."
         ),

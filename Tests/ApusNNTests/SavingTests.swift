@@ -33,7 +33,7 @@ import Testing
         #expect(copy.name == "model" && copy.variables.map(\.variable.isTrainable) == [true, true, false])
         #expect(copy.regularization != nil)
         #expect(try copy.descriptionData() == model.descriptionData())
-        // The same values by the same seed and path. Those of a variable without an initialiser are in no description.
+        // The same values by the same seed and path. Those of a variable without an initializer are in no description.
         #expect(copy.variables[0].variable.value == model.variables[0].variable.value)
         #expect(copy.summary() == model.summary())
     }
@@ -130,6 +130,10 @@ import Testing
                 == "FILE: is damaged: the variables' paths are not those of the layers.")
         #expect(
             try faultAfter("[2,2]", "[4611686018427387904,2]").hasPrefix("FILE: is damaged: a shape too large"))
+        let huge = "4611686018427387904"
+        #expect(
+            try faultAfter("[2,2]", "[\(huge),\(huge),0]")
+                == "FILE: is damaged: a shape too large, [\(huge), \(huge), 0].")
         #expect(
             try faultAfter("[2,2]", "[4194304,262144]") == "FILE: is damaged: variables of more than the memory's size."
         )

@@ -8,11 +8,13 @@ package struct OperationKind: Hashable, Sendable, CustomStringConvertible {
         case input, variable, constant, random, stepValue
         case unary, binary, select, cast
         case matMul, reduction, argMax, softmax, logSoftmax, softmaxCrossEntropy
+        case firstRow
         case convolution, convolutionInputGradient, convolutionKernelGradient
         case maxPool, maxPoolSelection, maxPoolGradient, averagePool, averagePoolGradient
         case reshape, broadcast, transpose, slice, pad, concatenate
         case oneHot, gather, scatterAdd
-        case axisSize, phase, stopGradient
+        case recurrence, recurrenceGradient
+        case axisSize, phase, stopGradient, batchNormalization, runningAverage
     }
 
     package let family: Family
@@ -41,6 +43,7 @@ package struct OperationKind: Hashable, Sendable, CustomStringConvertible {
         case .softmax: self.init(.softmax)
         case .logSoftmax: self.init(.logSoftmax)
         case .softmaxCrossEntropy: self.init(.softmaxCrossEntropy)
+        case .firstRow: self.init(.firstRow)
         case .convolution: self.init(.convolution)
         case .convolutionInputGradient: self.init(.convolutionInputGradient)
         case .convolutionKernelGradient: self.init(.convolutionKernelGradient)
@@ -58,9 +61,13 @@ package struct OperationKind: Hashable, Sendable, CustomStringConvertible {
         case .oneHot: self.init(.oneHot)
         case .gather: self.init(.gather)
         case .scatterAdd: self.init(.scatterAdd)
+        case .recurrence(let rule): self.init(.recurrence, rule.cell.kind.rawValue)
+        case .recurrenceGradient(let rule): self.init(.recurrenceGradient, rule.cell.kind.rawValue)
         case .axisSize: self.init(.axisSize)
         case .phase: self.init(.phase)
         case .stopGradient: self.init(.stopGradient)
+        case .batchNormalization: self.init(.batchNormalization)
+        case .runningAverage: self.init(.runningAverage)
         }
     }
 
@@ -75,6 +82,7 @@ package struct OperationKind: Hashable, Sendable, CustomStringConvertible {
         case .unary: Unary.Function.allCases.map(\.rawValue)
         case .binary: Binary.Function.allCases.map(\.rawValue)
         case .reduction: Reduction.Function.allCases.map(\.rawValue)
+        case .recurrence, .recurrenceGradient: RecurrentCell.Kind.allCases.map(\.rawValue)
         default: [""]
         }
     }

@@ -38,10 +38,46 @@ import Testing
         #expect(try plane().predict(samples).floats == [514])
     }
 
-    @Test func noSamplesGiveNoOutputs() throws {
-        let result = try plane().predict(NDArray(zeros: [0, 2]))
-        #expect(result.shape == [0, 1])
-        #expect(result.floats.isEmpty)
+    private func text(_ body: () throws -> Void) -> String {
+        let error = #expect(throws: ApusError.self) { try body() }
+        return error.map { "\($0)" } ?? "no error"
+    }
+
+    @Test func noSamplesAreRefused() throws {
+        #expect(
+            text { _ = try plane().predict(NDArray(zeros: [0, 2])) }
+                == "the samples to predict: the number of samples is 0; it must be 1 or more.")
+        #expect(
+            text { _ = try plane().predictAll([]) }
+                == "Dataset: expected at least one input column, received none. "
+                + "Cure: give the arrays that feed the network's inputs.")
+    }
+
+    @Test func arraysOfUnequalCountsAreRefused() throws {
+        let (a, b) = (Tensor.input([2]), Tensor.input([2]))
+        let model = try Model(inputs: [a, b], outputs: [a + b])
+        #expect(
+            text { _ = try model.predictAll([NDArray(zeros: [3, 2]), NDArray(zeros: [0, 2])]) }
+                == "Dataset: expected 3 samples in each column, as in input 0, received 0 in input 1. "
+                + "Cure: give every column the same number of samples along its first axis.")
+    }
+
+    @Test func aMissingBatchAxisIsNamed() throws {
+        #expect(
+            text { _ = try plane().predict(NDArray(zeros: [2])) }
+                == "sequential: input 'input': expected float32[batch, 2], received float32[batch] from 'the samples to "
+                + "predict'. Cure: add the batch axis: reshaped(to: [1, 2]) makes one sample of the array.")
+    }
+
+    /// Plans are made for a number of threads: devices of other numbers do not share them.
+    @Test func devicesOfOtherThreadCountsHaveTheirOwnPlans() throws {
+        let model = try plane()
+        let sample = try NDArray([Float(1), 1], shape: [1, 2])
+        for count in [1, 2, 1, nil] {
+            let device = Device(name: "cpu", threadCount: count, compile: Device.cpu.compile)
+            #expect(try model.predict(sample, device: device).floats == [6])
+        }
+        #expect(model.companions.count == 3)
     }
 
     @Test func severalOutputsComeTogether() throws {

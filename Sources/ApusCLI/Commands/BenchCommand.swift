@@ -41,7 +41,7 @@ struct Benchmark {
     private let arrays: [NDArray]
 
     /// Steps a block for each experiment, as in the scripts of the other systems.
-    private static let blockSizes = ["perceptron": 400, "mlp": 150, "vae": 120]
+    private static let blockSizes = ["perceptron": 400, "mlp": 150, "lstm": 15, "lstm-hard-sigmoid": 15, "vae": 120]
 
     init(_ step: TrainingStep) {
         self.step = step

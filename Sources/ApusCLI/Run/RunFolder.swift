@@ -35,7 +35,7 @@ package struct RunFolder: Sendable {
     package static func make(at path: String?, experiment: String, date: Date = Date()) throws -> RunFolder {
         if let path {
             let url = URL(fileURLWithPath: path)
-            try makeFolders(url)
+            try makeFolder(at: url)
             let contents = try? FileManager.default.contentsOfDirectory(atPath: url.path)
             guard let contents else { throw ApusError.file(path: path, .unwritable(reason: "it cannot be listed")) }
             guard contents.isEmpty else {
@@ -50,7 +50,7 @@ package struct RunFolder: Sendable {
         formatter.dateFormat = "yyyyMMdd-HHmmss"
         let base = "\(experiment)-\(formatter.string(from: date))"
         let runs = URL(fileURLWithPath: "runs")
-        try makeFolders(runs)
+        try makeFolder(at: runs)
         for number in 1... {
             let url = runs.appendingPathComponent(number == 1 ? base : "\(base)-\(number)")
             if mkdir(url.path, 0o777) == 0 { return RunFolder(url) }
@@ -60,20 +60,8 @@ package struct RunFolder: Sendable {
         preconditionFailure("runs/\(base) with every number exists")
     }
 
-    /// Makes a folder and those above it that are missing; what exists is left alone.
-    private static func makeFolders(_ url: URL, depth: Int = 0) throws {
-        var code = mkdir(url.path, 0o777) == 0 ? 0 : errno
-        let parent = url.deletingLastPathComponent()
-        if code == ENOENT, depth < 64, parent.path != url.path {
-            try makeFolders(parent, depth: depth + 1)
-            code = mkdir(url.path, 0o777) == 0 ? 0 : errno
-        }
-        guard code == 0 || (code == EEXIST && FileKind.isFolder(url.path) == true) else { throw refusal(url, code) }
-    }
-
     private static func refusal(_ url: URL, _ code: Int32) -> ApusError {
-        let reason = code == EEXIST ? "a file of that name is in the way" : String(cString: strerror(code))
-        return .file(path: url.path, .unwritable(reason: reason))
+        .file(path: url.path, .unwritable(reason: String(cString: strerror(code))))
     }
 
     /// Takes `byteCount` bytes of the disk until they are released, so that a disk that fills up meanwhile takes

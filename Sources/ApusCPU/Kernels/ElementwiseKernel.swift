@@ -3,10 +3,11 @@ import ApusGraph
 import ApusPlan
 import CApusKernels
 
-/// An element-wise program, in one pass over memory.
+/// An element-wise program with its sums, in one pass over memory.
 final class ElementwiseKernel: CPUKernel {
     private let program: KernelObject
     private let inputs: [Int]
+    /// The program's outputs, then its sums.
     private let outputs: [Int]
     private let inputAddresses: UnsafeMutablePointer<UnsafeRawPointer?>
     private let outputAddresses: UnsafeMutablePointer<UnsafeMutableRawPointer?>
@@ -26,30 +27,35 @@ final class ElementwiseKernel: CPUKernel {
         let outputs = program.outputs.map {
             apus_program_output(value: Int32($0.value), type: $0.elementType.kernelType)
         }
+        let sums = program.sums.map { apus_program_sum(value: Int32($0.value), columns: Int64($0.columnCount)) }
         let instructions = program.instructions.map(\.kernelInstruction)
         self.program = try KernelObject("apus_program_create", destroy: apus_program_destroy) { made in
             inputs.withUnsafeBufferPointer { inputs in
                 program.constants.withUnsafeBufferPointer { constants in
                     instructions.withUnsafeBufferPointer { instructions in
                         outputs.withUnsafeBufferPointer { outputs in
-                            description.input_count = Int32(inputs.count)
-                            description.inputs = inputs.baseAddress
-                            description.constant_count = Int32(constants.count)
-                            description.constants = constants.baseAddress
-                            description.instruction_count = Int32(instructions.count)
-                            description.instructions = instructions.baseAddress
-                            description.output_count = Int32(outputs.count)
-                            description.outputs = outputs.baseAddress
-                            return apus_program_create(&description, &made)
+                            sums.withUnsafeBufferPointer { sums in
+                                description.input_count = Int32(inputs.count)
+                                description.inputs = inputs.baseAddress
+                                description.constant_count = Int32(constants.count)
+                                description.constants = constants.baseAddress
+                                description.instruction_count = Int32(instructions.count)
+                                description.instructions = instructions.baseAddress
+                                description.output_count = Int32(outputs.count)
+                                description.outputs = outputs.baseAddress
+                                description.sum_count = Int32(sums.count)
+                                description.sums = sums.baseAddress
+                                return apus_program_create(&description, &made)
+                            }
                         }
                     }
                 }
             }
         }
-        inputAddresses = .allocate(capacity: max(inputs.count, 1))
-        inputAddresses.initialize(repeating: nil, count: max(inputs.count, 1))
-        outputAddresses = .allocate(capacity: max(outputs.count, 1))
-        outputAddresses.initialize(repeating: nil, count: max(outputs.count, 1))
+        inputAddresses = .allocate(capacity: max(step.inputs.count, 1))
+        inputAddresses.initialize(repeating: nil, count: max(step.inputs.count, 1))
+        outputAddresses = .allocate(capacity: max(step.outputs.count, 1))
+        outputAddresses.initialize(repeating: nil, count: max(step.outputs.count, 1))
     }
 
     deinit {

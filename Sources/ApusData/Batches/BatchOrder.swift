@@ -14,7 +14,7 @@ public enum BatchOrder: Sendable, Hashable {
     /// The samples `0..<count` in the order of `epoch`.
     public func indices(count: Int, epoch: Int) -> [Int32] {
         switch self {
-        case .natural: (0..<Int32(count)).map { $0 }
+        case .natural: (0..<Int32(max(count, 0))).map { $0 }
         case .shuffled(let seed):
             Philox(seed: seed, stream: Self.shuffleStream, step: UInt64(bitPattern: Int64(epoch))).permutation(count)
         }

@@ -6,7 +6,7 @@ enum CacheFile {
     /// Writes `place` by `write`, in a folder that is made where it is missing; see `AtomicFile`.
     /// - Throws: What `write` throws; `ApusError.file` with `.unwritable` where the system refuses.
     static func write(to place: URL, _ write: (FileHandle) throws -> Void) throws {
-        try make(folder: place.deletingLastPathComponent().path)
+        try makeFolder(at: place.deletingLastPathComponent())
         try AtomicFile.write(to: place) { file in
             do {
                 try write(FileHandle(fileDescriptor: file.descriptor, closeOnDealloc: false))
@@ -16,21 +16,6 @@ enum CacheFile {
                 throw ApusError.file(path: place.path, .unwritable(reason: reason(error)))
             }
         }
-    }
-
-    /// Makes a folder and those above it that are missing. Foundation would not say why it cannot.
-    private static func make(folder path: String) throws {
-        var code = mkdir(path, 0o755) == 0 ? 0 : errno
-        let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
-        if code == ENOENT, parent != path {
-            try make(folder: parent)
-            code = mkdir(path, 0o755) == 0 ? 0 : errno
-        }
-        guard code == 0 || code == EEXIST else { throw refusal(path, code) }
-    }
-
-    private static func refusal(_ path: String, _ code: Int32) -> ApusError {
-        .file(path: path, .unwritable(reason: String(cString: strerror(code))))
     }
 
     /// The system's own words for an error, where it has any.

@@ -212,7 +212,7 @@ public func maximum(_ a: Tensor, _ b: Tensor) -> Tensor { .binary(.maximum, a, b
 public func minimum(_ a: Tensor, _ b: Tensor) -> Tensor { .binary(.minimum, a, b) }
 /// a to the power of b.
 public func pow(_ a: Tensor, _ b: Tensor) -> Tensor { .binary(.power, a, b) }
-/// x held within `range`; the gradient is 0 outside.
+/// x held within `range`. The gradient is 1 inside, 0 outside and 1/2 at either bound, as at a tie of `maximum`.
 public func clamp(_ x: Tensor, _ range: ClosedRange<Float>) -> Tensor {
     minimum(maximum(x, .constant(range.lowerBound)), .constant(range.upperBound))
 }

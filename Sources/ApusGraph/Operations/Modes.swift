@@ -1,9 +1,17 @@
 import ApusCore
 
 /// One value in training, another in inference; which is settled when the graph is traced.
+///
+/// With a variable as the third input it is inference too while that is frozen.
 package struct Phase: OperationRule {
+    package var hasVariable: Bool
+
+    package init(hasVariable: Bool = false) {
+        self.hasVariable = hasVariable
+    }
+
     package var name: String { "phase" }
-    package init() {}
+    package var inputCount: Int { hasVariable ? 3 : 2 }
 
     package func resultType(of inputs: [TensorType]) throws -> TensorType {
         guard inputs[0] == inputs[1] else {
@@ -16,10 +24,11 @@ package struct Phase: OperationRule {
     package func specialized(batchSize: Int) -> Operation { .phase(self) }
     package func gradients(_ context: GradientContext) -> [Tensor?] {
         let (upstream, none) = (context.upstream, 0 * context.upstream)
+        let variable = context.inputs.dropFirst(2)
         return [
-            Tensor(.phase(self), [upstream, none]),
-            Tensor(.phase(self), [none, upstream]),
-        ]
+            Tensor(.phase(self), [upstream, none] + variable),
+            Tensor(.phase(self), [none, upstream] + variable),
+        ] + variable.map { _ in nil }
     }
     package func evaluate<Scalar: RealScalar>(
         _ inputs: [ReferenceArray<Scalar>], type: TensorType, context: RunContext

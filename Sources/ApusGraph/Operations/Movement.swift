@@ -10,7 +10,9 @@ package struct Reshape: OperationRule {
 
     package var name: String { "reshape" }
     package func resultType(of inputs: [TensorType]) throws -> TensorType {
-        guard shape.elementCount == inputs[0].shape.elementCount, shape.sizes.filter({ $0 < 0 }).count <= 1 else {
+        guard let count = Shape.product(of: shape.sizes), count == inputs[0].shape.elementCount,
+            shape.sizes.filter({ $0 < 0 }).count <= 1
+        else {
             throw mismatch(
                 expected: "a shape with as many elements as \(inputs[0].shape)", received: "\(shape)",
                 cure: "make the sizes' product the same")

@@ -82,6 +82,13 @@ package struct StepValue: OperationRule {
     }
 }
 
+extension Tensor {
+    /// The name of the place that the value enters by; empty for other tensors.
+    package var inputName: String {
+        if case .input(let slot) = node.operation { slot.name } else { "" }
+    }
+}
+
 extension Schedule {
     /// The schedule's value at each step, as a scalar tensor.
     package var tensor: Tensor { Tensor(.stepValue(StepValue(schedule: self)), []) }

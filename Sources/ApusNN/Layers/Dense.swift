@@ -16,6 +16,15 @@ public struct Dense: UnaryLayer {
     public var kernelRegularizer: (any VariableRegularizer)?
     public var biasRegularizer: (any VariableRegularizer)?
 
+    /// - Parameters:
+    ///   - units: The size of the output's last axis, 1 or more.
+    ///   - activation: Applied to the sum. Default `.linear`, none.
+    ///   - usesBias: Whether a bias is added. Default `true`.
+    ///   - kernelInitializer: The kernel's first values. Default `.glorotUniform`.
+    ///   - biasInitializer: The bias's first values. Default `.zeros`.
+    ///   - kernelRegularizer: What the kernel adds to the loss. Default nothing.
+    ///   - biasRegularizer: What the bias adds to the loss. Default nothing.
+    ///   - name: Default: `dense`, `dense2`, ... in the order of the model.
     public init(
         _ units: Int, activation: ActivationFunction = .linear, usesBias: Bool = true,
         kernelInitializer: Initializer = .glorotUniform, biasInitializer: Initializer = .zeros,

@@ -39,10 +39,13 @@ public struct Reshape: UnaryLayer {
             free.count <= 1 && shape.sizes.allSatisfy { $0 >= -1 }, "shape", shape.sizes,
             mustBe: "sizes from 0 on, of which one may be -1")
         let count = input.shape.sizes.dropFirst().reduce(1, *)
-        let given = shape.sizes.filter { $0 >= 0 }.reduce(1, *)
         var sizes = shape.sizes
-        if let axis = free.first, given > 0, count % given == 0 { sizes[axis] = count / given }
-        guard !sizes.contains(-1), sizes.reduce(1, *) == count else {
+        if let axis = free.first, let given = Shape.product(of: shape.sizes.filter { $0 >= 0 }), given > 0,
+            count % given == 0
+        {
+            sizes[axis] = count / given
+        }
+        guard !sizes.contains(-1), Shape.product(of: sizes) == count else {
             throw scope.mismatch(
                 expected: "samples whose elements fill \(shape.sizes)", received: "\(input.shape)",
                 cure: "choose sizes whose product is \(count)")

@@ -9,17 +9,10 @@ extension Model {
 
     /// Saves the model into the folder `url`, which is made where it is missing.
     ///
-    /// Each file appears only when it is complete. Initialisers and regularizers of your own types are not kept.
+    /// Each file appears only when it is complete. Initializers and regularizers of your own types are not kept.
     /// - Throws: `ApusError.file` with `.unwritable`.
     public func save(to url: URL) throws {
-        do {
-            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-        } catch {
-            let reason =
-                ((error as NSError).userInfo[NSUnderlyingErrorKey] as? any Error)
-                .map { String(cString: strerror(Int32(($0 as NSError).code))) } ?? error.localizedDescription
-            throw ApusError.file(path: url.path, .unwritable(reason: reason))
-        }
+        try makeFolder(at: url)
         try saveWeights(to: url.appendingPathComponent(Self.weightsFile))
         try saveDescription(to: url.appendingPathComponent(Self.descriptionFile))
     }

@@ -8,10 +8,6 @@ private struct Contradiction: Error {
 }
 
 extension ModelDescription {
-    /// No tensor of a model has more elements than this for one sample; larger sizes are taken for damage, before any
-    /// arithmetic on them could overflow.
-    private static let largestCount = 1 << 40
-
     /// Reads what `data()` wrote.
     /// - Throws: `ApusError.file` with `.foreign` or `.damaged`; `path` is for the error alone.
     init(_ data: Data, path: String) throws {
@@ -56,13 +52,13 @@ extension ModelDescription {
     private static func checkNumbers(_ json: JSONValue, key: String = "") throws {
         switch json {
         case .number(let text):
-            guard let number = Double(text), number.magnitude <= Double(largestCount) else {
+            guard let number = Double(text), number.magnitude <= Double(Shape.largestCount) else {
                 throw Contradiction(reason: "a number too large, \(text), at '\(key)'")
             }
         case .array(let values):
             if key == "sizes" {
                 let sizes = values.compactMap(\.integer)
-                guard let count = product(sizes), count.magnitude <= largestCount else {
+                guard let count = Shape.product(of: sizes), count.magnitude <= Shape.largestCount else {
                     throw Contradiction(reason: "a shape too large, \(sizes)")
                 }
             }
@@ -167,7 +163,7 @@ extension ModelDescription {
             let inputs = entry.inputs.map { Tensor(node: nodes[$0]) }
             if let problem = entry.operation.problem(on: inputs.map(\.type)) { throw contradiction(problem) }
             let type = try entry.operation.rule.resultType(of: inputs.map(\.type))
-            guard let count = product(type.shape.sizes), count.magnitude <= Self.largestCount,
+            guard let count = Shape.product(of: type.shape.sizes), count.magnitude <= Shape.largestCount,
                 type.shape.sizes.filter({ $0 < 0 }).count <= 1
             else { throw contradiction("has no possible shape: \(type)") }
             let call = entry.call.map { calls[$0] }
@@ -187,19 +183,7 @@ extension ModelDescription {
 
 extension ApusGraph.Operation {
     /// Whether the operation works on so many inputs.
-    fileprivate func takes(_ count: Int) -> Bool {
-        switch self {
-        case .input, .variable, .constant, .random, .stepValue: count == 0
-        case .unary, .cast, .reduction, .argMax, .softmax, .logSoftmax, .reshape, .broadcast, .transpose, .slice, .pad,
-            .oneHot, .axisSize, .stopGradient, .maxPool, .averagePool, .averagePoolGradient:
-            count == 1
-        case .binary, .matMul, .softmaxCrossEntropy, .phase, .convolution, .convolutionInputGradient,
-            .convolutionKernelGradient, .maxPoolSelection, .maxPoolGradient, .gather, .scatterAdd:
-            count == 2
-        case .select: count == 3
-        case .concatenate: count >= 1
-        }
-    }
+    fileprivate func takes(_ count: Int) -> Bool { inputCount.map { $0 == count } ?? (count >= 1) }
 
     /// What is wrong with settings that the shape rule takes for granted.
     fileprivate func problem(on inputs: [TensorType]) -> String? {

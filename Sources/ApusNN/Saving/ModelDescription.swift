@@ -52,7 +52,7 @@ struct ModelDescription: Codable, Equatable {
 }
 
 extension ModelDescription {
-    /// Initialisers and regularizers of a user's own types are left out.
+    /// Initializers and regularizers of a user's own types are left out.
     init(_ model: Model) {
         let order = topologicalOrder(of: model.inputs + model.roots)
         let places = Dictionary(uniqueKeysWithValues: order.enumerated().map { (ObjectIdentifier($1), $0) })
@@ -90,7 +90,7 @@ extension ModelDescription {
         variables = model.variables.map { entry in
             VariableEntry(
                 path: entry.path, name: entry.variable.name, type: entry.variable.type,
-                isTrainable: entry.variable.isTrainable, initializer: entry.variable.initializer as? Initializer,
+                isTrainable: entry.variable.isParameter, initializer: entry.variable.initializer as? Initializer,
                 regularizer: L1L2(standard: entry.variable.regularizer))
         }
     }

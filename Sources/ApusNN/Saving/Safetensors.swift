@@ -151,21 +151,10 @@ private struct SafetensorsReader {
         guard bounds.count == 2, offsets.count == 2, bounds[0] >= 0, bounds[0] <= bounds[1] else {
             throw damaged("tensor '\(name)' has data_offsets that are no range")
         }
-        guard let byteCount = product(shape + [elementType.byteCount]), byteCount == bounds[1] - bounds[0] else {
+        guard let byteCount = Shape.product(of: shape + [elementType.byteCount]), byteCount == bounds[1] - bounds[0]
+        else {
             throw damaged("tensor '\(name)' of type \(type)\(shape) takes \(bounds[1] - bounds[0]) bytes")
         }
         return Entry(name: name, shape: Shape(shape), elementType: elementType, range: bounds[0]..<bounds[1])
     }
-}
-
-/// The product of the sizes; `nil` where it is too large.
-func product(_ sizes: [Int]) -> Int? {
-    // Strides multiply the other sizes even where one is 0, so these must fit too.
-    var result = 1
-    for size in sizes where size != 0 {
-        let (value, overflow) = result.multipliedReportingOverflow(by: size)
-        if overflow { return nil }
-        result = value
-    }
-    return sizes.contains(0) ? 0 : result
 }

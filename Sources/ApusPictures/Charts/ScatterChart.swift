@@ -38,7 +38,7 @@ public struct ScatterChart: Picture {
     }
 
     /// - Parameter points: shape `[count, 2]`, x before y.
-    /// - Throws: as the other initialiser, and `ApusError.shape` for any other shape.
+    /// - Throws: as the other initializer, and `ApusError.shape` for any other shape.
     public init(
         title: String, xLabel: String = "z[0]", yLabel: String = "z[1]", points: NDArray, coloring: Coloring = .plain
     ) throws {

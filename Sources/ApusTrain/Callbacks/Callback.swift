@@ -93,7 +93,10 @@ public final class Training {
     }
 
     /// All steps of the training.
-    public var stepCount: Int { min(epochs.count * stepsPerEpoch, maxSteps ?? .max) }
+    public var stepCount: Int {
+        let (count, overflow) = epochs.count.multipliedReportingOverflow(by: stepsPerEpoch)
+        return min(overflow ? .max : count, maxSteps ?? .max)
+    }
 
     /// Seconds since the training started.
     public var seconds: Double {

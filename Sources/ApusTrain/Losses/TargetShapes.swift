@@ -21,9 +21,13 @@ func elementwiseTargets(
     let areLabels = given == droppingLast(wanted) || (targets.elementType == .int32 && droppingLastOne(given) != nil)
     let cure =
         if areLabels {
-            "these look like labels: use \(sparseAlternative), or make the targets one-hot"
+            "these look like labels: use \(sparseAlternative), or make the targets one-hot (oneHotTargets(classCount:) of "
+                + "a data set, oneHot(_:depth:) of a tensor)"
         } else if given.rank == wanted.rank, given.sizes.dropLast() == wanted.sizes.dropLast() {
             "give the last layer \(given[-1]) units, or the targets \(wanted[-1]) numbers a sample"
+        } else if given.rank < wanted.rank, given.rank <= 2 {
+            "put a Flatten layer in front of the Dense layers, so that a sample gives one vector; or make the targets' "
+                + "shape that of the model's output"
         } else {
             "make the targets' shape that of the model's output"
         }
@@ -53,7 +57,10 @@ func sparseTargets(
             received: "\(targets.type)",
             cure: given == predictions.shape
                 ? "these look one-hot: use \(denseAlternative), or give one label a sample"
-                : "give one label for each vector of scores"))
+                : given.rank < wanted.rank
+                    ? "put a Flatten layer in front of the Dense layers, so that a sample gives one vector of scores; or "
+                        + "give one label for each"
+                    : "give one label for each vector of scores"))
 }
 
 /// - Throws: `ApusError.shape` unless `weights` has one number for each of the `values` `[batch]`.

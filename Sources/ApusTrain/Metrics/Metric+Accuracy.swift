@@ -23,7 +23,7 @@ extension Metric {
 
     /// How often the right class is among the `k` with the largest predictions: fewer than `k` classes score higher.
     /// Targets are labels or one-hot.
-    /// - Parameter k: At least 1. Default 5.
+    /// - Parameter k: From 1 to the number of classes. Default 5.
     public static func topK(_ k: Int = 5) -> Metric { Metric(.topK(k)) }
 
     /// The share of right answers of each sample, `[batch]`.
@@ -66,9 +66,6 @@ extension Metric {
     }
 
     private func topMatches(_ targets: Tensor, _ predictions: Tensor, k: Int) throws -> Tensor {
-        guard k >= 1 else {
-            throw ApusError.setting(owner: "topK", name: "k", value: "\(k)", expected: "1 or more")
-        }
         let labels =
             Self.areLabels(targets, for: predictions)
             ? try sparseTargets(targets, for: predictions, in: name, denseAlternative: "one-hot targets")

@@ -68,6 +68,7 @@ public struct Metric: Hashable, Sendable, Codable {
     /// - Returns: Two scalars: what is divided, and what it is divided by.
     /// - Throws: `ApusError.shape` where the shapes do not fit, `ApusError.setting` for a setting outside its range.
     package func sums(targets: Tensor, predictions: Tensor, weights: Tensor?) throws -> [Tensor] {
+        try check(predictions: predictions.checked().shape)
         let weights = isWeighted ? weights : nil
         let sums =
             switch kind {
@@ -79,6 +80,22 @@ public struct Metric: Hashable, Sendable, Codable {
                 try ratio(of: errors(targets: targets, predictions: predictions), weights: weights)
             }
         return try sums.map { try $0.checked() }
+    }
+
+    /// - Throws: `ApusError.setting` for a setting that makes no sense for predictions of this shape.
+    func check(predictions: Shape) throws {
+        switch kind {
+        case .topK(let k):
+            try requireSetting("topK", "k", k, "1 or more") { $0 >= 1 }
+            // Predictions that are no scores for classes are reported with the targets.
+            guard predictions.rank >= 2, predictions[-1] > 1 else { return }
+            try requireSetting("topK", "k", k, "at most the number of classes, \(predictions[-1])") {
+                $0 <= predictions[-1]
+            }
+        case .binaryAccuracy(let threshold), .precision(let threshold), .recall(let threshold):
+            try requireSetting(name, "threshold", threshold, "a number") { !$0.isNaN }
+        default: break
+        }
     }
 
     /// The figure for sums over all batches; 0 where nothing was counted.

@@ -16,11 +16,11 @@ public struct Adadelta: Optimizer, Hashable {
     public var clipping: GradientClipping?
 
     /// - Parameters:
-    ///   - learningRate: Default 0.001, as in Keras; the paper has 1.
+    ///   - learningRate: 0 or more. Default 0.001, as in Keras; the paper has 1.
     ///   - rho: How much of the running means is kept, from 0 up to, not including, 1. Default 0.95.
     ///   - epsilon: Above 0. Default 1e-7.
-    ///   - weightDecay: Decoupled; default 0.
-    ///   - clipping: Default none.
+    ///   - weightDecay: Decoupled, 0 or more. Default 0.
+    ///   - clipping: Its limit above 0. Default none.
     public init(
         learningRate: Schedule = 0.001, rho: Double = 0.95, epsilon: Double = 1e-7, weightDecay: Double = 0,
         clipping: GradientClipping? = nil
@@ -45,5 +45,17 @@ public struct Adadelta: Optimizer, Hashable {
         let change = sqrt(step.slots[1] + epsilon) * step.gradient / sqrt(gradients + epsilon)
         let changes = kept * step.slots[1] + added * square(change)
         return ParameterChange(decrease: step.learningRate * change, slots: [gradients, changes])
+    }
+}
+
+extension Adadelta {
+    /// As above, with a learning rate that stays the same.
+    public init(
+        learningRate: some BinaryFloatingPoint, rho: Double = 0.95, epsilon: Double = 1e-7, weightDecay: Double = 0,
+        clipping: GradientClipping? = nil
+    ) {
+        self.init(
+            learningRate: .constant(Double(learningRate)), rho: rho, epsilon: epsilon, weightDecay: weightDecay,
+            clipping: clipping)
     }
 }

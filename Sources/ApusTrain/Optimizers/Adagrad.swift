@@ -13,11 +13,11 @@ public struct Adagrad: Optimizer, Hashable {
     public var clipping: GradientClipping?
 
     /// - Parameters:
-    ///   - learningRate: Default 0.001.
+    ///   - learningRate: 0 or more. Default 0.001.
     ///   - initialAccumulator: What a starts from, 0 or more. Default 0.1.
     ///   - epsilon: Above 0. Default 1e-7.
-    ///   - weightDecay: Decoupled; default 0.
-    ///   - clipping: Default none.
+    ///   - weightDecay: Decoupled, 0 or more. Default 0.
+    ///   - clipping: Its limit above 0. Default none.
     public init(
         learningRate: Schedule = 0.001, initialAccumulator: Double = 0.1, epsilon: Double = 1e-7,
         weightDecay: Double = 0, clipping: GradientClipping? = nil
@@ -40,5 +40,17 @@ public struct Adagrad: Optimizer, Hashable {
         let accumulator = step.slots[0] + square(step.gradient)
         return ParameterChange(
             decrease: step.learningRate * step.gradient / sqrt(accumulator + Float(epsilon)), slots: [accumulator])
+    }
+}
+
+extension Adagrad {
+    /// As above, with a learning rate that stays the same.
+    public init(
+        learningRate: some BinaryFloatingPoint, initialAccumulator: Double = 0.1, epsilon: Double = 1e-7,
+        weightDecay: Double = 0, clipping: GradientClipping? = nil
+    ) {
+        self.init(
+            learningRate: .constant(Double(learningRate)), initialAccumulator: initialAccumulator, epsilon: epsilon,
+            weightDecay: weightDecay, clipping: clipping)
     }
 }

@@ -20,13 +20,13 @@ public struct Adam: Optimizer, Hashable {
     public var clipping: GradientClipping?
 
     /// - Parameters:
-    ///   - learningRate: Default 0.001.
+    ///   - learningRate: 0 or more. Default 0.001.
     ///   - beta1: How much of the mean gradient is kept, from 0 up to, not including, 1. Default 0.9.
     ///   - beta2: How much of the mean square is kept, from 0 up to, not including, 1. Default 0.999.
     ///   - epsilon: Above 0. Default 1e-7.
-    ///   - amsgrad: Default `false`.
-    ///   - weightDecay: Decoupled; default 0.
-    ///   - clipping: Default none.
+    ///   - amsgrad: Whether the largest v so far stands in for v. Default `false`.
+    ///   - weightDecay: Decoupled, 0 or more. Default 0.
+    ///   - clipping: Its limit above 0. Default none.
     public init(
         learningRate: Schedule = 0.001, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-7,
         amsgrad: Bool = false, weightDecay: Double = 0, clipping: GradientClipping? = nil
@@ -61,5 +61,17 @@ public struct Adam: Optimizer, Hashable {
         let root = sqrt(largest.first ?? newVelocity)
         return ParameterChange(
             decrease: newMomentum * rate / (root + Float(epsilon)), slots: [newMomentum, newVelocity] + largest)
+    }
+}
+
+extension Adam {
+    /// As above, with a learning rate that stays the same.
+    public init(
+        learningRate: some BinaryFloatingPoint, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-7,
+        amsgrad: Bool = false, weightDecay: Double = 0, clipping: GradientClipping? = nil
+    ) {
+        self.init(
+            learningRate: .constant(Double(learningRate)), beta1: beta1, beta2: beta2, epsilon: epsilon,
+            amsgrad: amsgrad, weightDecay: weightDecay, clipping: clipping)
     }
 }

@@ -16,12 +16,12 @@ public struct Adamax: Optimizer, Hashable {
     public var clipping: GradientClipping?
 
     /// - Parameters:
-    ///   - learningRate: Default 0.001.
+    ///   - learningRate: 0 or more. Default 0.001.
     ///   - beta1: How much of the mean gradient is kept, from 0 up to, not including, 1. Default 0.9.
     ///   - beta2: How fast the largest gradient is forgotten, from 0 up to, not including, 1. Default 0.999.
     ///   - epsilon: Above 0. Default 1e-7.
-    ///   - weightDecay: Decoupled; default 0.
-    ///   - clipping: Default none.
+    ///   - weightDecay: Decoupled, 0 or more. Default 0.
+    ///   - clipping: Its limit above 0. Default none.
     public init(
         learningRate: Schedule = 0.001, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-7,
         weightDecay: Double = 0, clipping: GradientClipping? = nil
@@ -47,5 +47,17 @@ public struct Adamax: Optimizer, Hashable {
         let momentum = step.slots[0] + (step.gradient - step.slots[0]) * Float(1 - beta1)
         let norm = maximum(Float(beta2) * step.slots[1], abs(step.gradient))
         return ParameterChange(decrease: rate * momentum / (norm + Float(epsilon)), slots: [momentum, norm])
+    }
+}
+
+extension Adamax {
+    /// As above, with a learning rate that stays the same.
+    public init(
+        learningRate: some BinaryFloatingPoint, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-7,
+        weightDecay: Double = 0, clipping: GradientClipping? = nil
+    ) {
+        self.init(
+            learningRate: .constant(Double(learningRate)), beta1: beta1, beta2: beta2, epsilon: epsilon,
+            weightDecay: weightDecay, clipping: clipping)
     }
 }

@@ -14,11 +14,11 @@ public struct Lion: Optimizer, Hashable {
     public var clipping: GradientClipping?
 
     /// - Parameters:
-    ///   - learningRate: Default 0.001. A third to a tenth of Adam's suits.
+    ///   - learningRate: 0 or more. Default 0.001. A third to a tenth of Adam's suits.
     ///   - beta1: The mean's part in the step, above 0 and below 1. Default 0.9.
     ///   - beta2: How much of the mean is kept, from 0 up to, not including, 1. Default 0.99.
-    ///   - weightDecay: Decoupled; default 0. Three to ten times Adam's suits.
-    ///   - clipping: Default none.
+    ///   - weightDecay: Decoupled, 0 or more. Default 0. Three to ten times Adam's suits.
+    ///   - clipping: Its limit above 0. Default none.
     public init(
         learningRate: Schedule = 0.001, beta1: Double = 0.9, beta2: Double = 0.99, weightDecay: Double = 0,
         clipping: GradientClipping? = nil
@@ -44,5 +44,17 @@ public struct Lion: Optimizer, Hashable {
         return ParameterChange(
             decrease: step.learningRate * direction,
             slots: [mean * Float(beta2) + step.gradient * Float(1 - beta2)])
+    }
+}
+
+extension Lion {
+    /// As above, with a learning rate that stays the same.
+    public init(
+        learningRate: some BinaryFloatingPoint, beta1: Double = 0.9, beta2: Double = 0.99, weightDecay: Double = 0,
+        clipping: GradientClipping? = nil
+    ) {
+        self.init(
+            learningRate: .constant(Double(learningRate)), beta1: beta1, beta2: beta2, weightDecay: weightDecay,
+            clipping: clipping)
     }
 }

@@ -18,12 +18,12 @@ public struct Nadam: Optimizer, Hashable {
     public var clipping: GradientClipping?
 
     /// - Parameters:
-    ///   - learningRate: Default 0.001.
+    ///   - learningRate: 0 or more. Default 0.001.
     ///   - beta1: How much of the mean gradient is kept, from 0 up to, not including, 1. Default 0.9.
     ///   - beta2: How much of the mean square is kept, from 0 up to, not including, 1. Default 0.999.
     ///   - epsilon: Above 0. Default 1e-7.
-    ///   - weightDecay: Decoupled; default 0.
-    ///   - clipping: Default none.
+    ///   - weightDecay: Decoupled, 0 or more. Default 0.
+    ///   - clipping: Its limit above 0. Default none.
     public init(
         learningRate: Schedule = 0.001, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-7,
         weightDecay: Double = 0, clipping: GradientClipping? = nil
@@ -61,5 +61,17 @@ public struct Nadam: Optimizer, Hashable {
     private func warmMomentum(ahead: Int) -> Tensor {
         let start = ahead == 0 ? 0.96 : 0.96 * 0.96
         return Float(beta1) * (1 - 0.5 * Schedule.exponential(initial: start, factor: 0.96, every: 1).tensor)
+    }
+}
+
+extension Nadam {
+    /// As above, with a learning rate that stays the same.
+    public init(
+        learningRate: some BinaryFloatingPoint, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-7,
+        weightDecay: Double = 0, clipping: GradientClipping? = nil
+    ) {
+        self.init(
+            learningRate: .constant(Double(learningRate)), beta1: beta1, beta2: beta2, epsilon: epsilon,
+            weightDecay: weightDecay, clipping: clipping)
     }
 }

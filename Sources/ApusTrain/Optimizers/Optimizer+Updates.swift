@@ -74,7 +74,9 @@ extension Optimizer {
     }
 
     private func checkAllSettings() throws {
-        if let problem = learningRate.problemAsRate {
+        if case .constant(let rate) = learningRate {
+            try requireNotNegative("learningRate", rate)
+        } else if let problem = learningRate.problemAsRate {
             throw ApusError.setting(
                 owner: name, name: "learningRate", value: "\(learningRate)",
                 expected: "a schedule that makes sense: \(problem)")

@@ -4,7 +4,7 @@ import ApusGraph
 ///
 ///     v <- rho v + (1 - rho) g^2
 ///     a <- rho a + (1 - rho) g                                         (centered)
-///     d  = rate g / sqrt(v + epsilon)        or, centered, rate g / sqrt(v - a^2 + epsilon)
+///     d  = rate g / sqrt(v + epsilon)        or, centered, rate g / sqrt(max(v - a^2, 0) + epsilon)
 ///     w <- w - d                             or, with momentum, m <- momentum m + d,   w <- w - m
 ///
 /// Source: Tieleman and Hinton, Lecture 6.5, Neural Networks for Machine Learning, 2012.
@@ -18,13 +18,13 @@ public struct RMSprop: Optimizer, Hashable {
     public var clipping: GradientClipping?
 
     /// - Parameters:
-    ///   - learningRate: Default 0.001.
+    ///   - learningRate: 0 or more. Default 0.001.
     ///   - rho: How much of the running means is kept, from 0 up to, not including, 1. Default 0.9.
     ///   - momentum: From 0 up to, not including, 1. Default 0.
     ///   - epsilon: Above 0. Default 1e-7.
     ///   - centered: Whether the mean gradient is taken off, which makes v a variance. Default `false`.
-    ///   - weightDecay: Decoupled; default 0.
-    ///   - clipping: Default none.
+    ///   - weightDecay: Decoupled, 0 or more. Default 0.
+    ///   - clipping: Its limit above 0. Default none.
     public init(
         learningRate: Schedule = 0.001, rho: Double = 0.9, momentum: Double = 0, epsilon: Double = 1e-7,
         centered: Bool = false, weightDecay: Double = 0, clipping: GradientClipping? = nil
@@ -58,7 +58,8 @@ public struct RMSprop: Optimizer, Hashable {
         if centered, let before = step.slots.last {
             let mean = kept * before + added * gradient
             average = [mean]
-            squares = velocity - square(mean)
+            // A variance, but rounding can bring the difference below 0.
+            squares = maximum(velocity - square(mean), 0)
         }
         var decrease = step.learningRate * gradient / sqrt(squares + Float(epsilon))
         if momentum > 0 {
@@ -66,5 +67,17 @@ public struct RMSprop: Optimizer, Hashable {
             slots.append(decrease)
         }
         return ParameterChange(decrease: decrease, slots: slots + average)
+    }
+}
+
+extension RMSprop {
+    /// As above, with a learning rate that stays the same.
+    public init(
+        learningRate: some BinaryFloatingPoint, rho: Double = 0.9, momentum: Double = 0, epsilon: Double = 1e-7,
+        centered: Bool = false, weightDecay: Double = 0, clipping: GradientClipping? = nil
+    ) {
+        self.init(
+            learningRate: .constant(Double(learningRate)), rho: rho, momentum: momentum, epsilon: epsilon,
+            centered: centered, weightDecay: weightDecay, clipping: clipping)
     }
 }

@@ -16,11 +16,11 @@ public struct SGD: Optimizer, Hashable {
     public var clipping: GradientClipping?
 
     /// - Parameters:
-    ///   - learningRate: Default 0.01.
+    ///   - learningRate: 0 or more. Default 0.01.
     ///   - momentum: From 0 up to, not including, 1. Default 0.
     ///   - nesterov: Whether the step looks ahead; without momentum it makes no difference. Default `false`.
-    ///   - weightDecay: Decoupled; default 0.
-    ///   - clipping: Default none.
+    ///   - weightDecay: Decoupled, 0 or more. Default 0.
+    ///   - clipping: Its limit above 0. Default none.
     public init(
         learningRate: Schedule = 0.01, momentum: Double = 0, nesterov: Bool = false, weightDecay: Double = 0,
         clipping: GradientClipping? = nil
@@ -42,5 +42,17 @@ public struct SGD: Optimizer, Hashable {
         let velocity = step.slots[0] * Float(momentum) - plain
         return ParameterChange(
             decrease: nesterov ? plain - velocity * Float(momentum) : -velocity, slots: [velocity])
+    }
+}
+
+extension SGD {
+    /// As above, with a learning rate that stays the same.
+    public init(
+        learningRate: some BinaryFloatingPoint, momentum: Double = 0, nesterov: Bool = false, weightDecay: Double = 0,
+        clipping: GradientClipping? = nil
+    ) {
+        self.init(
+            learningRate: .constant(Double(learningRate)), momentum: momentum, nesterov: nesterov,
+            weightDecay: weightDecay, clipping: clipping)
     }
 }

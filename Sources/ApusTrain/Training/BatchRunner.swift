@@ -43,12 +43,35 @@ final class BatchRunner {
     /// One step; its loss is returned and everything is added to the sums.
     func run(_ batch: Batch, context: RunContext) throws -> Double {
         let executable = try bind(batch)
-        try executable.run(inputs: UnsafeBufferPointer(pointers), context: context)
+        do {
+            try executable.run(inputs: UnsafeBufferPointer(pointers), context: context)
+        } catch ApusError.notFinite(let quantity, let step, let origin) {
+            throw ApusError.notFinite(quantity: quantity, step: step, origin: firstNotFinite(in: batch) ?? origin)
+        }
         let loss = Double(executable.output(0).load(as: Float.self))
         sampleCount += batch.sampleCount
         lossSum += loss * Double(batch.sampleCount)
         for index in sums.indices { sums[index] += Double(executable.output(index + 1).load(as: Float.self)) }
         return loss
+    }
+
+    /// The first number of the batch's inputs and targets that is not finite, in words.
+    private func firstNotFinite(in batch: Batch) -> String? {
+        let dataset = loader.dataset
+        let columns = zip(dataset.inputs + dataset.targets, batch.inputs + batch.targets)
+        for (place, (column, address)) in columns.enumerated() where column.batchElementType == .float32 {
+            let size = column.sampleShape.elementCount
+            let values = UnsafeBufferPointer(
+                start: address.assumingMemoryBound(to: Float.self), count: batch.sampleCount * size)
+            guard let wrong = values.firstIndex(where: { !$0.isFinite }) else { continue }
+            let target = place - dataset.inputs.count
+            let name =
+                target < 0
+                ? "input '\(function.inputNames[place])'"
+                : dataset.targets.count == 1 ? "the target" : "target \(target)"
+            return "\(name), sample \(batch.sampleIndices[wrong / size]) of '\(dataset.name)'"
+        }
+        return nil
     }
 
     /// One run whose outputs are arrays.

@@ -26,6 +26,8 @@ extension Model {
             let cure =
                 if wanted.elementType != given.elementType {
                     "convert the values to \(wanted.elementType.rawValue)"
+                } else if column.values.shape.sizes == Array(wanted.shape.sizes.dropFirst()) {
+                    "add the batch axis: reshaped(to: \([1] + column.values.shape.sizes)) makes one sample of the array"
                 } else if wanted.shape.elementCount == given.shape.elementCount {
                     "use reshapingInputs(to: \(Shape(Array(wanted.shape.sizes.dropFirst())))) of the data set, "
                         + "or a Reshape layer"
@@ -39,8 +41,8 @@ extension Model {
         }
     }
 
-    /// - Throws: `ApusError.shape` unless the data set has a target for each output, `ApusError.label` for a label that
-    ///   is no class where the loss takes labels.
+    /// - Throws: `ApusError.shape` unless the data set has a target for each output; where the loss takes labels,
+    ///   `ApusError.label` for one that is no class, and `ApusError.setting` for one that is no whole number.
     func checkTargets(of dataset: Dataset, loss: Loss?) throws {
         guard dataset.targets.count == outputs.count else {
             throw ApusError.shape(
@@ -55,20 +57,37 @@ extension Model {
         for (output, column) in zip(outputs, dataset.targets) {
             // Predictions that are no scores for classes are the loss's to report.
             guard output.shape.rank >= 2, let classCount = output.shape.sizes.last, classCount > 1 else { continue }
-            let perSample = max(column.sampleShape.elementCount, 1)
-            let labels = column.values.converted(to: .int32)
-            try labels.withUnsafeBytes { bytes in
-                let labels = bytes.assumingMemoryBound(to: Int32.self)
-                guard let place = labels.firstIndex(where: { $0 < 0 || $0 >= classCount }) else { return }
-                throw ApusError.label(
-                    Int(labels[place]), index: place / perSample, classCount: classCount,
-                    source: column.name.isEmpty ? dataset.name : column.name)
-            }
+            try column.checkLabels(classCount: classCount, source: column.name.isEmpty ? dataset.name : column.name)
         }
+    }
+
+    /// - Throws: `ApusError.setting` for a weight of a class that the model's first output does not have.
+    func checkClassWeights(_ classWeights: [Int: Float]) throws {
+        let shape = outputs[0].shape
+        // One number a sample says yes or no.
+        let classCount = shape.rank >= 2 && shape[-1] > 1 ? shape[-1] : 2
+        guard let wrong = classWeights.keys.filter({ !(0..<classCount).contains($0) }).min() else { return }
+        throw ApusError.setting(
+            owner: "fit", name: "a class of classWeights", value: "\(wrong)", expected: "from 0 to \(classCount - 1)")
     }
 }
 
 extension Dataset.Column {
+    /// Checks that every value, as a batch has it, is one of `classCount` classes.
+    fileprivate func checkLabels(classCount: Int, source: String) throws {
+        let numbers =
+            values.elementType == .int32 ? values.doubles : values.floats.map { Double($0 * scale) }
+        let wrong = numbers.firstIndex { !($0 >= 0 && $0 < Double(classCount) && $0 == $0.rounded()) }
+        guard let wrong else { return }
+        let index = wrong / max(sampleShape.elementCount, 1)
+        if let label = Int(exactly: numbers[wrong]) {
+            throw ApusError.label(label, index: index, classCount: classCount, source: source)
+        }
+        throw ApusError.setting(
+            owner: source, name: "the label of sample \(index)", value: "\(numbers[wrong])",
+            expected: "a whole number from 0 to \(classCount - 1)")
+    }
+
     /// The type of its values in a batch of open size.
     var batchType: TensorType { TensorType(Shape([-1] + sampleShape.sizes), batchElementType) }
 }

@@ -87,7 +87,7 @@ extension Model {
     /// The model's outputs for its inputs, in inference mode. It is kept with the model, so that a second prediction
     /// plans nothing.
     private func inferenceFunction(on device: Device) throws -> Function {
-        let key = "inference on \(device.name)"
+        let key = "inference on \(device.name), \(device.threadCount.map(String.init) ?? "any") threads"
         if let function = companions[key] as? Function { return function }
         let function = try Function(
             inputs: inputs, outputs: outputs, mode: .inference, device: device, guardedOutput: nil,

@@ -21,11 +21,13 @@ extension Trainer {
     ///   - shuffles: Whether each epoch visits the samples in an order of its own, a function of (seed, epoch).
     ///     Default `true`.
     ///   - callbacks: Called in this order.
-    ///   - classWeights: What the samples of a class count in the training's loss; 1 where none is given.
+    ///   - classWeights: What the samples of a class count in the training's loss; 1 where none is given. Classes are
+    ///     those of the model's first output; where that is one number a sample, 0 and 1.
     ///   - initialEpoch: The number of epochs that an earlier training took. Default 0.
     ///   - maxSteps: Where the training ends even inside an epoch. Default none.
     /// - Returns: The records of the epochs of this call.
-    /// - Throws: `ApusError.shape` and `ApusError.label` before the first step where the data do not fit the model;
+    /// - Throws: `ApusError.shape` and `ApusError.label` before the first step where the data do not fit the model,
+    ///   `ApusError.setting` for a label that is no whole number and for settings outside their range;
     ///   `ApusError.notFinite` where the loss of a step is no finite number, with the weights as they were before that
     ///   step; whatever a callback throws. In every case the model keeps its weights and `history` what was reached.
     @discardableResult
@@ -37,6 +39,7 @@ extension Trainer {
         history = History()
         try checkCounts(epochs: epochs, initialEpoch: initialEpoch, maxSteps: maxSteps)
         var (dataset, validation) = try split(dataset, validation, validationSplit)
+        try model.checkClassWeights(classWeights)
         if !classWeights.isEmpty { dataset = try dataset.weighted(byClass: classWeights) }
         dataset = try checked(dataset)
 
@@ -62,7 +65,7 @@ extension Trainer {
     private func run(
         _ runner: BatchRunner, _ evaluator: BatchRunner?, _ training: Training, _ callbacks: [any Callback]
     ) throws {
-        let lastStep = training.maxSteps.map { step + $0 }
+        let lastStep = training.maxSteps.map { $0 > .max - step ? .max : step + $0 }
         for epoch in training.epochs.lowerBound + 1...training.epochs.upperBound {
             for callback in callbacks { try callback.epochWillStart(epoch, training) }
             runner.reset()

@@ -10,7 +10,8 @@ import ApusPlan
 ///                               optimizer: SGD(learningRate: 0.1), device: .cpu)
 ///     let history = try trainer.fit(train, batchSize: 128, epochs: 30, validation: test)
 ///
-/// The loss that is minimised is the sum of `loss`, the losses that the model adds and its regularisers' penalties.
+/// The loss that is minimised is the sum of `loss`, the losses that the model adds and its regularizers' penalties.
+/// Losses that are added to the model later count from the next `fit` or `evaluate` on.
 /// The optimizer's state and the count of steps live as long as the trainer: a second `fit` goes on where the first
 /// ended. A trainer belongs to one thread at a time, and so does its model.
 public final class Trainer {
@@ -35,6 +36,7 @@ public final class Trainer {
     private struct FunctionKey: Hashable {
         let signature: TrainingGraph.Signature
         let isTraining: Bool
+        let addedLossCount: Int
     }
 
     /// - Parameters:
@@ -44,8 +46,8 @@ public final class Trainer {
     ///   - optimizer: What turns gradients into new weights.
     ///   - device: Where steps run.
     ///   - seed: Default 0. The model's first values do not depend on it.
-    /// - Throws: `ApusError.setting` for an optimizer's setting outside its range, and where there is nothing to
-    ///   minimise.
+    /// - Throws: `ApusError.setting` for an optimizer's or a metric's setting outside its range, and where there is
+    ///   nothing to minimise.
     public init(
         _ model: Model, loss: Loss?, metrics: [Metric] = [], optimizer: any Optimizer, device: Device, seed: UInt64 = 0
     ) throws {
@@ -56,6 +58,7 @@ public final class Trainer {
         self.device = device
         self.seed = seed
         state = try optimizer.state(for: model.variables)
+        for output in model.outputs { for metric in metrics { try metric.check(predictions: output.shape) } }
         namedMetrics = TrainingGraph.names(of: metrics, outputCount: model.outputs.count)
         if loss == nil {
             _ = try TrainingGraph(
@@ -78,15 +81,30 @@ public final class Trainer {
         let signature = TrainingGraph.Signature(
             targets: usesTargets ? dataset.targets.map(\.batchType) : [],
             hasWeights: dataset.sampleWeights != nil)
-        let key = FunctionKey(signature: signature, isTraining: training)
+        let key = FunctionKey(
+            signature: signature, isTraining: training, addedLossCount: model.addedLosses.count)
         if let function = functions[key] { return function }
         let graph = try TrainingGraph(model, loss: loss, metrics: metrics, signature: signature)
+        if training { try checkParameters() }
         let updates = training ? try optimizer.updates(minimizing: graph.loss, state: state) : []
         let function = try Function(
             inputs: graph.inputs, outputs: graph.outputs, updates: updates, mode: training ? .training : .inference,
             seed: seed, device: device, guardedOutput: 0, origin: { [model] in model.layerPath(of: $0) })
         functions[key] = function
         return function
+    }
+
+    /// A loss that was added later may bring variables that the optimizer has no state for.
+    private func checkParameters() throws {
+        let known = Set(state.parameters.map { ObjectIdentifier($0.variable) })
+        guard
+            let new = model.variables.first(where: {
+                $0.variable.isTrainable && !known.contains(ObjectIdentifier($0.variable))
+            })
+        else { return }
+        throw ApusError.setting(
+            owner: "Trainer", name: "variable '\(new.path)'", value: "newer than the trainer",
+            expected: "in the model when its trainer is made: make the trainer after adding the loss")
     }
 
     /// The data set as steps read it.

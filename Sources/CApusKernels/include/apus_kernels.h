@@ -287,6 +287,13 @@ typedef struct apus_program_output {
     apus_element_type type;
 } apus_program_output;
 
+/// The sum of a value over all positions that are equal modulo `columns`, as float32: with columns = the length of the
+/// domain's last axis the sum down each column, with 1 the sum of everything. `columns` divides the domain's count.
+typedef struct apus_program_sum {
+    int32_t value;
+    int64_t columns;
+} apus_program_sum;
+
 /// A group of element-wise operations done in one pass over memory. The arrays are copied at creation.
 typedef struct apus_program_description {
     int32_t rank;  // 0...APUS_MAXIMUM_RANK; rank 0 is one element
@@ -299,13 +306,16 @@ typedef struct apus_program_description {
     const apus_instruction *instructions;
     int32_t output_count;
     const apus_program_output *outputs;
+    int32_t sum_count;  // APUS_MAXIMUM_OUTPUTS together with the outputs
+    const apus_program_sum *sums;
 } apus_program_description;
 
 typedef struct apus_program apus_program;
 apus_status apus_program_create(const apus_program_description *description, apus_program **program);
 
-/// An output may be the very array of an input that is read at the same index (float32, packed over the domain);
-/// any other overlap of an output with an input or another output is an error that is not noticed.
+/// `outputs` are those of the description, then the sums. An output may be the very array of an input that is read at
+/// the same index (float32, packed over the domain); any other overlap of an output with an input or another output is
+/// an error that is not noticed. Sums are added in fixed blocks, in double from one short run to the next.
 apus_status apus_program_run(apus_program *program, const void *const *inputs, void *const *outputs);
 void apus_program_destroy(apus_program *program);
 
@@ -385,6 +395,80 @@ apus_status apus_gather_rows(
 /// APUS_INDEX_OUT_OF_RANGE leaves the table as it was.
 apus_status apus_scatter_add_rows(
     const float *input, const int32_t *indices, float *table, int64_t count, int64_t length, int64_t width);
+
+// MARK: Recurrences (recurrence.c, recurrence_gradient.c)
+
+typedef enum apus_cell : int32_t { APUS_CELL_SIMPLE = 0, APUS_CELL_GRU = 1, APUS_CELL_LSTM = 2 } apus_cell;
+
+typedef enum apus_cell_activation : int32_t {
+    APUS_CELL_LINEAR = 0,
+    APUS_CELL_RELU = 1,
+    APUS_CELL_SIGMOID = 2,
+    APUS_CELL_TANH = 3,
+    APUS_CELL_HARD_SIGMOID = 4,  // slope x + 0.5, held within 0 and 1
+} apus_cell_activation;
+
+/// One cell over all steps of each row of the batch. With x the projected input, p the product of the hidden state h
+/// and the recurrent kernel, one block each for every gate, f the activation and s the gates' activation:
+///
+///     simple:  h' = f(x + p)
+///     GRU:     z = s(x0 + p0), r = s(x1 + p1), n = f(x2 + r p2), h' = z h + (1 - z) n
+///     LSTM:    i = s(x0 + p0), j = s(x1 + p1), g = f(x2 + p2), o = s(x3 + p3), c' = j c + i g, h' = o f(c')
+typedef struct apus_recurrence_description {
+    apus_cell cell;
+    int64_t batch, steps, units;  // the batch may be 0, the others are at least 1
+    apus_cell_activation activation, gate_activation;
+    float slope, gate_slope;  // of hard sigmoids
+    bool is_reversed;         // the last step is taken first; arrays keep their order
+} apus_recurrence_description;
+
+/// With U units, T steps and G gates (1, 3, 4). Inputs may be NULL from recurrent_bias on, results wherever nobody
+/// wants them; no result overlaps an input, but for gates, which may be the projected array of a simple cell or an LSTM.
+typedef struct apus_recurrence_arrays {
+    const float *projected;       // [batch, T, G U]
+    const float *kernel;          // [U, G U]
+    const float *recurrent_bias;  // [G U], GRU only: added to the product
+    const float *initial_hidden;  // [batch, U]; NULL: 0
+    const float *initial_cells;   // [batch, U]; NULL: 0
+    const float *mask;            // [batch, T]; where it is 0 the states stay as they are
+    float *hidden;                // [batch, T, U], after each step
+    float *last_hidden;           // [batch, U]
+    float *previous_hidden;       // [batch, T, U], before each step
+    float *last_cells;            // [batch, U], LSTM only, as is the next
+    float *previous_cells;        // [batch, T, U]
+    float *gates;                 // [batch, T, (1, 4, 4) U], activated; a GRU's fourth block is p2
+} apus_recurrence_arrays;
+
+typedef struct apus_recurrence apus_recurrence;
+apus_status apus_recurrence_create(const apus_recurrence_description *description, apus_recurrence **recurrence);
+void apus_recurrence_run(apus_recurrence *recurrence, const apus_recurrence_arrays *arrays);
+void apus_recurrence_destroy(apus_recurrence *recurrence);
+
+/// The bytes that the object holds for its runs besides what it is given.
+int64_t apus_recurrence_workspace(const apus_recurrence *recurrence);
+
+/// The gradient of sum(hidden u) + sum(last_hidden v) + sum(last_cells w), of which some may be NULL. Results may be
+/// NULL; none overlaps an input, but for projected, which may be the gates of a simple cell or an LSTM.
+typedef struct apus_recurrence_gradient_arrays {
+    const float *gates;        // as the recurrence gave them
+    const float *previous;     // previous_hidden of a GRU, previous_cells of an LSTM
+    const float *kernel;       // [U, G U]
+    const float *mask;         // [batch, T]; may be NULL
+    const float *hidden;       // u [batch, T, U]
+    const float *last_hidden;  // v [batch, U]
+    const float *last_cells;   // w [batch, U]
+    float *projected;          // [batch, T, G U]: with respect to x
+    float *products;           // [batch, T, G U]: with respect to p
+    float *initial_hidden;     // [batch, U]
+    float *initial_cells;      // [batch, U]
+} apus_recurrence_gradient_arrays;
+
+typedef struct apus_recurrence_gradient apus_recurrence_gradient;
+apus_status apus_recurrence_gradient_create(
+    const apus_recurrence_description *description, apus_recurrence_gradient **gradient);
+void apus_recurrence_gradient_run(apus_recurrence_gradient *gradient, const apus_recurrence_gradient_arrays *arrays);
+void apus_recurrence_gradient_destroy(apus_recurrence_gradient *gradient);
+int64_t apus_recurrence_gradient_workspace(const apus_recurrence_gradient *gradient);
 
 // MARK: Random numbers (random.c), bit-equal to ApusCore's Philox
 

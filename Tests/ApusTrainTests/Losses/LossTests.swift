@@ -178,12 +178,24 @@ import Testing
         Row(
             "labels given to the dense loss", .categoricalCrossentropy, TensorType([-1], .int32), [-1, 10],
             "categoricalCrossentropy: expected targets of the predictions' shape [batch, 10], received int32[batch]. "
-                + "Cure: these look like labels: use sparseCategoricalCrossentropy, or make the targets one-hot."),
+                + "Cure: these look like labels: use sparseCategoricalCrossentropy, or make the targets one-hot "
+                + "(oneHotTargets(classCount:) of a data set, oneHot(_:depth:) of a tensor)."),
         Row(
             "labels in a column", .categoricalCrossentropy, TensorType([-1, 1], .int32), [-1, 10],
             "categoricalCrossentropy: expected targets of the predictions' shape [batch, 10], received "
                 + "int32[batch, 1]. Cure: these look like labels: use sparseCategoricalCrossentropy, or make the "
-                + "targets one-hot."),
+                + "targets one-hot (oneHotTargets(classCount:) of a data set, oneHot(_:depth:) of a tensor)."),
+        Row(
+            "an image that was not flattened", .categoricalCrossentropy, TensorType([-1, 10]), [-1, 28, 28, 10],
+            "categoricalCrossentropy: expected targets of the predictions' shape [batch, 28, 28, 10], received "
+                + "float32[batch, 10]. Cure: put a Flatten layer in front of the Dense layers, so that a sample gives "
+                + "one vector; or make the targets' shape that of the model's output."),
+        Row(
+            "labels of an image that was not flattened", .sparseCategoricalCrossentropy, TensorType([-1], .int32),
+            [-1, 28, 28, 10],
+            "sparseCategoricalCrossentropy: expected labels of shape [batch, 28, 28] for predictions "
+                + "[batch, 28, 28, 10], received int32[batch]. Cure: put a Flatten layer in front of the Dense layers, "
+                + "so that a sample gives one vector of scores; or give one label for each."),
         Row(
             "one-hot given to the sparse loss", .sparseCategoricalCrossentropy, TensorType([-1, 10]), [-1, 10],
             "sparseCategoricalCrossentropy: expected labels of shape [batch] for predictions [batch, 10], received "

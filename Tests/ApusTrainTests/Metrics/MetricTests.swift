@@ -133,10 +133,19 @@ import Testing
             }
                 == "categorical_accuracy: expected targets of the predictions' shape [batch, 10], received "
                 + "int32[batch]. Cure: these look like labels: use sparseCategoricalAccuracy, or make the targets "
-                + "one-hot.")
+                + "one-hot (oneHotTargets(classCount:) of a data set, oneHot(_:depth:) of a tensor).")
         #expect(
             errorText {
                 _ = try Metric.topK(0).sums(targets: .input([], .int32), predictions: .input([10]), weights: nil)
             } == "topK: k is 0; it must be 1 or more.")
+        #expect(
+            errorText {
+                _ = try Metric.topK(11).sums(targets: .input([], .int32), predictions: .input([10]), weights: nil)
+            } == "topK: k is 11; it must be at most the number of classes, 10.")
+        #expect(
+            errorText {
+                _ = try Metric.binaryAccuracy(threshold: .nan).sums(
+                    targets: .input([1]), predictions: .input([1]), weights: nil)
+            } == "binary_accuracy: threshold is nan; it must be a number.")
     }
 }

@@ -1,5 +1,7 @@
+import ApusCPU
 import ApusCore
 import ApusGraph
+import ApusPlan
 import ApusTrain
 import Testing
 
@@ -50,6 +52,23 @@ import Testing
             state[0] = 0.9 * state[0] - 0.05 * g
             return w + 0.9 * state[0] - 0.05 * g
         }
+    }
+
+    /// A gradient of 10 all the time, rho 0.5: after 24 steps the mean square is 100 (1 - 2^-24), one step of Float below
+    /// 100, while the mean, 10 (1 - 2^-24), is rounded to 10. Their difference, -2^-17, is no variance: it counts as
+    /// 0, and the step is 1e-4 * 10 / sqrt(1e-6) = 1.
+    @Test func centeredRMSpropWhereRoundingMakesAVarianceNegative() throws {
+        let variable = Variable("w", value: NDArray([Float(0)]))
+        let optimizer = RMSprop(learningRate: 1e-4, rho: 0.5, epsilon: 1e-6, centered: true)
+        let loss = (10 * variable.tensor).sum()
+        let step = try Function(
+            inputs: [], outputs: [loss], updates: optimizer.updates(minimizing: loss, over: [variable]), device: .cpu)
+        var values: [Double] = [0]
+        for _ in 0..<24 {
+            _ = try step()
+            values.append(variable.value.doubles[0])
+        }
+        #expect(isClose([values[23] - values[24]], [1], tolerance: 1e-5))
     }
 
     @Test func rmsprop() throws {

@@ -98,6 +98,25 @@ import Testing
         #expect(try roundTrip(Self.all[index]) == String(describing: Self.all[index]))
     }
 
+    /// A rate is a literal, a number of any floating-point type, or a schedule.
+    @Test func learningRatesOfAllKinds() {
+        let (rate, single): (Double, Float) = (0.25, 0.5)
+        let constants: [(any Optimizer, Double)] = [
+            (SGD(learningRate: rate), 0.25), (SGD(learningRate: single, momentum: 0.5), 0.5),
+            (SGD(learningRate: 1), 1), (SGD(learningRate: 0.125), 0.125), (SGD(learningRate: rate / 2), 0.125),
+            (SGD(learningRate: .constant(rate)), 0.25), (SGD(), 0.01),
+            (Adam(learningRate: rate, beta1: 0.5), 0.25), (AdamW(learningRate: rate), 0.25),
+            (Adamax(learningRate: rate), 0.25), (Adadelta(learningRate: rate), 0.25),
+            (Adagrad(learningRate: rate), 0.25), (Lion(learningRate: rate), 0.25),
+            (Nadam(learningRate: rate), 0.25), (RMSprop(learningRate: rate), 0.25),
+        ]
+        for (optimizer, expected) in constants { #expect(optimizer.learningRate == .constant(expected)) }
+        #expect(Adam(learningRate: rate, beta1: 0.5).beta1 == 0.5)
+        #expect(AdamW(learningRate: rate, weightDecay: 0.5, beta2: 0.75).adam.beta2 == 0.75)
+        #expect(AdamW(learningRate: rate, weightDecay: 0.5).weightDecay == 0.5)
+        #expect(RMSprop(learningRate: rate, centered: true) == RMSprop(learningRate: 0.25, centered: true))
+    }
+
     struct BadSetting: Sendable {
         let optimizer: any Optimizer
         let text: String
@@ -107,7 +126,11 @@ import Testing
     static let badSettings = [
         BadSetting(
             SGD(learningRate: -0.1),
-            "SGD: learningRate is constant(-0.1); it must be a schedule that makes sense: "
+            "SGD: learningRate is -0.1; it must be a finite number, 0 or more."),
+        BadSetting(SGD(learningRate: -1), "SGD: learningRate is -1.0; it must be a finite number, 0 or more."),
+        BadSetting(
+            SGD(learningRate: .inverseTime(initial: -1, decay: 0)),
+            "SGD: learningRate is inverseTime(initial: -1.0, decay: 0.0); it must be a schedule that makes sense: "
                 + "its numbers must be finite, 0 or more."),
         BadSetting(
             Adam(learningRate: .cosine(peak: 1, warmUp: 5, total: 5)),

@@ -43,7 +43,7 @@ import Testing
             fitError(try quadrants(4), .categoricalCrossentropy)
                 == "dense2: categoricalCrossentropy: expected targets of the predictions' shape [batch, 2], received "
                 + "int32[batch]. Cure: these look like labels: use sparseCategoricalCrossentropy, or make the targets "
-                + "one-hot.")
+                + "one-hot (oneHotTargets(classCount:) of a data set, oneHot(_:depth:) of a tensor).")
     }
 
     @Test func labelsOutOfRange() throws {
@@ -54,6 +54,66 @@ import Testing
                 + "many units as there are classes.")
         let negative = try Dataset(inputs: [0, 0], inputShape: [2], labels: [-1], name: "points")
         #expect(fitError(negative).hasPrefix("points: sample 0 has label -1, but labels go from 0 to 1."))
+    }
+
+    @Test func labelsThatAreNoWholeNumbers() throws {
+        func fitError(_ labels: NDArray, scale: Float = 1) throws -> String {
+            let inputs = try Dataset.Column(NDArray(zeros: [labels.shape[0], 2]))
+            let labels = try Dataset.Column(labels, scale: scale, name: "labels")
+            return self.fitError(try Dataset(inputs: [inputs], targets: [labels]))
+        }
+        for (label, text) in [(Float.nan, "nan"), (0.5, "0.5"), (.infinity, "inf"), (-0.25, "-0.25")] {
+            #expect(
+                try fitError(NDArray([0, 1, label]))
+                    == "labels: the label of sample 2 is \(text); it must be a whole number from 0 to 1.")
+        }
+        // 1e12 in Float is 999,999,995,904.
+        #expect(
+            try fitError(NDArray([Float(1), 1e12])).hasPrefix("labels: sample 1 has label 999999995904, but labels go"))
+        // A scale makes other numbers of bytes.
+        #expect(
+            try fitError(NDArray([UInt8(0), 1]), scale: 0.5)
+                == "labels: the label of sample 1 is 0.5; it must be a whole number from 0 to 1.")
+        #expect(try fitError(NDArray([Float(0), 1])) == "no error")
+        let trainer = try trainer()
+        let column = try NDArray([Float(1), .nan], shape: [2, 1])
+        #expect(
+            errorText { _ = try trainer.evaluate(Dataset(inputs: NDArray(zeros: [2, 2]), targets: column)) }
+                == "data: the label of sample 1 is nan; it must be a whole number from 0 to 1.")
+    }
+
+    @Test func classWeightsThatMakeNoSense() throws {
+        let data = try quadrants(4)
+        let trainer = try trainer()
+        for wrong in [-1, 2] {
+            #expect(
+                errorText { try trainer.fit(data, epochs: 1, classWeights: [0: 1, wrong: 2]) }
+                    == "fit: a class of classWeights is \(wrong); it must be from 0 to 1.")
+        }
+        #expect(
+            errorText { try trainer.fit(data, epochs: 1, classWeights: [0: .nan]) }
+                == "quadrants: the weight of class 0 is nan; it must be a finite number that is not negative.")
+        #expect(trainer.step == 0)
+        try trainer.fit(data, epochs: 1, classWeights: [1: 2])
+        // One number a sample: yes or no.
+        let line = try Trainer(line(), loss: .meanSquaredError, optimizer: SGD(), device: .cpu)
+        #expect(
+            errorText { try line.fit(pairs([(1, 1)]), epochs: 1, classWeights: [2: 1]) }
+                == "fit: a class of classWeights is 2; it must be from 0 to 1.")
+    }
+
+    /// Counts beyond all steps end where a callback or the number of steps ends the training.
+    @Test func countsWithoutEnd() throws {
+        let data = try pairs([(1, 1), (1, 1)])
+        let trainer = try Trainer(line(), loss: .meanSquaredError, optimizer: SGD(), device: .cpu)
+        try trainer.fit(data, batchSize: 1, epochs: .max, callbacks: [Recorder(stopsAfter: 1)])
+        try trainer.fit(data, batchSize: 1, epochs: 1, maxSteps: .max)
+        try trainer.fit(data, batchSize: .max, epochs: .max, callbacks: [Steps()], initialEpoch: .max - 1)
+        #expect(trainer.step == 5)
+    }
+
+    private final class Steps: Callback {
+        func trainingWillStart(_ training: Training) { #expect(training.stepCount == 1) }
     }
 
     @Test func settingsThatMakeNoSense() throws {
@@ -87,6 +147,14 @@ import Testing
                 { _ = try self.trainer(nil) }
             ),
             (
+                "topK: k is 3; it must be at most the number of classes, 2.",
+                {
+                    _ = try Trainer(
+                        quadrantModel(), loss: .sparseCategoricalCrossentropy, metrics: [.accuracy, .topK(3)],
+                        optimizer: SGD(), device: .cpu)
+                }
+            ),
+            (
                 "SGD: momentum is 2.0; it must be from 0 up to, not including, 1.",
                 { _ = try Trainer(line(), loss: .meanSquaredError, optimizer: SGD(momentum: 2), device: .cpu) }
             ),
@@ -106,9 +174,17 @@ import Testing
         // The first step moves w by a quarter of 2 * 2.
         #expect(flatWeights(model) == [2])
         #expect(
-            text.hasPrefix("The loss is not finite at step 2, first in input 0 of the network, read by layer 'dense'"))
+            text == "The loss is not finite at step 2, first in input 'input', sample 1 of 'pairs'. Lower the learning "
+                + "rate, clip the gradient, or check the data.")
         #expect(recorder.events == ["start", "epoch 1", "step 1", "failure"])
         #expect(trainer.step == 1)
+    }
+
+    @Test func aTargetThatIsNoNumberIsNamed() throws {
+        let trainer = try Trainer(line(), loss: .meanSquaredError, optimizer: SGD(), device: .cpu)
+        let text = errorText { try trainer.fit(pairs([(1, 3), (2, 1), (1, .infinity)]), epochs: 1) }
+        #expect(text.hasPrefix("The loss is not finite at step 1, first in the target, sample 2 of 'pairs'. Lower"))
+        #expect(trainer.step == 0)
     }
 
     @Test func theLayerWhereALossOverflowsIsNamed() throws {
@@ -127,7 +203,8 @@ import Testing
         let text = errorText {
             try trainer.fit(pairs([(1, 1), (1, 1)]), batchSize: 1, epochs: 1, validation: pairs([(.infinity, 1)]))
         }
-        #expect(text.hasPrefix("The validation loss is not finite at step 2, first in "))
+        #expect(
+            text.hasPrefix("The validation loss is not finite at step 2, first in input 'input', sample 0 of 'pairs'."))
     }
 
     @Test func anErrorOfACallbackLeavesWeightsAndHistory() throws {

@@ -1,0 +1,96 @@
+import ApusCore
+import ApusGraph
+
+extension Fusion {
+    /// Large element-wise values are computed again where that spares a pass over memory: from what the reading group
+    /// reads anyway, or from one other large value in place of this one, if then nobody reads this one any more.
+    ///
+    /// So the gradient of batch normalisation with a rectifier reads the convolution's output and the gradient from
+    /// above, and neither the normalised values nor the mask are ever stored.
+    mutating func recompute() {
+        var isChanged = true
+        while isChanged {
+            isChanged = false
+            for node in graph.nodes.indices where isCheap(node) && isWritten(node) {
+                let readers = Set(consumers[node].compactMap { groupOfNode[$0] }).subtracting([groupOfNode[node] ?? -1])
+                    .filter { !groups[$0].recomputed.contains(node) }.sorted()
+                let ways = readers.map { way(to: node, within: $0) }
+                var accepted = zip(readers, ways).filter { $0.1?.newInputCount == 0 }
+                // Another input instead of this one pays only if this one is not written.
+                let isSpared =
+                    !isRoot[node] && consumers[node].allSatisfy { groupOfNode[$0] != nil }
+                    && ways.allSatisfy { ($0?.newInputCount ?? 2) <= 1 }
+                if isSpared { accepted = Array(zip(readers, ways)) }
+                for case (let reader, let way?) in accepted {
+                    groups[reader].recomputed = (groups[reader].recomputed + way.nodes).sorted()
+                    isChanged = true
+                }
+            }
+        }
+    }
+
+    private static let largestRepeatCount = 8
+
+    private func isCheap(_ index: Int) -> Bool {
+        let node = graph.nodes[index]
+        guard node.type.shape.elementCount >= largeElementCount, node.type.elementType == .float32 else {
+            return false
+        }
+        switch node.operation {
+        case .unary(let unary): return [.negate, .absolute, .sign, .square, .relu].contains(unary.function)
+        case .binary(let binary): return binary.function != .divide && binary.function != .power
+        case .select: return true
+        default: return false
+        }
+    }
+
+    /// What `group` has to compute itself instead of reading `node`, and how many large values it then reads more.
+    /// `nil` where it cannot.
+    private func way(to node: Int, within group: Int) -> (nodes: [Int], newInputCount: Int)? {
+        guard case .elementwise = groups[group].kind else { return nil }
+        let members = Set(groups[group].nodes + groups[group].recomputed)
+        let shape = graph.nodes[node].type.shape
+        guard graph.nodes[groups[group].nodes[0]].type.shape == shape else { return nil }
+        let read = Set(members.flatMap { graph.nodes[$0].inputs }).subtracting(members)
+        var nodes: [Int] = []
+        var newInputs: Set<Int> = []
+        var stack = [node]
+        while let next = stack.popLast() {
+            if members.contains(next) || nodes.contains(next) || (next != node && read.contains(next)) { continue }
+            if isCheap(next), graph.nodes[next].type.shape == shape, next == node || !isStoredAnyway(next) {
+                nodes.append(next)
+                stack += graph.nodes[next].inputs
+            } else if isSmall(next) {
+                continue
+            } else if isStoredAnyway(next) {
+                newInputs.insert(next)
+            } else {
+                return nil
+            }
+        }
+        guard nodes.count <= Self.largestRepeatCount, isWithinLimits((Array(members) + nodes).sorted()) else {
+            return nil
+        }
+        return (nodes, newInputs.count)
+    }
+
+    /// Single numbers, and vectors along the last axis, stretched: they cost next to nothing to read.
+    private func isSmall(_ index: Int) -> Bool {
+        guard case .broadcast = graph.nodes[index].operation else { return false }
+        return graph.nodes[graph.nodes[index].inputs[0]].type.shape.elementCount <= 4096
+    }
+
+    /// Whether the value is in memory, whoever computes it again.
+    private func isStoredAnyway(_ index: Int) -> Bool {
+        guard Self.isElementwise(graph.nodes[index]) else {
+            if case .broadcast = graph.nodes[index].operation { return isMaterialized(broadcast: index) }
+            return true
+        }
+        return isRoot[index]
+            || consumers[index].contains { consumer in
+                guard let group = groupOfNode[consumer] else { return true }
+                if case .elementwise = groups[group].kind { return false }
+                return true
+            }
+    }
+}
