@@ -6,7 +6,13 @@ let package = Package(
     name: "Apus",
     platforms: [.macOS(.v15)],
     products: [
-        .library(name: "Apus", targets: ["Apus"]),
+        // All that `Apus` hands on, for the reason at the end of this file.
+        .library(
+            name: "Apus",
+            targets: [
+                "Apus", "ApusCPU", "ApusCore", "ApusData", "ApusGraph", "ApusNN", "ApusPictures", "ApusPlan",
+                "ApusTrain",
+            ]),
         .executable(name: "apus", targets: ["ApusCLI"]),
     ],
     targets: [
@@ -82,3 +88,23 @@ let package = Package(
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu2x
 )
+
+// SwiftPM compiles a target again only after those that it names have changed, and a target in between whose interface
+// stays the same passes nothing on: a change of an enum's layout would leave the code of those above it as it was. So
+// every target names all that is below it.
+let named = Dictionary(
+    uniqueKeysWithValues: package.targets.map { target in
+        let names = target.dependencies.compactMap { dependency in
+            if case .byNameItem(let name, _) = dependency { name } else { nil }
+        }
+        return (target.name, Set(names))
+    })
+for target in package.targets {
+    var names = named[target.name] ?? []
+    while true {
+        let more = names.reduce(names) { $0.union(named[$1] ?? []) }
+        if more == names { break }
+        names = more
+    }
+    target.dependencies = names.sorted().map { .byName(name: $0) }
+}

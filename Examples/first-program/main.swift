@@ -2,6 +2,7 @@ import Apus
 import Foundation
 
 let mnist = try LoadedDataset.load("mnist")
+for warning in mnist.warnings { print("WARNING: \(warning)") }
 let model = try Sequential(input: [28, 28], name: "digits") {
     Flatten()
     Dense(128, activation: .relu)

@@ -62,14 +62,20 @@ package struct CommandLineProgram: Sendable {
     }
 
     /// Does what `words` ask for.
-    /// - Returns: 0; 1 for a failure; 2 for a command line that cannot be carried out.
+    /// - Returns: 0; 1 for a failure; 2 for a command line that cannot be carried out; 128 and a signal's number where
+    ///   that signal, or a reader of the output that has gone away (SIGPIPE), ended it.
     package static func run(_ words: [String]) -> Int32 {
         do {
             switch try outcome(of: words) {
-            case .help(let text): Console.write(text)
+            case .help(let text): try Console.write(text)
             case .run(let index, let arguments): try commands[index].run(arguments)
             }
             return 0
+        } catch let ending as CommandEnding {
+            if let message = ending.message { Console.report("apus: \(message)") }
+            return ending.exitCode
+        } catch let failure as OutputFailure where failure.isClosedPipe {
+            return CommandEnding.exitCode(ofSignal: SIGPIPE)
         } catch {
             Console.report("apus: \(error)")
             return exitCode(for: error)
@@ -87,8 +93,7 @@ package struct CommandLineProgram: Sendable {
 @main
 enum Main {
     static func main() {
-        // A reader that has gone away (`apus list | head -1`) ends the program quietly.
-        signal(SIGPIPE, SIG_DFL)
+        Console.prepare()
         exit(CommandLineProgram.run(Array(CommandLine.arguments.dropFirst())))
     }
 }

@@ -40,7 +40,8 @@ package final class CPUExecutable: Executable {
     private func firstNonFinite(_ context: RunContext) throws -> String? {
         for index in 0...(plan.guardedStep ?? 0) {
             let step = plan.steps[index]
-            let place = step.origin.isEmpty ? "\(step.kernel)" : "layer '\(step.origin)' (\(step.kernel))"
+            let owner = step.origin.isEmpty ? "the computation of the loss" : "layer '\(step.origin)'"
+            let place = "\(owner) (\(step.kernel.words))"
             for input in step.inputs where !isFinite(input) {
                 switch plan.values[input].location {
                 case .input(let number): return "input \(number) of the network, read by \(place)"

@@ -17,9 +17,10 @@ extension ApusError: CustomStringConvertible {
             return "Unknown \(kind) '\(name)'.\(guess) Known: \(known.joined(separator: ", "))."
         case .library(let name, let call, let status):
             return "\(name): \(call) failed: \(status). Run 'apus doctor' to see which libraries are in use."
-        case .notFinite(let quantity, let step, let origin):
+        case .notFinite(let quantity, let step, let origin, let epoch):
             let place = origin.map { ", first in \($0)" } ?? ""
-            return "The \(quantity) is not finite at step \(step)\(place). "
+            let time = epoch.map { "epoch \($0), " } ?? ""
+            return "The \(quantity) is not finite at \(time)step \(step)\(place). "
                 + "Lower the learning rate, clip the gradient, or check the data."
         case .uninitialized(let variable, let layer):
             let reader = layer.map { ", read by layer '\($0)'," } ?? ""
@@ -35,6 +36,8 @@ extension ApusError: CustomStringConvertible {
         case .missing: "\(path): there is no such file or folder. Check the path."
         case .unreadable(let reason): "\(path): cannot be read: \(reason)."
         case .unwritable(let reason): "\(path): cannot be written: \(reason). Choose another place, or make room."
+        case .missingFolder(let folder): "\(path): cannot be written: there is no folder \(folder). Create it first."
+        case .otherKind(let expected, let found): "\(path): is \(found), not \(expected)."
         case .truncated(let expected, let count):
             "\(path): is cut short: expected \(expected) bytes, found \(count). Fetch or copy the file again."
         case .foreign(let expected, let found): "\(path): expected \(expected), found \(found)."

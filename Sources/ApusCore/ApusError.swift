@@ -16,8 +16,9 @@ public enum ApusError: Error, Hashable, Sendable {
     case unknownName(kind: String, name: String, known: [String])
     /// A call of a library that failed, by the library's own account.
     case library(name: String, call: String, status: String)
-    /// A quantity that is not finite at `step` (counted from 1); `origin` is where it came up first, if that was found.
-    case notFinite(quantity: String, step: Int, origin: String?)
+    /// A quantity that is not finite at `step` (counted from 1); `origin` is where it came up first, if that was found,
+    /// and `epoch` the training's.
+    case notFinite(quantity: String, step: Int, origin: String?, epoch: Int? = nil)
     /// A variable that is read before it has been given its first values, by a layer (`nil` outside layers).
     case uninitialized(variable: String, layer: String?)
     /// Something that could not be fetched.
@@ -60,10 +61,14 @@ public enum FileProblem: Hashable, Sendable {
     /// The system refused, for the reason it gives.
     case unreadable(reason: String)
     case unwritable(reason: String)
+    /// It cannot be written, as there is no such folder.
+    case missingFolder(String)
     /// Shorter than it says itself; both in bytes.
     case truncated(expectedByteCount: Int, byteCount: Int)
     /// Not of the kind that was expected.
     case foreign(expected: String, found: String)
+    /// As `foreign`, where the file as a whole is known to be something else.
+    case otherKind(expected: String, found: String)
     /// Of the right kind, but its contents contradict themselves or break the format's rules.
     case damaged(reason: String)
     /// Not the bytes that were published.

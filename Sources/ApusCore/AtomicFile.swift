@@ -51,7 +51,7 @@ package struct AtomicFile: ~Copyable {
         let name = ".\(url.lastPathComponent).\(getpid()).\(UInt32.random(in: 0...UInt32.max)).temporary"
         temporaryPath = url.deletingLastPathComponent().appendingPathComponent(name).path
         descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-        guard descriptor >= 0 else { throw Self.failure(path) }
+        guard descriptor >= 0 else { throw ApusError.file(path: path, .unwritable(url, code: errno)) }
     }
 
     /// Writes all of `bytes` at the end.
@@ -71,5 +71,14 @@ package struct AtomicFile: ~Copyable {
 
     private static func failure(_ path: String) -> ApusError {
         .file(path: path, .unwritable(reason: String(cString: strerror(errno))))
+    }
+}
+
+extension FileProblem {
+    /// Why the file at `url` cannot be written, by the system's error `code`.
+    package static func unwritable(_ url: URL, code: Int32) -> FileProblem {
+        let folder = url.deletingLastPathComponent().path
+        if code == ENOENT, access(folder, F_OK) != 0 { return .missingFolder(folder) }
+        return .unwritable(reason: String(cString: strerror(code)))
     }
 }

@@ -18,6 +18,8 @@ public protocol Experiment: Sendable {
     func optimizer(learningRate: Double) -> any Optimizer
     /// The samples of a data set of labelled images (`[28, 28]`, int32 labels) in the form that the network takes.
     func prepare(_ images: Dataset) throws -> Dataset
+    /// Whether `pictures` show the test images.
+    var drawsTestImages: Bool { get }
     /// What there is to see of a trained network besides its curves; `images` are the labelled images to test with.
     func pictures(
         of network: ExperimentNetwork, images: Dataset, classNames: [String], device: Device
@@ -29,6 +31,8 @@ public protocol Experiment: Sendable {
 }
 
 extension Experiment {
+    public var drawsTestImages: Bool { false }
+
     public func pictures(
         of network: ExperimentNetwork, images: Dataset, classNames: [String], device: Device
     ) throws -> [NamedPicture] { [] }

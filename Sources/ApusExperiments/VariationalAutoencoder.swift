@@ -8,6 +8,7 @@ public struct VariationalAutoencoder: Experiment {
     public let summary = "variational autoencoder on MNIST, two latent numbers"
     public let defaults = TrainingSettings(epochCount: 30, learningRate: 0.001, shuffles: true)
     public let metrics: [Metric] = []
+    public let drawsTestImages = true
     public let published = [
         PublishedFigures("Keras", epoch: 1, loss: 51.6557, 46.9733),
         PublishedFigures("Keras", epoch: 30, loss: 41.5413, 41.7152),

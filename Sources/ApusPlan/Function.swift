@@ -38,24 +38,37 @@ public final class Function {
     ///   - guarding: a scalar (the loss, say) that stops a call where it is not finite, with every variable as it was.
     ///     It need not be one of the outputs. Default: nothing is looked at.
     /// - Throws: `ApusError.shape` where the tensors do not fit together: an input is missing or named twice, an
-    ///   update's type is not its variable's, a variable has two updates, the guarded tensor is no scalar; and whatever
-    ///   error a tensor holds.
+    ///   update's type is not its variable's, a variable has two updates, the guarded tensor is no scalar that is
+    ///   computed; and whatever error a tensor holds.
     public convenience init(
         inputs: [Tensor], outputs: [Tensor], updates: [VariableUpdate] = [], mode: Mode? = nil, seed: UInt64 = 0,
         device: Device, guarding: Tensor? = nil
     ) throws {
-        if let guarding, try guarding.checked().type != TensorType(.scalar) {
-            throw ApusError.shape(
-                ShapeProblem(
-                    operation: "guarding of a function", expected: "\(TensorType(.scalar))",
-                    received: "\(guarding.type)", cure: "take the sum or the mean"))
-        }
+        if let guarding { try Self.checkGuard(guarding) }
         let place = guarding.map { outputs.firstIndex(of: $0) ?? outputs.count }
         let isHidden = place == outputs.count
         try self.init(
             inputs: inputs, outputs: outputs + (isHidden ? [guarding].compactMap { $0 } : []), updates: updates,
             mode: mode, seed: seed, device: device, guardedOutput: place, returnedCount: outputs.count,
             origin: { $0.name ?? $0.kind })
+    }
+
+    /// A guard is looked at when the step that computes it has run; there must be one.
+    private static func checkGuard(_ tensor: Tensor) throws {
+        func problem(_ expected: String, _ received: String, _ cure: String) -> ApusError {
+            .shape(
+                ShapeProblem(operation: "guarding of a function", expected: expected, received: received, cure: cure))
+        }
+        guard try tensor.checked().type == TensorType(.scalar) else {
+            throw problem("\(TensorType(.scalar))", "\(tensor.type)", "take the sum or the mean")
+        }
+        var source = tensor
+        while case .reshape = source.node.operation { source = source.node.inputs[0] }
+        switch source.node.operation {
+        case .input, .variable, .constant:
+            throw problem("a tensor that the function computes", "\(source)", "name the loss")
+        default: break
+        }
     }
 
     /// - Parameters:
@@ -96,7 +109,7 @@ public final class Function {
                     try executable.run(inputs: $0, context: RunContext(seed: seed, step: step))
                 }
             }
-        } catch ApusError.notFinite(_, let step, let origin) {
+        } catch ApusError.notFinite(_, let step, let origin, _) {
             throw ApusError.notFinite(
                 quantity: "guarded value", step: step, origin: firstNotFinite(arrays) ?? origin)
         }

@@ -59,7 +59,7 @@ struct BadCommandLine: Sendable, CustomTestStringConvertible {
         BadCommandLine("train mlp --device cuda", "Unknown device 'cuda'. Known: cpu."),
         BadCommandLine(
             "train mlp --dataset mnits",
-            "Unknown data set 'mnits'. Did you mean 'mnist'? Known: mnist, fashion-mnist."),
+            "Unknown data set 'mnits'. Did you mean 'mnist'? Known: mnist, fashion-mnist, cifar10."),
     ]
 
     @Test(arguments: badCommandLines)

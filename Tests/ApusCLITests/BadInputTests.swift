@@ -17,7 +17,7 @@ import Testing
         ),
         (
             ["data", "fetch", "mnits"],
-            "apus: Unknown data set 'mnits'. Did you mean 'mnist'? Known: mnist, fashion-mnist."
+            "apus: Unknown data set 'mnits'. Did you mean 'mnist'? Known: mnist, fashion-mnist, cifar10."
         ),
         (
             ["train", "mlp", "--shuffle", "--no-shuffle"],
@@ -99,7 +99,11 @@ import Testing
         let result = try BuiltProgram.run(
             ["train", "vae", "--learning-rate", "1e38", "--epochs", "1", "--out", "run"], in: folder)
         #expect(result.status == 1)
-        #expect(lastLine(result).contains(" is not finite at step "))
+        let message = lastLine(result)
+        #expect(message.hasPrefix("apus: The loss is not finite at epoch 1, step 2, first in layer 'encoder/"))
+        #expect(message.hasSuffix("data. The run so far is in run: weights, history and settings."))
+        // Of what the planner made of the network, nothing is shown.
+        #expect(!message.contains("[") && !message.contains("+"))
         #expect(FileManager.default.fileExists(atPath: folder.file("run/weights.safetensors").path))
         #expect(try String(contentsOf: folder.file("run/card.json"), encoding: .utf8).contains("\"failed\""))
     }
@@ -120,7 +124,66 @@ import Testing
         try folder.write(Array("not a picture".utf8), to: "digit.png")
         let result = try BuiltProgram.run(["predict", "run", "digit.png"], in: folder)
         #expect(result.status == 1)
-        #expect(lastLine(result).hasSuffix("/digit.png: expected a PNG image, found a text."))
+        #expect(
+            lastLine(result).hasSuffix(
+                "/digit.png: is a text file (it begins with \"not a picture\"), not a PNG image."))
+    }
+
+    @Test func oneBadImageDoesNotSilenceTheOthers() throws {
+        let folder = try TemporaryFolder()
+        let trained = try BuiltProgram.run(["train", "perceptron", "--max-steps", "1", "--out", "run"], in: folder)
+        #expect(trained.status == 0)
+        try folder.write(Array("not a picture".utf8), to: "bad.png")
+        for name in ["a.png", "b.png"] { try Pixels(NDArray(zeros: [28, 28])).savePNG(to: folder.file(name)) }
+        let result = try BuiltProgram.run(["predict", "run", "a.png", "bad.png", "none.png", "b.png"], in: folder)
+        #expect(result.status == 1)
+        #expect(result.output.split(separator: "\n").map { $0.prefix(7) } == ["a.png: ", "b.png: "])
+        let lines = result.errors.split(separator: "\n")
+        #expect(lines.count == 2)
+        #expect(lines.first?.contains("/bad.png: is a text file") == true)
+        #expect(lines.last?.hasSuffix("/none.png: there is no such file or folder. Check the path.") == true)
+    }
+
+    /// The data are not there either, but what they are for is refused first.
+    @Test(arguments: [
+        (["--out", "file/run"], "/file/run: cannot be written: Not a directory. Choose another place, or make room."),
+        (
+            ["--out", "file"],
+            "/file: cannot be written: a file of that name is in the way. Choose another place, or make room."
+        ),
+        (
+            ["--out", "."],
+            "apus: The output folder . is not empty, and nothing is overwritten. Name another with --out, or remove it "
+                + "first."
+        ),
+        (["--weights", "none"], "/none: there is no such file or folder. Check the path."),
+        (["--weights", "file"], "/file: is a text file (it begins with \"just text\"), not a safetensors file."),
+    ])
+    func placesAreCheckedBeforeDataAreRead(_ words: [String], _ message: String) throws {
+        let folder = try TemporaryFolder()
+        try folder.write(Array("just text\n".utf8), to: "file")
+        let result = try BuiltProgram.run(["train", "mlp", "--data", "nowhere"] + words, in: folder)
+        #expect(result.status == (words == ["--out", "."] ? 2 : 1))
+        #expect(result.errors.hasSuffix(message + "\n"))
+        #expect(result.errors.split(separator: "\n").count == 1)
+    }
+
+    /// OpenMP itself says what it thinks of other words, and goes on with a thread for each core.
+    @Test func moreThreadsThanCanBeAreRefused() throws {
+        let result = try BuiltProgram.run(
+            ["plan", "perceptron"], in: TemporaryFolder(), environment: ["OMP_NUM_THREADS": "99999"])
+        #expect(result.status == 2)
+        #expect(
+            lastLine(result)
+                == "apus: OMP_NUM_THREADS asks for 99,999 threads. Set it to at most 1,024, or give --threads.")
+        for count in ["0", "-3", "99999"] {
+            let result = try BuiltProgram.run(["plan", "perceptron", "--threads", count], in: TemporaryFolder())
+            #expect(result.status == 2)
+            #expect(
+                lastLine(result)
+                    == "apus: --threads is '\(count)'; it must be a whole number from 1 to 1024. See 'apus plan --help'."
+            )
+        }
     }
 
     /// A file system of one megabyte, where this machine lets the test make one.

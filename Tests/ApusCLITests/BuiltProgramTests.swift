@@ -39,6 +39,41 @@ import Testing
         #expect(peak == numbers.filter { $0.0 != "peak memory" }.reduce(0) { $0 + $1.1 })
     }
 
+    @Test func doctorAsksForNoGPU() throws {
+        let result = try BuiltProgram.run(["doctor"], in: TemporaryFolder())
+        #expect(result.status == 0)
+        for name in ["CUDA driver", "NVRTC", "cuBLASLt", "cuDNN"] {
+            let line = try #require(result.output.split(separator: "\n").first { $0.contains(" \(name) ") })
+            #expect(line.hasPrefix("-   ") && line.hasSuffix(" (not used: this build runs on the CPU)"))
+        }
+        #expect(!result.output.contains("nvidia"))
+    }
+
+    @Test func curvesAreDrawnWithoutData() throws {
+        let folder = try TemporaryFolder()
+        for name in ["perceptron", "vae"] {
+            let trained = try BuiltProgram.run(["train", name, "--max-steps", "1", "--out", name], in: folder)
+            #expect(trained.status == 0)
+            for file in ["curves.png", "curves.svg"] {
+                try FileManager.default.removeItem(at: folder.file("\(name)/\(file)"))
+            }
+        }
+        let plain = try BuiltProgram.run(["plot", "perceptron"], in: folder, data: "nowhere")
+        #expect(plain.status == 0)
+        #expect(plain.errors.isEmpty)
+        #expect(plain.output == "perceptron/curves.png and .svg\n")
+        let latent = try BuiltProgram.run(["plot", "vae"], in: folder, data: "nowhere")
+        #expect(latent.status == 1)
+        #expect(latent.output == "vae/curves.png and .svg\n")
+        #expect(
+            latent.errors.hasSuffix(
+                "/nowhere: there is no such file or folder. Check the path. "
+                    + "The curves are drawn; the other pictures of vae show the data set's test images.\n"))
+        for name in ["perceptron", "vae"] {
+            #expect(FileManager.default.fileExists(atPath: folder.file("\(name)/curves.png").path))
+        }
+    }
+
     @Test func aRunIsKeptWhole() throws {
         let folder = try TemporaryFolder()
         let trained = try BuiltProgram.run(["train", "perceptron", "--max-steps", "3", "--out", "run"], in: folder)

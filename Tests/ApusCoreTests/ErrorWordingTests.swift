@@ -67,6 +67,16 @@ import Testing
             text: "The loss is not finite at step 12, first in dense2. "
                 + "Lower the learning rate, clip the gradient, or check the data."),
         Row(
+            error: .notFinite(quantity: "loss", step: 12, origin: "layer 'dense2' (matrix product)", epoch: 3),
+            text: "The loss is not finite at epoch 3, step 12, first in layer 'dense2' (matrix product). "
+                + "Lower the learning rate, clip the gradient, or check the data."),
+        Row(
+            error: .file(path: "/a/b", .missingFolder("/a")),
+            text: "/a/b: cannot be written: there is no folder /a. Create it first."),
+        Row(
+            error: .file(path: "/a", .otherKind(expected: "a PNG image", found: "a text file")),
+            text: "/a: is a text file, not a PNG image."),
+        Row(
             error: .notFinite(quantity: "loss", step: 1, origin: nil),
             text: "The loss is not finite at step 1. Lower the learning rate, clip the gradient, or check the data."),
         Row(

@@ -100,7 +100,7 @@ import Testing
     @Test func aHarmedCacheIsAnError() throws {
         try ToySet.write(to: cache, under: "toy/")
         let file = try cache.write(idx([2], [0, 0]), to: "toy/t10k-labels-idx1-ubyte")
-        let published = try ToySet.published().testLabels.checksum
+        let published = try ToySet.published().files[3].checksum
         let found = try SHA256.hexadecimal(of: idx([2], [0, 0]))
         #expect(
             message { _ = try load() } == "\(file.path): is not the published file: expected SHA-256 \(published), "
@@ -133,7 +133,8 @@ import Testing
         #expect(try PublishedDataset.named("MNIST").title == "MNIST")
         #expect(
             message { _ = try PublishedDataset.named("fashion-minst") }
-                == "Unknown data set 'fashion-minst'. Did you mean 'fashion-mnist'? Known: mnist, fashion-mnist.")
+                == "Unknown data set 'fashion-minst'. Did you mean 'fashion-mnist'? Known: mnist, fashion-mnist, cifar10."
+        )
         let places = DataLocations(environment: ["HOME": "/home/a"])
         #expect(places.folder == nil)
         #expect(places.cache.path == "/home/a/.cache/apus")

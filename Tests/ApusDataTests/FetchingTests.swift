@@ -74,7 +74,7 @@ import Testing
         let wrong = idx([3], [1, 1, 1])
         let found = try SHA256.hexadecimal(of: wrong)
         let server = Self.server { address, bytes in address.contains("train-labels") ? gzip(wrong) : bytes }
-        let expected = try ToySet.published().trainingLabels.checksum
+        let expected = try ToySet.published().files[1].checksum
         #expect(
             message { try ToySet.published().fetch(into: locations, fetcher: server) }
                 == "https://first.example/train-labels-idx1-ubyte.gz: is not the published file: expected SHA-256 "

@@ -108,7 +108,7 @@ import Testing
             (Array("<!DOCTYPE html>\n<html>".utf8), "an HTML page"),
             (Array("  <html lang=en>".utf8), "an HTML page"),
             (Array("<?xml version=\"1.0\"?>".utf8), "an XML document"),
-            (Array("label,pixel0,pixel1\n5,0,0".utf8), "text that begins with \"label,pixel0,pixel1\""),
+            (Array("label,pixel0,pixel1\n5,0,0".utf8), "a text file (it begins with \"label,pixel0,pixel1\")"),
             ([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A], "a PNG image"),
             ([0xFF, 0xD8, 0xFF, 0xE0], "a JPEG image"),
             ([0x50, 0x4B, 3, 4, 20, 0], "a ZIP archive"),
@@ -116,7 +116,7 @@ import Testing
             ([0, 0, 0x05, 1, 0, 0, 0, 0], "a file that begins with the bytes 00 00 05 01"),
             ([0, 0, 0x08, 0, 1], "a file that begins with the bytes 00 00 08 00"),
             ([0], "a file that begins with the bytes 00"),
-            ([0x1F, 0x8B], "the start of a gzip file"),
+            ([0x1F, 0x8B], "a gzip file"),
             ([], "an empty file"),
         ] as [([UInt8], String)])
     func foreign(bytes: [UInt8], found: String) throws {

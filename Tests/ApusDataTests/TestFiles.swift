@@ -48,6 +48,29 @@ func gzip(_ bytes: [UInt8]) -> [UInt8] {
     return result + littleEndian(check) + littleEndian(UInt32(bytes.count))
 }
 
+/// The bytes of a tar archive of `files`, in the form of POSIX.1-1988 (ustar): a header of 512 bytes for each, contents
+/// filled up to 512, two empty blocks at the end.
+func tar(_ files: [(name: String, bytes: [UInt8])]) -> [UInt8] {
+    func field(_ text: String, _ width: Int) -> [UInt8] {
+        Array(text.utf8) + [UInt8](repeating: 0, count: width - text.utf8.count)
+    }
+    func octal(_ value: Int, _ width: Int) -> String {
+        let digits = String(value, radix: 8)
+        return String(repeating: "0", count: width - 1 - digits.count) + digits
+    }
+    var result: [UInt8] = []
+    for (name, bytes) in files {
+        var header = field(name, 100) + field(octal(0o644, 8), 8) + field(octal(0, 8), 8) + field(octal(0, 8), 8)
+        header += field(octal(bytes.count, 12), 12) + field(octal(0, 12), 12)
+        // The checksum is taken with spaces in its own place.
+        header += Array("        0".utf8) + [UInt8](repeating: 0, count: 100) + Array("ustar\u{0}00".utf8)
+        header += [UInt8](repeating: 0, count: 512 - header.count)
+        header.replaceSubrange(148..<156, with: field(octal(header.reduce(0) { $0 + Int($1) }, 7), 7) + [32])
+        result += header + bytes + [UInt8](repeating: 0, count: (512 - bytes.count % 512) % 512)
+    }
+    return result + [UInt8](repeating: 0, count: 1024)
+}
+
 func littleEndian<Integer: FixedWidthInteger>(_ value: Integer) -> [UInt8] {
     (0..<Integer.bitWidth / 8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
 }
@@ -75,8 +98,8 @@ struct ToySet {
                 name: $0.name, checksum: try SHA256.hexadecimal(of: $0.bytes), byteCount: $0.bytes.count)
         }
         return PublishedDataset(
-            name: name, title: "Toy", trainingImages: files[0], trainingLabels: files[1], testImages: files[2],
-            testLabels: files[3], homes: ["https://first.example/", "https://second.example/"], licence: "none",
+            name: name, title: "Toy", form: .idx, files: files,
+            homes: ["https://first.example/", "https://second.example/"], licence: "none",
             classNames: ["a", "b", "c"], folderNames: [name])
     }
 

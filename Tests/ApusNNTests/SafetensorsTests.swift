@@ -131,7 +131,14 @@ func withTemporaryFolder<Result>(_ body: (URL) throws -> Result) throws -> Resul
                 == "FILE: is cut short: expected 65 bytes, found 62. Fetch or copy the file again.")
         #expect(
             try fault(file("{}", length: 100_000_001))
-                == "FILE: expected a safetensors file, found one whose header would take 100000001 bytes.")
+                == "FILE: is a file that begins with the bytes 01 e1 f5 05, not a safetensors file.")
+        // Other kinds of file are told by their first bytes.
+        #expect(
+            try fault(Data("hello, world\n".utf8))
+                == "FILE: is a text file (it begins with \"hello, world\"), not a safetensors file.")
+        #expect(
+            try fault(Data([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 13]))
+                == "FILE: is a PNG image, not a safetensors file.")
         #expect(
             try fault(file(Self.header(Self.entry("a", "[0,8]", type: "BF16")), values: 8))
                 == "FILE: expected tensors of type F32, F64, I32, U8, found BF16 in 'a'.")
@@ -146,9 +153,7 @@ func withTemporaryFolder<Result>(_ body: (URL) throws -> Result) throws -> Resul
         let value = NDArray([1] as [Float])
         #expect(
             message { try Safetensors.write([("a", value)], to: URL(fileURLWithPath: "/no/such/folder/a")) }
-                == "/no/such/folder/a: cannot be written: No such file or directory. "
-                + "Choose another place, or make room."
-        )
+                == "/no/such/folder/a: cannot be written: there is no folder /no/such/folder. Create it first.")
         try withTemporaryFolder { folder in
             let url = folder.appendingPathComponent("file")
             try Safetensors.write([("a", value)], to: url)

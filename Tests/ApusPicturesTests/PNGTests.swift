@@ -64,11 +64,11 @@ import ApusPictures
             ([0, 0, 8, 3, 0, 0, 0x27, 0x10], "an IDX file"),
             (Array("GIF89a".utf8), "a GIF image"),
             (Array("RIFF....WEBP".utf8), "a WebP image"),
-            (Array("hello, world".utf8), "a text"),
-            ([1, 2, 0xFE], "bytes 01 02 fe"),
+            (Array("hello, world".utf8), "a text file (it begins with \"hello, world\")"),
+            ([1, 2, 0xFE], "a file that begins with the bytes 01 02 fe"),
         ] as [([UInt8], String)])
     func foreign(_ bytes: [UInt8], _ found: String) {
-        expectError(bytes, "p.png: expected a PNG image, found \(found).")
+        expectError(bytes, "p.png: is \(found), not a PNG image.")
     }
 
     /// Cut anywhere, a file is truncated: it never decodes to something.

@@ -133,7 +133,8 @@ enum Sample {
             #expect {
                 try Sample.line.save(as: "loss", in: inside)
             } throws: {
-                "\($0)" == "\(inside.path)/loss.png: cannot be written: No such file or directory. \(cure)"
+                "\($0)"
+                    == "\(inside.path)/loss.png: cannot be written: there is no folder \(inside.path). Create it first."
             }
             let taken = folder.appendingPathComponent("loss.png")
             try FileManager.default.createDirectory(at: taken, withIntermediateDirectories: true)

@@ -96,5 +96,10 @@ import Testing
             text { _ = try Function(inputs: [x], outputs: [x], device: .cpu, guarding: x * 2) }
                 == "guarding of a function: expected float32[], received float32[batch, 2]. "
                 + "Cure: take the sum or the mean.")
+        let weight = Variable("w", value: NDArray([Float(1)])).tensor.reshaped(to: .scalar)
+        #expect(
+            text { _ = try Function(inputs: [x], outputs: [x], device: .cpu, guarding: weight) }
+                == "guarding of a function: expected a tensor that the function computes, received Tensor(variable, "
+                + "float32[1]). Cure: name the loss.")
     }
 }

@@ -14,6 +14,7 @@ import Testing
         let folder = try TemporaryFolder()
         let output = try Programs.run("FirstProgram", in: folder.url)
         let lines = output.split(separator: "\n").map(String.init)
+        #expect(lines.first?.hasPrefix("WARNING: Only the part of MNIST inside this program is used: ") == true)
         #expect(lines.contains("Parameters: 101,770 (397.54 KiB)"))
         for epoch in 1...3 { #expect(lines.contains { $0.contains("  step \(epoch)  ") }) }
         #expect(lines.last == "The first test image is a 7.")

@@ -25,7 +25,7 @@ struct BenchCommand: Command {
             let step = try TrainingStep(experiment, batchSize: batchSize, device: device)
             let milliseconds = try Benchmark(step).bestMilliseconds()
             let rounded = (milliseconds * 10_000).rounded() / 10_000
-            Console.line(
+            try Console.line(
                 "{\"peer\": \"apus \(ApusVersion.current)\", \"workload\": \"\(experiment.name)\", "
                     + "\"precision\": \"float32\", \"mode\": \"plan\", \"device\": \"\(device.name)\", "
                     + "\"batch\": \(batchSize), \"ms_per_step\": \(rounded)}")

@@ -13,7 +13,7 @@ struct DataFetchCommand: Command {
         let reporter = FetchReporter()
         let folder = try dataset.fetch(progress: reporter.callAsFunction)
         reporter.finish()
-        Console.line("\(dataset.title) is in \(folder.path). Licence: \(dataset.licence).")
+        try Console.line("\(dataset.title) is in \(folder.path). Licence: \(dataset.licence).")
     }
 }
 
@@ -26,7 +26,7 @@ struct DataListCommand: Command {
         let rows = PublishedDataset.all.map { dataset in
             ("\(dataset.name)", "\(dataset.place(in: locations).text) Licence: \(dataset.licence).")
         }
-        Console.line(Help.table(rows))
+        try Console.line(Help.table(rows))
     }
 }
 

@@ -8,8 +8,8 @@ struct DoctorCommand: Command {
 
     func run(_ arguments: Arguments) throws {
         for finding in Finding.all() {
-            Console.line("\(finding.isGood ? "ok     " : "missing") \(finding.subject.padded(to: 16)) \(finding.text)")
-            if let cure = finding.cure { Console.line("\(String(repeating: " ", count: 25))cure: \(cure)") }
+            try Console.line("\(finding.mark.padded(to: 7)) \(finding.subject.padded(to: 16)) \(finding.text)")
+            if let cure = finding.cure { try Console.line("\(String(repeating: " ", count: 25))cure: \(cure)") }
         }
     }
 }
@@ -21,7 +21,10 @@ struct Finding {
     /// What to do where it is missing.
     var cure: String?
 
-    var isGood: Bool { cure == nil }
+    /// Whether anything would be different without it.
+    var isUsed = true
+
+    var mark: String { cure != nil ? "missing" : isUsed ? "ok" : "-" }
 
     static func all() -> [Finding] {
         [apus] + processor + [font] + datasets + graphics
@@ -75,13 +78,9 @@ struct Finding {
 
     private static var graphics: [Finding] {
         GraphicsLibrary.all.map { library in
-            guard let found = library.find() else {
-                return Finding(
-                    subject: library.title, text: "not found; no command of this version uses a GPU", cure: library.cure
-                )
-            }
+            let place = library.find().map { "\($0.file)\($0.version.map { ", version \($0)" } ?? "")" } ?? "not found"
             return Finding(
-                subject: library.title, text: "\(found.file)\(found.version.map { ", version \($0)" } ?? "")")
+                subject: library.title, text: "\(place) (not used: this build runs on the CPU)", isUsed: false)
         }
     }
 }

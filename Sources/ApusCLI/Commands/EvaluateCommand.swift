@@ -8,7 +8,7 @@ struct EvaluateCommand: Command {
         options: [RunOptions.runData, RunOptions.runDataset, RunOptions.device, RunOptions.threads])
 
     func run(_ arguments: Arguments) throws {
-        let run = try TrainedRun(opening: arguments.operands[0])
+        let run = try TrainedRun.open(arguments.operands[0])
         let device = try RunOptions.chosenDevice(arguments)
         let data = try run.data(arguments)
         let settings = run.card.settings
@@ -16,7 +16,7 @@ struct EvaluateCommand: Command {
             run.network.model, loss: run.network.loss, metrics: run.experiment.metrics,
             optimizer: run.experiment.optimizer(learningRate: settings.learningRate), device: device,
             seed: run.card.seed)
-        Console.line(
-            "\(try trainer.evaluate(run.experiment.prepare(data.loaded.test), batchSize: settings.batchSize))")
+        try Console.line(
+            "\(trainer.evaluate(run.experiment.prepare(data.loaded.test), batchSize: settings.batchSize))")
     }
 }

@@ -7,7 +7,6 @@ struct GraphicsLibrary {
     let files: [String]
     /// The function that tells the version, and how.
     let version: @Sendable (UnsafeMutableRawPointer) -> String?
-    let cure: String
 
     /// The first file that opens, and its version.
     func find() -> (file: String, version: String?)? {
@@ -30,7 +29,7 @@ struct GraphicsLibrary {
                     guard unsafeBitCast(symbol, to: Call.self)(&number) == 0 else { return nil }
                     return "\(number / 1_000).\(number % 1_000 / 10)"
                 }
-            }, cure: SystemPackages.installation(apt: "nvidia-driver", dnf: "akmod-nvidia")),
+            }),
         GraphicsLibrary(
             title: "NVRTC", files: ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"],
             version: { handle in
@@ -42,17 +41,15 @@ struct GraphicsLibrary {
                     guard unsafeBitCast(symbol, to: Call.self)(&major, &minor) == 0 else { return nil }
                     return "\(major).\(minor)"
                 }
-            }, cure: SystemPackages.installation(apt: "nvidia-cuda-toolkit", dnf: "cuda-toolkit")),
+            }),
         GraphicsLibrary(
             title: "cuBLASLt", files: ["libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"],
             // cublasLtGetVersion(): 10000 major + 100 minor + patch.
-            version: { number("cublasLtGetVersion", in: $0).map { dotted($0, 10_000, 100) } },
-            cure: SystemPackages.installation(apt: "nvidia-cuda-toolkit", dnf: "cuda-toolkit")),
+            version: { number("cublasLtGetVersion", in: $0).map { dotted($0, 10_000, 100) } }),
         GraphicsLibrary(
             title: "cuDNN", files: ["libcudnn.so.9", "libcudnn.so.8", "libcudnn.so"],
             // cudnnGetVersion(): from version 9 as cuBLASLt's, before 1000 major + 100 minor + patch.
-            version: { number("cudnnGetVersion", in: $0).map { dotted($0, $0 >= 90_000 ? 10_000 : 1_000, 100) } },
-            cure: SystemPackages.installation(apt: "nvidia-cudnn", dnf: "libcudnn9")),
+            version: { number("cudnnGetVersion", in: $0).map { dotted($0, $0 >= 90_000 ? 10_000 : 1_000, 100) } }),
     ]
 
     private static func number(_ function: String, in handle: UnsafeMutableRawPointer) -> Int? {

@@ -10,7 +10,7 @@ struct ListCommand: Command {
             let count = try experiment.network(seed: 0).model.parameterCount
             return (experiment.name, "\(experiment.summary); \(count.grouped) parameters.")
         }
-        Console.line(Help.table(rows))
+        try Console.line(Help.table(rows))
     }
 }
 

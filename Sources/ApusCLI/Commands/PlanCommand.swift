@@ -13,9 +13,9 @@ struct PlanCommand: Command {
         let experiment = try Experiments.named(arguments.operands[0])
         let batchSize = arguments[RunOptions.batchSize] ?? experiment.defaults.batchSize
         let step = try TrainingStep(experiment, batchSize: batchSize, device: RunOptions.chosenDevice(arguments))
-        if arguments.has(Self.steps) { Console.line("\(step.plan)\n") }
-        Console.line("A training step of \(experiment.name), batch size \(batchSize):")
-        Console.line(PlanReport(step).text)
+        if arguments.has(Self.steps) { try Console.line("\(step.plan)\n") }
+        try Console.line("A training step of \(experiment.name), batch size \(batchSize):")
+        try Console.line(PlanReport(step).text)
     }
 }
 

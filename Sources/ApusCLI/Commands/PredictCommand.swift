@@ -12,17 +12,31 @@ struct PredictCommand: Command {
             + "A network that draws leaves what it drew in the run's folder, as reconstructions.png and .svg.")
 
     func run(_ arguments: Arguments) throws {
-        let run = try TrainedRun(opening: arguments.operands[0])
+        let run = try TrainedRun.open(arguments.operands[0])
         let device = try RunOptions.chosenDevice(arguments)
         let files = Array(arguments.operands.dropFirst())
-        let images = try files.map { try DigitImage(URL(fileURLWithPath: $0)) }
+        var (readable, images): ([String], [DigitImage]) = ([], [])
+        for file in files {
+            // One that cannot be used is no reason to keep silent about the others.
+            do {
+                images.append(try DigitImage(URL(fileURLWithPath: file)))
+                readable.append(file)
+            } catch let problem as ApusError {
+                Console.report("apus: \(problem)")
+            }
+        }
+        if !images.isEmpty { try predict(readable, images, by: run, device) }
+        if images.count < files.count { throw CommandEnding(message: nil, exitCode: 1) }
+    }
+
+    private func predict(_ files: [String], _ images: [DigitImage], by run: TrainedRun, _ device: Device) throws {
         let array = try NDArray(images.flatMap(\.values), shape: [images.count, 784])
         let answers = try run.experiment.answers(
             to: array, by: run.network, classNames: PublishedDataset.named(run.card.data.name).classNames,
             device: device)
         for (file, (image, answer)) in zip(files, zip(images, answers)) {
             if image.isInverted { Console.report("\(file): light paper; the image is inverted.") }
-            Console.line("\(file): \(answer.text)")
+            try Console.line("\(file): \(answer.text)")
         }
         try drawReconstructions(images, answers, run.folder)
     }
@@ -38,7 +52,7 @@ struct PredictCommand: Command {
         }
         guard !rows.isEmpty else { return }
         try ImageSheet(rows: rows).save(as: "reconstructions", in: folder.url)
-        Console.line("What it drew: \(folder.url.relativePath)/reconstructions.png and .svg")
+        try Console.line("What it drew: \(folder.url.relativePath)/reconstructions.png and .svg")
     }
 }
 

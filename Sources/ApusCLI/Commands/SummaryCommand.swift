@@ -8,7 +8,7 @@ struct SummaryCommand: Command {
 
     func run(_ arguments: Arguments) throws {
         let experiment = try Experiments.named(arguments.operands[0])
-        for model in try experiment.network(seed: 0).models { Console.line(model.summary()) }
+        for model in try experiment.network(seed: 0).models { try Console.line(model.summary()) }
     }
 }
 

@@ -29,7 +29,8 @@ struct TrainCommand: Command {
             RunOptions.threads, out, maximumSteps, weights, logEvery, shuffle, noShuffle, timing,
         ],
         notes: "The experiments' own settings:\n"
-            + Help.table(Experiments.all.map { ($0.name, $0.defaults.description) }))
+            + Help.table(Experiments.all.map { ($0.name, $0.defaults.description) })
+            + "\n\nCtrl-C ends the training after the step and keeps what was reached; a second one ends it at once.")
 
     func run(_ arguments: Arguments) throws {
         var clock = StartupClock()
@@ -38,14 +39,16 @@ struct TrainCommand: Command {
         let device = try RunOptions.chosenDevice(arguments)
         let seed = arguments[Self.seed] ?? 0
 
-        let data = try ChosenData(settings.datasetName, folder: arguments[RunOptions.data])
-        clock.mark("data")
-        data.announce()
-
+        // What can be refused at once is refused before data are read, or fetched for minutes.
+        try RunFolder.check(arguments[Self.out])
         let network = try experiment.network(seed: seed)
         if let file = arguments[Self.weights] { try network.model.loadWeights(from: URL(fileURLWithPath: file)) }
         clock.mark("network")
-        for model in network.models { Console.line(model.summary()) }
+
+        let data = try ChosenData(settings.datasetName, folder: arguments[RunOptions.data])
+        clock.mark("data")
+        try data.announce()
+        for model in network.models { try Console.line(model.summary()) }
 
         let folder = try RunFolder.make(at: arguments[Self.out], experiment: experiment.name)
         let card = RunCard(
@@ -56,7 +59,6 @@ struct TrainCommand: Command {
         let session = TrainingSession(
             experiment: experiment, network: network, data: data.loaded, device: device, folder: folder, card: card)
         let room = try session.prepareFolder()
-        Interruption.restoresTerminal()
         clock.mark("output folder")
         try session.run(
             room: room, logEvery: arguments[Self.logEvery], clock: arguments.has(Self.timing) ? clock : nil)
@@ -74,17 +76,5 @@ struct TrainCommand: Command {
         if arguments.has(Self.shuffle) { settings.shuffles = true }
         if arguments.has(Self.noShuffle) { settings.shuffles = false }
         return settings
-    }
-}
-
-/// What Ctrl-C does.
-enum Interruption {
-    /// Ends the line of the progress bar, and then the program, as without this.
-    static func restoresTerminal() {
-        signal(SIGINT) { number in
-            if isatty(STDOUT_FILENO) == 1 { _ = write(STDOUT_FILENO, "\n", 1) }
-            signal(number, SIG_DFL)
-            raise(number)
-        }
     }
 }

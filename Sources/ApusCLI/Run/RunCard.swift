@@ -25,7 +25,7 @@ package struct RunCard: Codable, Sendable {
     }
 
     package enum State: String, Codable, Sendable {
-        case running, finished, failed
+        case running, finished, stopped, failed
     }
 
     package var experiment: String
@@ -107,5 +107,17 @@ extension RunCard.Data {
             name: name, source: "\(loaded.source)", folder: folder, trainingCount: loaded.train.count,
             testCount: loaded.test.count,
             checksums: loaded.train.checksums.merging(loaded.test.checksums) { first, _ in first })
+    }
+}
+
+extension RunCard {
+    /// What the user of its weights should know; `nil` for a run that came to its end.
+    var shortcoming: String? {
+        switch state {
+        case .finished: nil
+        case .stopped: "This run was \(failure ?? "stopped early"). Its weights are those of that step."
+        case .failed: "This run failed after \(stepsDone.grouped) steps: \(failure ?? "nobody knows why.")"
+        case .running: "This run has not ended, or was ended by force. Its weights are of epoch \(epochsDone) or later."
+        }
     }
 }

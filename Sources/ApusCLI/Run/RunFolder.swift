@@ -5,6 +5,10 @@ import Foundation
 package struct RunFolder: Sendable {
     package let url: URL
 
+    /// As the user wrote it.
+    var path: String { url.relativePath }
+    var weightsPath: String { "\(path)/\(weights.lastPathComponent)" }
+
     package var card: URL { url.appendingPathComponent("card.json") }
     /// The weights, safetensors.
     var weights: URL { url.appendingPathComponent("weights.safetensors") }
@@ -19,7 +23,9 @@ package struct RunFolder: Sendable {
     /// - Throws: `ApusError.file`.
     package init(opening path: String) throws {
         url = URL(fileURLWithPath: path)
-        guard let isFolder = FileKind.isFolder(path) else { throw ApusError.file(path: path, .missing) }
+        guard let isFolder = FileManager.default.isFolder(atPath: path) else {
+            throw ApusError.file(path: path, .missing)
+        }
         guard isFolder, FileManager.default.fileExists(atPath: card.path) else {
             throw ApusError.file(
                 path: path,
@@ -36,13 +42,7 @@ package struct RunFolder: Sendable {
         if let path {
             let url = URL(fileURLWithPath: path)
             try makeFolder(at: url)
-            let contents = try? FileManager.default.contentsOfDirectory(atPath: url.path)
-            guard let contents else { throw ApusError.file(path: path, .unwritable(reason: "it cannot be listed")) }
-            guard contents.isEmpty else {
-                throw ApusError.usage(
-                    problem: "The output folder \(path) is not empty, and nothing is overwritten.",
-                    cure: "Name another with --out, or remove it first.")
-            }
+            try checkEmptiness(path)
             return RunFolder(url)
         }
         let formatter = DateFormatter()
@@ -60,8 +60,37 @@ package struct RunFolder: Sendable {
         preconditionFailure("runs/\(base) with every number exists")
     }
 
+    /// Finds out whether `make` will succeed, and makes nothing: before data are read, or fetched for minutes.
+    /// - Throws: as `make`.
+    package static func check(_ path: String?) throws {
+        let url = URL(fileURLWithPath: path ?? "runs")
+        // The first folder upwards that exists is where the first new one goes.
+        var place = url
+        while access(place.path, F_OK) != 0 {
+            guard errno == ENOENT, place.path != "/" else { throw refusal(url, errno) }
+            place.deleteLastPathComponent()
+        }
+        guard FileManager.default.isFolder(atPath: place.path) == true else {
+            throw refusal(url, place.path == url.path ? EEXIST : ENOTDIR)
+        }
+        guard access(place.path, W_OK | X_OK) == 0 else { throw refusal(url, errno) }
+        if let path, place.path == url.path { try checkEmptiness(path) }
+    }
+
+    private static func checkEmptiness(_ path: String) throws {
+        guard let contents = try? FileManager.default.contentsOfDirectory(atPath: path) else {
+            throw ApusError.file(path: path, .unwritable(reason: "it cannot be listed"))
+        }
+        guard contents.isEmpty else {
+            throw ApusError.usage(
+                problem: "The output folder \(path) is not empty, and nothing is overwritten.",
+                cure: "Name another with --out, or remove it first.")
+        }
+    }
+
     private static func refusal(_ url: URL, _ code: Int32) -> ApusError {
-        .file(path: url.path, .unwritable(reason: String(cString: strerror(code))))
+        let reason = code == EEXIST ? "a file of that name is in the way" : String(cString: strerror(code))
+        return .file(path: url.path, .unwritable(reason: reason))
     }
 
     /// Takes `byteCount` bytes of the disk until they are released, so that a disk that fills up meanwhile takes
@@ -103,11 +132,10 @@ extension Int {
     var megabytes: String { String(format: "%.1f MB", Double(self) / 1e6) }
 }
 
-/// What stands at a path.
-enum FileKind {
-    /// Whether it is a folder; `nil` where there is nothing.
-    static func isFolder(_ path: String) -> Bool? {
+extension FileManager {
+    /// Whether a folder stands there; `nil` where there is nothing.
+    func isFolder(atPath path: String) -> Bool? {
         var isFolder: ObjCBool = false
-        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) ? isFolder.boolValue : nil
+        return fileExists(atPath: path, isDirectory: &isFolder) ? isFolder.boolValue : nil
     }
 }

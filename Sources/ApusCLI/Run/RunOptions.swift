@@ -14,14 +14,23 @@ enum RunOptions {
     static let runData = Option.path(
         "data", "FOLDER", help: "Read the data set's files from this folder", default: "where the run read them")
     static let device = Option.choice("device", of: "device", Device.names, help: "Where it runs", default: "cpu")
+    private static let mostThreads = 1_024
     static let threads = Option.integer(
-        "threads", in: 1...1_024, help: "Threads of the processor", default: "OMP_NUM_THREADS, or one for each core")
+        "threads", in: 1...mostThreads, help: "Threads of the processor",
+        default: "OMP_NUM_THREADS, or one for each core")
     static let batchSize = Option.integer(
         "batch-size", in: 1...1_000_000, help: "Samples a step", default: "the experiment's, 128")
 
     /// The device that the options name.
+    /// - Throws: `ApusError.usage` where OMP_NUM_THREADS asks for more threads than `--threads` may.
     static func chosenDevice(_ arguments: Arguments) throws -> Device {
-        try .named(arguments[device] ?? "cpu", threadCount: arguments[threads])
+        let count = CPUDescription.current.threadCount
+        if arguments[threads] == nil, count > mostThreads {
+            throw ApusError.usage(
+                problem: "OMP_NUM_THREADS asks for \(count.grouped) threads.",
+                cure: "Set it to at most \(mostThreads.grouped), or give --threads.")
+        }
+        return try .named(arguments[device] ?? "cpu", threadCount: arguments[threads])
     }
 }
 
@@ -38,9 +47,9 @@ struct ChosenData {
     }
 
     /// Says what it is; loudly where it is only the part of MNIST inside the program.
-    func announce() {
+    func announce() throws {
         let counts = "\(loaded.train.count.grouped) training and \(loaded.test.count.grouped) test images"
-        Console.line("Data: \(name), \(counts), from \(loaded.source).")
+        try Console.line("Data: \(name), \(counts), from \(loaded.source).")
         for warning in loaded.warnings { Console.report("WARNING: \(warning)") }
         if case .builtIn = loaded.source {
             Console.report("WARNING: NOT ALL OF MNIST. To fetch all of it: apus data fetch mnist")
@@ -55,8 +64,15 @@ struct TrainedRun {
     let experiment: any Experiment
     let network: ExperimentNetwork
 
+    /// The run in the folder `path`; says so where it was not trained to its end.
     /// - Throws: `ApusError.file` where the folder is no run's or a file of it cannot be used.
-    init(opening path: String) throws {
+    static func open(_ path: String) throws -> TrainedRun {
+        let run = try TrainedRun(opening: path)
+        if let shortcoming = run.card.shortcoming { Console.report("WARNING: \(shortcoming)") }
+        return run
+    }
+
+    private init(opening path: String) throws {
         folder = try RunFolder(opening: path)
         card = try RunCard(readingFrom: folder)
         experiment = try Experiments.named(card.experiment)
@@ -67,9 +83,11 @@ struct TrainedRun {
     /// The data set that it was trained with, from the same place, unless the options name another.
     func data(_ arguments: Arguments) throws -> ChosenData {
         let name = arguments[RunOptions.runDataset] ?? card.data.name
-        let folder = card.data.folder.flatMap { name == card.data.name && FileKind.isFolder($0) == true ? $0 : nil }
+        let folder = card.data.folder.flatMap {
+            name == card.data.name && FileManager.default.isFolder(atPath: $0) == true ? $0 : nil
+        }
         let data = try ChosenData(name, folder: arguments[RunOptions.runData] ?? folder)
-        data.announce()
+        try data.announce()
         if name == card.data.name, RunCard.Data(name, data.loaded).checksums != card.data.checksums {
             Console.report("WARNING: The run was trained with other files: \(card.data.source).")
         }

@@ -2,32 +2,33 @@ import Apus
 import ApusExperiments
 import Foundation
 
-/// The pictures of a run.
-enum RunPictures {
-    /// Draws all of them into the run's folder.
-    /// - Returns: their names, without endings.
-    @discardableResult
-    static func draw(
-        _ experiment: any Experiment, _ network: ExperimentNetwork, history: History, data: LoadedDataset,
-        device: Device, into folder: RunFolder
-    ) throws -> [String] {
-        var pictures: [NamedPicture] = []
-        if !history.epochs.isEmpty {
-            pictures.append(NamedPicture("curves", curves(of: history, title: experiment.name)))
-        }
-        pictures += try experiment.pictures(
-            of: network, images: data.test, classNames: data.classNames, device: device)
-        for picture in pictures { try picture.picture.save(as: picture.name, in: folder.url) }
-        return pictures.map(\.name)
-    }
+/// The pictures of a run, drawn into its folder.
+struct RunPictures {
+    let experiment: any Experiment
+    let folder: RunFolder
 
-    /// A panel for the loss and each metric, training beside validation.
-    static func curves(of history: History, title: String) -> Panels {
-        let names = history.epochs.first?.training.names ?? []
-        return Panels(
-            title: title,
-            training: names.map { name in
+    /// A panel for the loss and each metric, training beside validation; nothing where no epoch has ended.
+    /// - Returns: the names of the files, without endings.
+    @discardableResult
+    func drawCurves(of history: History) throws -> [String] {
+        guard let first = history.epochs.first else { return [] }
+        let panels = Panels(
+            title: experiment.name,
+            training: first.training.names.map { name in
                 Panels.TrainingCurve(name, training: history[name], validation: history["val_\(name)"])
             })
+        return try save([NamedPicture("curves", panels)])
+    }
+
+    /// What the network makes of the test images.
+    /// - Returns: the names of the files, without endings.
+    @discardableResult
+    func drawImages(_ network: ExperimentNetwork, data: LoadedDataset, device: Device) throws -> [String] {
+        try save(experiment.pictures(of: network, images: data.test, classNames: data.classNames, device: device))
+    }
+
+    private func save(_ pictures: [NamedPicture]) throws -> [String] {
+        for picture in pictures { try picture.picture.save(as: picture.name, in: folder.url) }
+        return pictures.map(\.name)
     }
 }

@@ -50,10 +50,10 @@ final class StartupReport: Callback {
 
     func trainingWillStart(_ training: Training) { clock.mark("tracing and planning") }
 
-    func stepDidEnd(_ step: StepRecord, _ training: Training) {
+    func stepDidEnd(_ step: StepRecord, _ training: Training) throws {
         guard !isDone else { return }
         isDone = true
         clock.mark("first step")
-        Console.line(clock.description)
+        try Console.line(clock.description)
     }
 }

@@ -46,11 +46,14 @@ final class BatchBuffers {
         for block in memory { block.deallocate() }
     }
 
-    /// Gathers the samples at `positions` of an epoch's `order`.
-    func fill(index: Int, positions: Range<Int>, of order: UnsafeBufferPointer<Int32>) {
+    /// Gathers the samples at `positions` of an epoch's `order`, changed by `augmenter`.
+    func fill(
+        index: Int, positions: Range<Int>, of order: UnsafeBufferPointer<Int32>, epoch: Int, augmenter: Augmenter?
+    ) {
         self.index = index
         firstPosition = positions.lowerBound
         sampleIndices = UnsafeBufferPointer(rebasing: order[positions])
+        if let augmenter { return augmenter.fill(sampleIndices, epoch: epoch, into: memory) }
         for place in columns.indices { columns[place].gather(sampleIndices, into: memory[place]) }
     }
 

@@ -1,7 +1,8 @@
 import ApusCore
+import Foundation
 
-/// Hands out a data set's batches, epoch by epoch. A thread of its own gathers and converts the next batches while
-/// the caller works on one.
+/// Hands out a data set's batches, epoch by epoch. A thread of its own gathers, converts and augments the next batches
+/// while the caller works on one.
 ///
 ///     let loader = try BatchLoader(data, batchSize: 128, order: .shuffled(seed: 7))
 ///     for epoch in 1...epochCount {
@@ -24,20 +25,29 @@ public final class BatchLoader {
     ///   - dataset: The samples.
     ///   - batchSize: Samples a batch, at least 1. The last batch of an epoch holds what is left.
     ///   - order: Default: as the samples stand.
+    ///   - augmentation: Random changes of the images. Default none.
+    ///   - seed: What the augmentation draws depend on, besides epoch and sample. Default 0.
+    ///   - threadCount: How many threads augment a batch, at most. Default: as many as there are processors.
     ///   - usesThread: Whether batches are made ahead by a thread; `false` makes each one when it is asked for.
     ///     Default `true`.
-    /// - Throws: `ApusError.setting` for a batch size below 1.
-    public init(_ dataset: Dataset, batchSize: Int, order: BatchOrder = .natural, usesThread: Bool = true) throws {
-        guard batchSize >= 1 else {
-            throw ApusError.setting(
-                owner: "BatchLoader", name: "batchSize", value: "\(batchSize)", expected: "at least 1")
+    /// - Throws: `ApusError.setting` for a batch size or a thread count below 1, and for an augmentation with a setting
+    ///   out of its range; `ApusError.shape` where the data set has nothing that could be augmented.
+    public init(
+        _ dataset: Dataset, batchSize: Int, order: BatchOrder = .natural, augmentation: [Augmentation] = [],
+        seed: UInt64 = 0, threadCount: Int? = nil, usesThread: Bool = true
+    ) throws {
+        let threadCount = threadCount ?? ProcessInfo.processInfo.activeProcessorCount
+        for (name, value) in [("batchSize", batchSize), ("threadCount", threadCount)] where value < 1 {
+            throw ApusError.setting(owner: "BatchLoader", name: name, value: "\(value)", expected: "at least 1")
         }
         self.dataset = dataset
         self.batchSize = batchSize
         self.order = order
         self.usesThread = usesThread
         // Of three one is in use, one is ready and one is being filled.
-        producer = try BatchProducer(dataset, batchSize: batchSize, order: order, bufferCount: usesThread ? 3 : 1)
+        producer = try BatchProducer(
+            dataset, batchSize: batchSize, order: order, augmentation: augmentation, seed: seed,
+            threadCount: threadCount, bufferCount: usesThread ? 3 : 1)
     }
 
     deinit { producer.stop() }

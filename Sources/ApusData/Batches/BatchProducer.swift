@@ -13,6 +13,7 @@ final class BatchProducer: @unchecked Sendable {
     private let order: BatchOrder
     private let buffers: [BatchBuffers]
     private let indices: UnsafeMutableBufferPointer<Int32>
+    private let augmenter: Augmenter?
 
     private let condition = NSCondition()
     private var epoch: Int?
@@ -23,12 +24,18 @@ final class BatchProducer: @unchecked Sendable {
     private var isStopping = false
     private var threadRuns = false
 
-    init(_ dataset: Dataset, batchSize: Int, order: BatchOrder, bufferCount: Int) throws {
+    init(
+        _ dataset: Dataset, batchSize: Int, order: BatchOrder, augmentation: [Augmentation], seed: UInt64,
+        threadCount: Int, bufferCount: Int
+    ) throws {
         sampleCount = dataset.count
         self.batchSize = min(batchSize, max(dataset.count, 1))
         self.order = order
         batchCount = (dataset.count + self.batchSize - 1) / self.batchSize
         let weights = try dataset.sampleWeights.map { try Dataset.Column($0) }
+        augmenter =
+            augmentation.isEmpty
+            ? nil : try Augmenter(augmentation, dataset, weights: weights, seed: seed, threadCount: threadCount)
         let size = self.batchSize
         buffers = (0..<min(bufferCount, max(batchCount, 1))).map { _ in
             BatchBuffers(for: dataset, weights: weights, batchSize: size)
@@ -119,7 +126,8 @@ final class BatchProducer: @unchecked Sendable {
         condition.unlock()
         if index == 0 { _ = indices.update(fromContentsOf: order.indices(count: sampleCount, epoch: epoch)) }
         let positions = index * batchSize..<min((index + 1) * batchSize, sampleCount)
-        buffers[index % buffers.count].fill(index: index, positions: positions, of: UnsafeBufferPointer(indices))
+        buffers[index % buffers.count].fill(
+            index: index, positions: positions, of: UnsafeBufferPointer(indices), epoch: epoch, augmenter: augmenter)
         condition.lock()
         isBusy = false
         produced += 1

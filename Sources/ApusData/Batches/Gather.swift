@@ -1,6 +1,11 @@
 import ApusCore
 
 extension Dataset.Column {
+    /// Copies one sample to `target`, as the batch's element type.
+    func gather(_ index: Int32, into target: UnsafeMutableRawPointer) {
+        withUnsafePointer(to: index) { gather(UnsafeBufferPointer(start: $0, count: 1), into: target) }
+    }
+
     /// Copies the samples `indices` to `target`, one after another, as the batch's element type.
     /// - Precondition: Every index is a sample's, and `target` has room for all of them.
     func gather(_ indices: UnsafeBufferPointer<Int32>, into target: UnsafeMutableRawPointer) {
@@ -37,6 +42,33 @@ extension NDArray {
             }
         }
         return part
+    }
+}
+
+extension NDArray {
+    /// The entries of all `parts` along the first axis, one part after another; `nil` where there is no part.
+    /// - Precondition: The parts differ in the first size only.
+    init?(joining parts: [NDArray]) {
+        guard let first = parts.first else { return nil }
+        if parts.count == 1 {
+            self = first
+            return
+        }
+        var joined = first.shape
+        joined[0] = parts.reduce(0) { $0 + $1.shape[0] }
+        self.init(zeros: joined, first.elementType)
+        withUnsafeMutableBytes { target in
+            var place = 0
+            for part in parts {
+                precondition(
+                    part.elementType == first.elementType && part.shape.sizes.dropFirst() == joined.sizes.dropFirst(),
+                    "parts of \(first.shape) and \(part.shape)")
+                part.withUnsafeBytes { bytes in
+                    UnsafeMutableRawBufferPointer(rebasing: target[place...]).copyMemory(from: bytes)
+                    place += bytes.count
+                }
+            }
+        }
     }
 }
 

@@ -16,8 +16,8 @@ package enum BuiltInSample {
                 labels: IDXFile(from: stream, isWhole: false), at: labels.name, classCount: set.classCount,
                 scale: 1 / 255, name: "\(set.name) \(part)", source: "the first samples of \(set.title), built in")
         }
-        let train = try dataset("train", set.trainingImages, set.trainingLabels)
-        let test = try dataset("test", set.testImages, set.testLabels)
+        let train = try dataset("train", set.files[0], set.files[1])
+        let test = try dataset("test", set.files[2], set.files[3])
         let warning =
             "Only the part of MNIST inside this program is used: the first \(train.count) training and \(test.count) "
             + "test images. Results will be worse than with all of it. \(reason)"

@@ -65,7 +65,8 @@ extension DataSource: CustomStringConvertible {
 
 /// A data set as it was loaded.
 public struct LoadedDataset: Sendable {
-    /// The samples to learn from: images uint8 `[n, 28, 28]` (scaled to 0...1 in a batch), labels int32 `[n]`.
+    /// The samples to learn from: images uint8 (scaled to 0...1 in a batch), `[n, 28, 28]` or for CIFAR-10
+    /// `[n, 32, 32, 3]`, and labels int32 `[n]`.
     public let train: Dataset
     /// The samples to test with, likewise.
     public let test: Dataset

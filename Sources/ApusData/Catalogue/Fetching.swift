@@ -57,27 +57,81 @@ extension PublishedDataset {
             throw ApusError.download(url: homes[0], reason: "APUS_OFFLINE is set", cure: "Unset it, or \(folderCure)")
         }
         var homes = homes
-        for (index, file) in missing.enumerated() {
-            try fetch(file, from: &homes, into: folder, fetcher: fetcher) { byteCount, expected in
+        let transfers = transfers(for: missing)
+        for (index, transfer) in transfers.enumerated() {
+            try fetch(transfer, from: &homes, into: folder, fetcher: fetcher) { byteCount, expected in
                 progress(
                     FetchProgress(
-                        file: file.name, fileIndex: index, fileCount: missing.count, byteCount: byteCount,
+                        file: transfer.title, fileIndex: index, fileCount: transfers.count, byteCount: byteCount,
                         expectedByteCount: expected))
             }
         }
         return folder
     }
 
+    /// A file to be fetched, and what becomes of it.
+    private struct Transfer: Sendable {
+        /// How progress names it.
+        let title: String
+        /// Its name at its home.
+        let name: String
+        let byteLimit: Int
+        /// Checks what was fetched into a file and puts what is in it into the folder. Wrong bytes are laid to the
+        /// address that they came from.
+        let unpack: @Sendable (_ packed: URL, _ folder: URL, _ address: String) throws -> Void
+    }
+
+    private func transfers(for missing: [File]) -> [Transfer] {
+        switch form {
+        case .idx:
+            missing.map { file in
+                // gzip adds a little to what it cannot press.
+                Transfer(
+                    title: file.name, name: file.name + ".gz", byteLimit: file.byteCount + file.byteCount / 100 + 1_000
+                ) { packed, folder, address in
+                    let stream = try PackedStream(file: packed)
+                    var bytes = try stream.read(file.byteCount)
+                    bytes += try stream.read(1)
+                    try keep(bytes, as: file, in: folder, from: address)
+                }
+            }
+        case .cifar(let archive):
+            missing.isEmpty
+                ? []
+                : [
+                    Transfer(title: archive.name, name: archive.name, byteLimit: archive.byteCount) {
+                        packed, folder, address in
+                        let checksum = try SHA256.hexadecimal(ofFileAt: packed)
+                        guard checksum == archive.checksum else {
+                            throw ApusError.file(
+                                path: address, .checksum(expected: archive.checksum, found: checksum))
+                        }
+                        for (file, bytes) in try members(of: packed) {
+                            try keep(bytes, as: file, in: folder, from: address)
+                        }
+                    }
+                ]
+        }
+    }
+
+    private func keep(_ bytes: [UInt8], as file: File, in folder: URL, from address: String) throws {
+        let checksum = try SHA256.hexadecimal(of: bytes)
+        guard checksum == file.checksum else {
+            throw ApusError.file(path: address, .checksum(expected: file.checksum, found: checksum))
+        }
+        try CacheFile.write(to: folder.appendingPathComponent(file.name)) { try $0.write(contentsOf: bytes) }
+    }
+
     /// Tries each home in turn, and brings the one that answers to the front for the files to come. Bytes that are not
     /// the published ones are the worst that can come: they are reported even where another home could not be reached.
     private func fetch(
-        _ file: File, from homes: inout [String], into folder: URL, fetcher: Fetcher,
+        _ transfer: Transfer, from homes: inout [String], into folder: URL, fetcher: Fetcher,
         progress: @escaping @Sendable (Int, Int?) -> Void
     ) throws {
         var problems: [ApusError] = []
         for (index, home) in homes.enumerated() {
             do {
-                try fetch(file, from: home + file.name + ".gz", into: folder, fetcher: fetcher, progress: progress)
+                try fetch(transfer, from: home + transfer.name, into: folder, fetcher: fetcher, progress: progress)
                 homes.swapAt(0, index)
                 return
             } catch let problem as ApusError {
@@ -90,29 +144,19 @@ extension PublishedDataset {
         }
         throw problems.first { if case .download = $0 { false } else { true } }
             ?? ApusError.download(
-                url: homes[0] + file.name + ".gz",
+                url: homes[0] + transfer.name,
                 reason: reasons.joined(separator: "; "), cure: "Check the network, or \(folderCure)")
     }
 
     private func fetch(
-        _ file: File, from address: String, into folder: URL, fetcher: Fetcher,
+        _ transfer: Transfer, from address: String, into folder: URL, fetcher: Fetcher,
         progress: @escaping @Sendable (Int, Int?) -> Void
     ) throws {
-        let packed = folder.appendingPathComponent(".\(file.name).\(UUID().uuidString).gz")
+        let packed = folder.appendingPathComponent(".\(transfer.name).\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: packed) }
-        // gzip adds a little to what it cannot press.
-        let byteLimit = file.byteCount + file.byteCount / 100 + 1_000
-        try CacheFile.write(to: packed) { try fetcher.fetch(address, $0, byteLimit, progress) }
-        let stream: PackedStream
+        try CacheFile.write(to: packed) { try fetcher.fetch(address, $0, transfer.byteLimit, progress) }
         do {
-            stream = try PackedStream(file: packed)
-            var bytes = try stream.read(file.byteCount)
-            bytes += try stream.read(1)
-            let checksum = try SHA256.hexadecimal(of: bytes)
-            guard checksum == file.checksum else {
-                throw ApusError.file(path: address, .checksum(expected: file.checksum, found: checksum))
-            }
-            try CacheFile.write(to: folder.appendingPathComponent(file.name)) { try $0.write(contentsOf: bytes) }
+            try transfer.unpack(packed, folder, address)
         } catch ApusError.file(packed.path, let problem) {
             throw ApusError.file(path: address, problem)
         }
@@ -120,12 +164,15 @@ extension PublishedDataset {
 
     /// Whether the cache holds the file whole and unharmed.
     private func isHeld(_ file: File, in folder: URL) -> Bool {
-        let held = try? IDXFile(contentsOf: folder.appendingPathComponent(file.name))
-        return held?.checksum == file.checksum
+        (try? SHA256.hexadecimal(ofFileAt: folder.appendingPathComponent(file.name))) == file.checksum
     }
 
     private var folderCure: String {
-        let names = files.map { $0.name + ".gz" }.joined(separator: ", ")
+        let names =
+            switch form {
+            case .idx: files.map { $0.name + ".gz" }.joined(separator: ", ")
+            case .cifar(let archive): "\(archive.name), or what is in it"
+            }
         return "put the files of \(title) (\(names)) into a folder and name it with --data or APUS_DATA."
     }
 }

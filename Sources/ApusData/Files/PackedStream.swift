@@ -14,48 +14,30 @@ final class PackedStream {
     let gzipTrailer: (check: UInt32, byteCount: UInt32)?
 
     private let archive: OpaquePointer
-    private let descriptor: Int32?
+    /// What libarchive reads from; `nil` for memory.
+    private let file: InputFile?
     private var block = UnsafeRawBufferPointer(start: nil, count: 0)
 
     /// Deflate's best: 258 bytes by two bits, a little more than 1,000 times.
     private static let largestExpansion = 1_032
 
     convenience init(file url: URL) throws {
-        let path = url.path
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw ApusError.file(
-                path: path, errno == ENOENT ? .missing : .unreadable(reason: String(cString: strerror(errno))))
-        }
-        do {
-            var information = stat()
-            guard fstat(descriptor, &information) == 0 else {
-                throw ApusError.file(path: path, .unreadable(reason: String(cString: strerror(errno))))
-            }
-            guard information.st_mode & S_IFMT != S_IFDIR else {
-                throw ApusError.file(path: path, .foreign(expected: "a file", found: "a folder"))
-            }
-            let byteCount = Int(information.st_size)
-            var trailer = [UInt8](repeating: 0, count: 8)
-            if byteCount >= 8, pread(descriptor, &trailer, 8, information.st_size - 8) != 8 { trailer = [] }
-            try self.init(path: path, byteCount: byteCount, trailer: trailer, descriptor: descriptor) {
-                archive_read_open_fd($0, descriptor, 1 << 18)
-            }
-        } catch {
-            close(descriptor)
-            throw error
+        let file = try InputFile(url)
+        let trailer = file.byteCount >= 8 ? file.bytes(at: file.byteCount - 8, count: 8) : []
+        try self.init(path: file.path, byteCount: file.byteCount, trailer: trailer, file: file) {
+            archive_read_open_fd($0, file.descriptor, 1 << 18)
         }
     }
 
     /// The bytes of `memory`, which must stay where it is while the stream lives.
     convenience init(memory: UnsafeRawBufferPointer, name: String) throws {
-        try self.init(path: name, byteCount: memory.count, trailer: Array(memory.suffix(8)), descriptor: nil) {
+        try self.init(path: name, byteCount: memory.count, trailer: Array(memory.suffix(8)), file: nil) {
             archive_read_open_memory($0, memory.baseAddress, memory.count)
         }
     }
 
     private init(
-        path: String, byteCount: Int, trailer: [UInt8], descriptor: Int32?, open: (OpaquePointer) -> Int32
+        path: String, byteCount: Int, trailer: [UInt8], file: InputFile?, open: (OpaquePointer) -> Int32
     ) throws {
         guard byteCount > 0 else {
             throw ApusError.file(path: path, .foreign(expected: "an IDX file", found: FileKind.description(of: [])))
@@ -80,7 +62,7 @@ final class PackedStream {
         isReady = true
         self.path = path
         self.archive = archive
-        self.descriptor = descriptor
+        self.file = file
         isCompressed = archive_filter_code(archive, 0) == ARCHIVE_FILTER_GZIP
         byteLimit =
             isCompressed ? byteCount.multipliedReportingOverflow(by: Self.largestExpansion).partialValue : byteCount
@@ -94,10 +76,7 @@ final class PackedStream {
         }
     }
 
-    deinit {
-        archive_read_free(archive)
-        if let descriptor { close(descriptor) }
-    }
+    deinit { archive_read_free(archive) }
 
     /// Fills `target` as far as there are bytes, and returns how many there were.
     /// - Throws: `ApusError.file` with `.damaged` for gzip that cannot be unpacked. A gzip file that ends too early

@@ -1,5 +1,6 @@
 import ApusCore
 import CCrypto
+import Foundation
 
 /// The SHA-256 checksum, computed by OpenSSL's libcrypto.
 ///
@@ -17,12 +18,36 @@ public enum SHA256 {
         try bytes.withUnsafeBytes { try hexadecimal(of: $0) }
     }
 
+    /// The checksum of a file, which is not held in memory for it.
+    static func hexadecimal(ofFileAt url: URL) throws -> String {
+        let file = try InputFile(url)
+        var block = [UInt8](repeating: 0, count: 1 << 18)
+        return try hexadecimal { update in
+            while true {
+                let count = read(file.descriptor, &block, block.count)
+                if count < 0, errno == EINTR { continue }
+                guard count >= 0 else {
+                    throw ApusError.file(path: file.path, .unreadable(reason: String(cString: strerror(errno))))
+                }
+                if count == 0 { return }
+                try block.withUnsafeBytes { try update(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+            }
+        }
+    }
+
     /// The checksum of several stretches of memory read as one.
     static func hexadecimal(ofParts parts: [UnsafeRawBufferPointer]) throws -> String {
+        try hexadecimal { update in
+            for part in parts { try update(part) }
+        }
+    }
+
+    /// The checksum of what `body` hands over, part by part.
+    private static func hexadecimal(_ body: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void) throws -> String {
         let context = EVP_MD_CTX_new()
         defer { EVP_MD_CTX_free(context) }
         try check(EVP_DigestInit_ex(context, EVP_sha256(), nil), "EVP_DigestInit_ex")
-        for part in parts { try check(EVP_DigestUpdate(context, part.baseAddress, part.count), "EVP_DigestUpdate") }
+        try body { try check(EVP_DigestUpdate(context, $0.baseAddress, $0.count), "EVP_DigestUpdate") }
         var digest = [UInt8](repeating: 0, count: 32)
         try check(EVP_DigestFinal_ex(context, &digest, nil), "EVP_DigestFinal_ex")
         let digits = Array("0123456789abcdef".utf8)

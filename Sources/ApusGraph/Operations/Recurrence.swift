@@ -50,7 +50,8 @@ package struct Recurrence: OperationRule {
 
     package var name: String { "recurrence" }
     package var settings: String {
-        [cell.description, isReversed ? "reversed" : "", result.rawValue].filter { !$0.isEmpty }.joined(separator: ", ")
+        [cell.description, isReversed ? "reversed" : "", hasMask ? "masked" : "", result.rawValue]
+            .filter { !$0.isEmpty }.joined(separator: ", ")
     }
 
     /// The inputs by their roles.

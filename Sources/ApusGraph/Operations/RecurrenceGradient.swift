@@ -42,8 +42,11 @@ package struct RecurrenceGradient: OperationRule {
 
     package var name: String { "recurrenceGradient" }
     package var settings: String {
-        [cell.description, isReversed ? "reversed" : "", "of \(upstream.rawValue)", result.rawValue]
-            .filter { !$0.isEmpty }.joined(separator: ", ")
+        [
+            cell.description, isReversed ? "reversed" : "", hasMask ? "masked" : "", "of \(upstream.rawValue)",
+            result.rawValue,
+        ]
+        .filter { !$0.isEmpty }.joined(separator: ", ")
     }
 
     /// The inputs by their roles.

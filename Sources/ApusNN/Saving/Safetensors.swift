@@ -39,8 +39,7 @@ public enum Safetensors {
     }
 
     /// The arrays of the file at `url`, in the order of their values.
-    /// - Throws: `ApusError.file`: `.missing`, `.unreadable`, `.foreign` for other kinds of file and element types that
-    ///   Apus lacks, `.truncated`, and `.damaged` for all that breaks the format's rules.
+    /// - Throws: `ApusError.file`: `.missing`, `.unreadable`, `.otherKind`, `.foreign` for element types that Apus lacks, `.truncated`, and `.damaged` for all that breaks the format's rules.
     public static func read(_ url: URL) throws -> [(name: String, value: NDArray)] {
         let data = try contents(of: url)
         return try SafetensorsReader(path: url.path, data: data).tensors()
@@ -75,9 +74,8 @@ private struct SafetensorsReader {
         }
         let length = data.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         guard length <= Safetensors.longestHeader else {
-            throw ApusError.file(
-                path: path,
-                .foreign(expected: "a safetensors file", found: "one whose header would take \(length) bytes"))
+            let found = FileKind.description(of: Array(data.prefix(64)))
+            throw ApusError.file(path: path, .otherKind(expected: "a safetensors file", found: found))
         }
         let start = 8 + Int(length)
         guard data.count >= start else {

@@ -16,7 +16,7 @@ extension Pixels {
     /// rounded to eight. The size is checked by the header before anything is unpacked: at most 16,384 pixels a side
     /// and 64 million in all, in a file of at most 256 MiB.
     ///
-    /// - Throws: `ApusError.file` with `.missing`, `.unreadable` (also where it is too large), `.foreign` for another
+    /// - Throws: `ApusError.file` with `.missing`, `.unreadable` (also where it is too large), `.otherKind` for another
     ///   kind of file, `.truncated` or `.damaged`.
     public init(contentsOfPNG url: URL) throws {
         try self.init(png: [UInt8](try contents(of: url, byteLimit: 1 << 28)), path: url.path)
@@ -72,7 +72,8 @@ package struct PNGHeader {
     /// - Throws: `ApusError.file` as `Pixels.init(contentsOfPNG:)` says.
     package init(_ bytes: [UInt8], path: String) throws {
         guard !bytes.isEmpty, bytes.starts(with: Self.signature.prefix(bytes.count)) else {
-            throw ApusError.file(path: path, .foreign(expected: "a PNG image", found: FileKind.name(of: bytes)))
+            let found = FileKind.description(of: Array(bytes.prefix(64)))
+            throw ApusError.file(path: path, .otherKind(expected: "a PNG image", found: found))
         }
         guard bytes.count >= 33 else {
             throw ApusError.file(
@@ -109,29 +110,5 @@ package struct PNGHeader {
             if isLast { return }
             position = end
         }
-    }
-}
-
-/// Names for files that are something else than what was expected.
-enum FileKind {
-    private static let beginnings: [(bytes: [UInt8], name: String)] = [
-        ([0xFF, 0xD8, 0xFF], "a JPEG image"), (Array("GIF8".utf8), "a GIF image"), (Array("BM".utf8), "a BMP image"),
-        ([0x49, 0x49, 0x2A, 0x00], "a TIFF image"), ([0x4D, 0x4D, 0x00, 0x2A], "a TIFF image"),
-        (Array("%PDF".utf8), "a PDF document"), (Array("<svg".utf8), "an SVG image"),
-        (Array("<?xml".utf8), "an XML document"),
-        ([0x1F, 0x8B], "a gzip file"), (Array("PK".utf8), "a zip file"),
-        ([0x93] + Array("NUMPY".utf8), "a NumPy array"),
-        ([0x00, 0x00, 0x08], "an IDX file"),
-    ]
-
-    static func name(of bytes: [UInt8]) -> String {
-        if bytes.isEmpty { return "an empty file" }
-        if bytes.starts(with: "RIFF".utf8), bytes.dropFirst(8).starts(with: "WEBP".utf8) { return "a WebP image" }
-        if let known = beginnings.first(where: { bytes.starts(with: $0.bytes) }) { return known.name }
-        let start = bytes.prefix(8)
-        if start.allSatisfy({ (0x20..<0x7F).contains($0) || $0 == 0x0A || $0 == 0x0D || $0 == 0x09 }) {
-            return "a text"
-        }
-        return "bytes " + start.map { String(format: "%02x", $0) }.joined(separator: " ")
     }
 }

@@ -55,8 +55,17 @@ public final class EarlyStopping: Callback {
         return .stop
     }
 
-    public func trainingDidEnd(_ history: History, _ training: Training) throws {
-        if restoresBestWeights, !bestWeights.isEmpty { try training.model.setWeights(bestWeights) }
+    public func trainingDidEnd(_ history: History, _ training: Training) throws { try restore(training.model) }
+
+    public func trainingDidFail(_ error: any Error, _ training: Training) {
+        // The error that ended the training is the one to report; the weights are the model's own, so they fit.
+        try? restore(training.model)
+    }
+
+    private func restore(_ model: Model) throws {
+        if !bestWeights.isEmpty { try model.setWeights(bestWeights) }
+        // Another training with the same callback must not get them.
+        bestWeights = []
     }
 }
 

@@ -23,8 +23,17 @@ struct FigureMonitor {
     }
 
     /// Forgets what was seen.
-    /// - Throws: `ApusError.unknownName` where no record has such a figure, `ApusError.setting` for a negative delta.
+    /// - Throws: `ApusError.unknownName` where no record has such a figure, `ApusError.setting` for a figure of
+    ///   validation data that there are none of, and for a negative delta.
     mutating func start(_ training: Training, owner: String) throws {
+        let known = training.figureNames
+        if figure.hasPrefix("val_"), known.contains(String(figure.dropFirst(4))), !known.contains(figure) {
+            throw ApusError.setting(
+                owner: owner, name: "monitor", value: figure,
+                expected:
+                    "one of \(known.joined(separator: ", ")), as there are no validation data: pass validation: to "
+                    + "fit, or monitor \(figure.dropFirst(4))")
+        }
         let isUp = try training.isBetterWhenHigher(figure)
         isHigherBetter = mode == .automatic ? isUp : mode == .maximum
         best = nil

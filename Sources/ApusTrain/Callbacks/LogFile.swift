@@ -13,7 +13,7 @@ final class LogFile {
         path = url.path
         descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (appends ? 0 : O_TRUNC), 0o644)
         guard descriptor >= 0 else {
-            throw ApusError.file(path: path, .unwritable(reason: String(cString: strerror(errno))))
+            throw ApusError.file(path: path, .unwritable(url, code: errno))
         }
         byteCount = Int(lseek(descriptor, 0, SEEK_END))
     }

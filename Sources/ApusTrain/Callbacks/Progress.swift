@@ -2,49 +2,55 @@ import Foundation
 
 /// Shows how the training goes.
 ///
-/// A terminal gets a bar with the estimated time, redrawn ten times a second at most. Everything else, such as a file
-/// or a pipe, gets one line an epoch: the pairs are training / validation, `step` is the epoch, and the seconds count
-/// from the training's start.
+/// A terminal gets a bar with the estimated time, redrawn ten times a second at most and never wider than the window.
+/// Everything else, such as a file or a pipe, gets one line an epoch: the pairs are training / validation, `step` is
+/// the epoch, and the seconds count from the training's start.
 ///
 ///     loss: 0.0541 / 0.0370  accuracy: 0.7663 / 0.8492  step 1  1.00 sec
 public final class Progress: Callback {
     /// Whether a bar is drawn.
     public let isTerminal: Bool
     private let write: (String) -> Void
+    private let width: () -> Int
     private var lastDrawing = -Double.infinity
     private var stepsDone = 0
-    private var isBarShown = false
+    /// Letters of the bar that is shown; 0 without one.
+    private var shownCount = 0
 
     /// Seconds between two drawings of the bar, at least.
     static let interval = 0.1
-    static let barWidth = 30
 
     /// On the standard output.
     public convenience init() {
-        self.init(isTerminal: isatty(STDOUT_FILENO) != 0) { text in
-            print(text, terminator: "")
-            fflush(nil)
-        }
+        self.init(isTerminal: Terminal.isInteractive, write: Terminal.write)
     }
 
     /// - Parameters:
     ///   - isTerminal: Whether to draw a bar.
+    ///   - width: The window's columns, asked for whenever the bar is drawn. Default: those of the standard output's
+    ///     terminal.
     ///   - write: Where the text goes, line ends included.
-    public init(isTerminal: Bool, write: @escaping (String) -> Void) {
+    public init(
+        isTerminal: Bool, width: (() -> Int)? = nil, write: @escaping (String) -> Void
+    ) {
         self.isTerminal = isTerminal
+        self.width = width ?? { Terminal.width }
         self.write = write
     }
 
     public func trainingWillStart(_ training: Training) {
-        (lastDrawing, stepsDone, isBarShown) = (-.infinity, 0, false)
+        (lastDrawing, stepsDone, shownCount) = (-.infinity, 0, 0)
     }
 
     public func stepDidEnd(_ step: StepRecord, _ training: Training) {
         stepsDone += 1
         guard isTerminal, step.seconds - lastDrawing >= Self.interval else { return }
         lastDrawing = step.seconds
-        isBarShown = true
-        write("\r\u{1B}[K" + bar(step, training))
+        let width = width()
+        // The last column stays empty: some terminals go to the next line as soon as it is written.
+        let text = bar(step, training).text(width: width - 1)
+        write(clearing(width) + text)
+        shownCount = text.count
     }
 
     public func epochDidEnd(_ record: EpochRecord, _ training: Training) -> TrainingDecision {
@@ -58,33 +64,35 @@ public final class Progress: Callback {
     /// The line of an epoch, without its end.
     public static func line(_ record: EpochRecord) -> String {
         let figures = record.training.entries.map { figure in
-            let held = record.validation?[figure.name].map { " / \(fixed($0, digits: 4))" } ?? ""
-            return "\(figure.name): \(fixed(figure.value, digits: 4))\(held)"
+            let held = record.validation?[figure.name].map { " / \(figureText($0))" } ?? ""
+            return "\(figure.name): \(figureText(figure.value))\(held)"
         }
         return (figures + ["step \(record.epoch)", "\(fixed(record.seconds, digits: 2)) sec"]).joined(separator: "  ")
     }
 
     private func clearBar() {
-        if isBarShown { write("\r\u{1B}[K") }
-        isBarShown = false
+        if shownCount > 0 { write(clearing(width())) }
+        shownCount = 0
         lastDrawing = -.infinity
     }
 
-    /// `epoch 3/30 [=====>    ] 234/469  loss: 0.1234  42 s left`.
-    private func bar(_ step: StepRecord, _ training: Training) -> String {
-        let filled = Self.barWidth * step.stepInEpoch / max(training.stepsPerEpoch, 1)
-        let tip = filled < Self.barWidth ? ">" : ""
-        let rest = String(repeating: " ", count: Self.barWidth - filled - tip.count)
-        let left = step.seconds / Double(stepsDone) * Double(training.stepCount - stepsDone)
-        return
-            "epoch \(step.epoch)/\(training.epochs.upperBound) [\(String(repeating: "=", count: filled))\(tip)\(rest)] "
-            + "\(step.stepInEpoch)/\(training.stepsPerEpoch)  loss: \(fixed(step.meanLoss, digits: 4))  "
-            + "\(Self.duration(left)) left"
+    /// What takes the bar away. In a window that was made narrower since, it fills several lines.
+    private func clearing(_ width: Int) -> String {
+        let above = max(shownCount - 1, 0) / max(width, 1)
+        return above == 0 ? "\r\u{1B}[K" : "\r\u{1B}[\(above)A\u{1B}[J"
+    }
+
+    private func bar(_ step: StepRecord, _ training: Training) -> ProgressBar {
+        ProgressBar(
+            epoch: step.epoch, epochCount: training.epochs.upperBound, step: step.stepInEpoch,
+            stepCount: training.stepsPerEpoch, loss: step.meanLoss,
+            secondsLeft: step.seconds / Double(stepsDone) * Double(training.stepCount - stepsDone))
     }
 
     /// `42 s`, `3 min 05 s` or `2 h 07 min`.
     package static func duration(_ seconds: Double) -> String {
-        let total = Int(max(seconds, 0).rounded(.up))
+        // Nobody waits for more than a million hours.
+        let total = Int(min(max(seconds.isNaN ? 0 : seconds, 0), 3.6e9).rounded(.up))
         if total < 60 { return "\(total) s" }
         if total < 3600 { return "\(total / 60) min \(String(format: "%02d", total % 60)) s" }
         return "\(total / 3600) h \(String(format: "%02d", total % 3600 / 60)) min"

@@ -11,9 +11,9 @@ public final class StepLosses: Callback {
     /// - Parameters:
     ///   - interval: Steps from one line to the next, at least 1.
     ///   - write: Where the text goes, line ends included. Default: the standard output.
-    public init(every interval: Int, write: @escaping (String) -> Void = { print($0, terminator: "") }) {
+    public init(every interval: Int, write: ((String) -> Void)? = nil) {
         self.interval = interval
-        self.write = write
+        self.write = write ?? Terminal.write
     }
 
     public func trainingWillStart(_ training: Training) throws {

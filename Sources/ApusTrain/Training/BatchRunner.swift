@@ -45,7 +45,7 @@ final class BatchRunner {
         let executable = try bind(batch)
         do {
             try executable.run(inputs: UnsafeBufferPointer(pointers), context: context)
-        } catch ApusError.notFinite(let quantity, let step, let origin) {
+        } catch ApusError.notFinite(let quantity, let step, let origin, _) {
             throw ApusError.notFinite(quantity: quantity, step: step, origin: firstNotFinite(in: batch) ?? origin)
         }
         let loss = Double(executable.output(0).load(as: Float.self))

@@ -41,6 +41,6 @@ public struct Figures: Hashable, Sendable, Codable {
 extension Figures: CustomStringConvertible {
     /// `loss: 0.0370  accuracy: 0.8492`.
     public var description: String {
-        entries.map { "\($0.name): \(fixed($0.value, digits: 4))" }.joined(separator: "  ")
+        entries.map { "\($0.name): \(figureText($0.value))" }.joined(separator: "  ")
     }
 }

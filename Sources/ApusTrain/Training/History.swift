@@ -107,5 +107,11 @@ extension History {
     }
 }
 
+/// A loss or a metric as people read it: four digits after the point, and powers of ten from a million on.
+func figureText(_ value: Double) -> String {
+    if value.isNaN { return "nan" }
+    return abs(value) < 1e6 ? fixed(value, digits: 4) : String(format: "%.4e", value)
+}
+
 /// `value` with `digits` digits after the point.
 func fixed(_ value: Double, digits: Int) -> String { String(format: "%.\(digits)f", value) }

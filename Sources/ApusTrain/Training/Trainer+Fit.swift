@@ -20,21 +20,23 @@ extension Trainer {
     ///     0 up to, not including, 1. Default 0.
     ///   - shuffles: Whether each epoch visits the samples in an order of its own, a function of (seed, epoch).
     ///     Default `true`.
+    ///   - augmentation: Random changes of the training images, a function of (seed, epoch, sample); the validation set
+    ///     stays as it is. Default none.
     ///   - callbacks: Called in this order.
     ///   - classWeights: What the samples of a class count in the training's loss; 1 where none is given. Classes are
     ///     those of the model's first output; where that is one number a sample, 0 and 1.
     ///   - initialEpoch: The number of epochs that an earlier training took. Default 0.
     ///   - maxSteps: Where the training ends even inside an epoch. Default none.
     /// - Returns: The records of the epochs of this call.
-    /// - Throws: `ApusError.shape` and `ApusError.label` before the first step where the data do not fit the model,
-    ///   `ApusError.setting` for a label that is no whole number and for settings outside their range;
+    /// - Throws: `ApusError.shape` and `ApusError.label` before the first step where the data do not fit the model or
+    ///   the augmentation, `ApusError.setting` for a label that is no whole number and for settings outside their range;
     ///   `ApusError.notFinite` where the loss of a step is no finite number, with the weights as they were before that
     ///   step; whatever a callback throws. In every case the model keeps its weights and `history` what was reached.
     @discardableResult
     public func fit(
         _ dataset: Dataset, batchSize: Int = 32, epochs: Int, validation: Dataset? = nil, validationSplit: Double = 0,
-        shuffles: Bool = true, callbacks: [any Callback] = [], classWeights: [Int: Float] = [:], initialEpoch: Int = 0,
-        maxSteps: Int? = nil
+        shuffles: Bool = true, augmentation: [Augmentation] = [], callbacks: [any Callback] = [],
+        classWeights: [Int: Float] = [:], initialEpoch: Int = 0, maxSteps: Int? = nil
     ) throws -> History {
         history = History()
         try checkCounts(epochs: epochs, initialEpoch: initialEpoch, maxSteps: maxSteps)
@@ -44,7 +46,8 @@ extension Trainer {
         dataset = try checked(dataset)
 
         let loader = try BatchLoader(
-            dataset, batchSize: batchSize, order: shuffles ? .shuffled(seed: seed) : .natural)
+            dataset, batchSize: batchSize, order: shuffles ? .shuffled(seed: seed) : .natural,
+            augmentation: augmentation, seed: seed)
         let runner = BatchRunner(loader, try function(for: dataset, training: true), outputCount: outputCount)
         let evaluator = try validation.map { try self.evaluator(for: $0, batchSize: batchSize) }
         let training = Training(
@@ -72,7 +75,7 @@ extension Trainer {
             runner.loader.start(epoch: epoch)
             let firstStep = step
             while step != lastStep, let batch = runner.loader.next() {
-                let loss = try runner.run(batch, context: RunContext(seed: seed, step: step))
+                let loss = try inEpoch(epoch) { try runner.run(batch, context: RunContext(seed: seed, step: step)) }
                 step += 1
                 guard !callbacks.isEmpty else { continue }
                 let record = StepRecord(
@@ -82,7 +85,9 @@ extension Trainer {
             }
             let record = EpochRecord(
                 epoch: epoch, stepCount: step - firstStep, training: figures(runner),
-                validation: try evaluator.map { try validationFigures($0) },
+                validation: try evaluator.map { evaluator in
+                    try inEpoch(epoch) { try validationFigures(evaluator) }
+                },
                 learningRate: optimizer.learningRate.value(at: step - 1) * learningRateFactor,
                 seconds: training.seconds)
             history.epochs.append(record)
@@ -96,8 +101,17 @@ extension Trainer {
     private func validationFigures(_ evaluator: BatchRunner) throws -> Figures {
         do {
             return try figures(of: evaluator)
-        } catch ApusError.notFinite(_, _, let origin) {
+        } catch ApusError.notFinite(_, _, let origin, _) {
             throw ApusError.notFinite(quantity: "validation loss", step: step, origin: origin)
+        }
+    }
+
+    /// What `body` gives; a loss that is not finite is reported with the epoch.
+    private func inEpoch<Result>(_ epoch: Int, _ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch ApusError.notFinite(let quantity, let step, let origin, _) {
+            throw ApusError.notFinite(quantity: quantity, step: step, origin: origin, epoch: epoch)
         }
     }
 

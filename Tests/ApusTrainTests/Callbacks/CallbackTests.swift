@@ -4,6 +4,7 @@ import ApusData
 import ApusGraph
 import ApusNN
 import ApusTrain
+import Foundation
 import Testing
 
 /// A training that nobody runs, for callbacks to be told about.
@@ -106,6 +107,37 @@ func record(_ epoch: Int, valLoss: Double, valAccuracy: Double = 0, seconds: Dou
         #expect(flatWeights(try run(restores: false).0) == [1.75])
     }
 
+    /// A callback that fails after the third epoch.
+    private final class Failing: Callback {
+        func epochDidEnd(_ record: EpochRecord, _ training: Training) throws -> TrainingDecision {
+            if record.epoch == 3 { throw ApusError.usage(problem: "Enough.", cure: "") }
+            return .continue
+        }
+    }
+
+    @Test func restoresWhereAnErrorEndsTheTraining() throws {
+        // As above: 1, 1.5, 1.75, and the first epoch is the best.
+        let model = try line()
+        let trainer = try Trainer(model, loss: .meanSquaredError, optimizer: SGD(learningRate: 0.25), device: .cpu)
+        let callback = EarlyStopping(patience: 9, restoresBestWeights: true)
+        let best = BestWeights()
+        let text = errorText {
+            try trainer.fit(
+                pairs([(1, 2)]), epochs: 10, validation: pairs([(1, 1)]), callbacks: [callback, best, Failing()])
+        }
+        #expect(text == "Enough. ")
+        #expect(flatWeights(model) == [1])
+        #expect(best.bestEpoch == 1 && best.weights.map(\.value.floats) == [[1]])
+
+        // What is kept belongs to one training: one that cannot begin brings nothing back.
+        try model.variables[0].variable.assign(NDArray([5] as [Float], shape: [1, 1]))
+        let log = CSVLog(URL(fileURLWithPath: "/no/such/folder/log.csv"))
+        _ = errorText {
+            try trainer.fit(pairs([(1, 2)]), epochs: 1, validation: pairs([(1, 1)]), callbacks: [log, callback])
+        }
+        #expect(flatWeights(model) == [5])
+    }
+
     @Test func unknownFiguresAndBadSettings() throws {
         let training = try idleTraining()
         func text(_ callback: any Callback, _ training: Training) -> String {
@@ -117,7 +149,11 @@ func record(_ epoch: Int, valLoss: Double, valAccuracy: Double = 0, seconds: Dou
                 + "Known: loss, accuracy, val_loss, val_accuracy.")
         #expect(
             text(EarlyStopping(), try idleTraining(hasValidation: false))
-                == "Unknown figure 'val_loss'. Known: loss, accuracy.")
+                == "EarlyStopping: monitor is val_loss; it must be one of loss, accuracy, as there are no validation "
+                + "data: pass validation: to fit, or monitor loss.")
+        #expect(
+            text(ReduceOnPlateau(monitor: "val_f1"), try idleTraining(hasValidation: false))
+                == "Unknown figure 'val_f1'. Known: loss, accuracy.")
         #expect(
             text(EarlyStopping(patience: -1), training) == "EarlyStopping: patience is -1; it must be 0 or more.")
         #expect(

@@ -55,8 +55,7 @@ import Testing
     @Test func aFolderThatIsNotThere() throws {
         let url = URL(fileURLWithPath: "/no/such/folder/log.csv")
         let text =
-            "/no/such/folder/log.csv: cannot be written: No such file or directory. "
-            + "Choose another place, or make room."
+            "/no/such/folder/log.csv: cannot be written: there is no folder /no/such/folder. Create it first."
         #expect(errorText { try CSVLog(url).trainingWillStart(idleTraining()) } == text)
         #expect(errorText { try JSONLinesLog(url).trainingWillStart(idleTraining()) } == text)
     }
@@ -104,7 +103,7 @@ import Testing
 
     @Test func aTerminalGetsABarAtMostTenTimesASecond() throws {
         var parts: [String] = []
-        let progress = Progress(isTerminal: true) { parts.append($0) }
+        let progress = Progress(isTerminal: true, width: { 80 }) { parts.append($0) }
         let training = try idleTraining(epochs: 2)
         progress.trainingWillStart(training)
         for (index, seconds) in [1.0, 1.05, 1.125, 1.2].enumerated() {
@@ -120,9 +119,56 @@ import Testing
             ])
     }
 
+    /// A line with `width` columns for epoch 12 of 30, step 234 of 469.
+    private func bar(width: Int, loss: Double = 0.5) -> String {
+        ProgressBar(epoch: 12, epochCount: 30, step: 234, stepCount: 469, loss: loss, secondsLeft: 61).text(
+            width: width)
+    }
+
+    @Test func theBarFitsTheWindow() {
+        #expect(bar(width: 99) == "epoch 12/30 [==============>               ] 234/469  loss: 0.5000  1 min 01 s left")
+        // All but the bar takes 55 letters: "epoch 12/30 [] 234/469  loss: 0.5000  1 min 01 s left".
+        #expect(bar(width: 63) == "epoch 12/30 [====>     ] 234/469  loss: 0.5000  1 min 01 s left")
+        #expect(bar(width: 57) == "epoch 12/30 234/469  loss: 0.5000  1 min 01 s left")
+        #expect(bar(width: 49) == "epoch 12/30 234/469  loss: 0.5000")
+        #expect(bar(width: 32) == "epoch 12/30 234/469")
+        #expect(bar(width: 19) == "epoch 12/30 234/469")
+        #expect(bar(width: 18) == "234/469")
+        #expect(bar(width: 3) == "234")
+        #expect(bar(width: 0) == "" && bar(width: -1) == "")
+        for width in 0...99 { #expect(bar(width: width, loss: 1e30).count <= width) }
+    }
+
+    @Test func aWindowThatGotNarrowerIsCleared() throws {
+        var (parts, width): ([String], Int) = ([], 80)
+        let progress = Progress(isTerminal: true, width: { width }) { parts.append($0) }
+        let training = try idleTraining(epochs: 2)
+        progress.trainingWillStart(training)
+        progress.stepDidEnd(step(1, seconds: 1), training)
+        // The bar's 70 letters fill 4 lines of 20, the cursor on the last.
+        #expect(parts.last?.count == 70 + 4)
+        width = 20
+        progress.stepDidEnd(step(2, seconds: 2), training)
+        #expect(parts.last == "\r\u{1B}[3A\u{1B}[Jepoch 1/2 2/4")
+        progress.stepDidEnd(step(3, seconds: 3), training)
+        #expect(parts.last == "\r\u{1B}[Kepoch 1/2 3/4")
+    }
+
+    @Test func hugeFiguresAreShort() {
+        let record = EpochRecord(
+            epoch: 1, stepCount: 1,
+            training: Figures([Figure("loss", 1e30), Figure("mae", -.nan), Figure("a", 999_999)]),
+            validation: Figures([Figure("loss", 1.25e12), Figure("mae", .infinity), Figure("a", -1e6)]),
+            learningRate: 1, seconds: 1)
+        #expect(
+            Progress.line(record)
+                == "loss: 1.0000e+30 / 1.2500e+12  mae: nan / inf  a: 999999.0000 / -1.0000e+06  step 1  1.00 sec")
+        #expect("\(Figures([Figure("loss", 1e12)]))" == "loss: 1.0000e+12")
+    }
+
     @Test func aFailureLeavesACleanLine() throws {
         var parts: [String] = []
-        let progress = Progress(isTerminal: true) { parts.append($0) }
+        let progress = Progress(isTerminal: true, width: { 80 }) { parts.append($0) }
         let training = try idleTraining()
         progress.trainingWillStart(training)
         progress.stepDidEnd(step(1, seconds: 1), training)
@@ -132,6 +178,8 @@ import Testing
 
     @Test(arguments: [
         (0.2, "1 s"), (59, "59 s"), (61, "1 min 01 s"), (3599, "59 min 59 s"), (7620, "2 h 07 min"), (-1, "0 s"),
+        (.nan, "0 s"),
+        (.infinity, "1000000 h 00 min"),
     ])
     func durations(seconds: Double, text: String) { #expect(Progress.duration(seconds) == text) }
 

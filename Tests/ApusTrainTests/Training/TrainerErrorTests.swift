@@ -174,7 +174,7 @@ import Testing
         // The first step moves w by a quarter of 2 * 2.
         #expect(flatWeights(model) == [2])
         #expect(
-            text == "The loss is not finite at step 2, first in input 'input', sample 1 of 'pairs'. Lower the learning "
+            text == "The loss is not finite at epoch 1, step 2, first in input 'input', sample 1 of 'pairs'. Lower the learning "
                 + "rate, clip the gradient, or check the data.")
         #expect(recorder.events == ["start", "epoch 1", "step 1", "failure"])
         #expect(trainer.step == 1)
@@ -194,7 +194,10 @@ import Testing
         }
         let trainer = try Trainer(model, loss: .meanSquaredError, optimizer: SGD(), device: .cpu)
         let text = errorText { try trainer.fit(pairs([(1, 1)]), epochs: 1) }
-        #expect(text.hasPrefix("The loss is not finite at step 1, first in layer 'larger'"))
+        #expect(
+            text
+                == "The loss is not finite at epoch 1, step 1, first in layer 'larger' (matrix product). "
+                + "Lower the learning rate, clip the gradient, or check the data.")
         #expect(flatWeights(model) == [1e30, 1e30])
     }
 
@@ -204,7 +207,7 @@ import Testing
             try trainer.fit(pairs([(1, 1), (1, 1)]), batchSize: 1, epochs: 1, validation: pairs([(.infinity, 1)]))
         }
         #expect(
-            text.hasPrefix("The validation loss is not finite at step 2, first in input 'input', sample 0 of 'pairs'."))
+            text.hasPrefix("The validation loss is not finite at epoch 1, step 2, first in input 'input', sample 0 of 'pairs'."))
     }
 
     @Test func anErrorOfACallbackLeavesWeightsAndHistory() throws {

@@ -49,6 +49,52 @@ import Testing
         #expect(trainer.step == 0)
     }
 
+    /// y = w mean(x) with w = 1 and rate 0, so that the losses tell what the network sees: each image is 1 throughout,
+    /// its target 0, and brightness adds 1 in training only.
+    @Test func onlyTrainingImagesAreAugmented() throws {
+        let model = try Sequential(input: [2, 2]) {
+            Flatten()
+            Dense(1, usesBias: false, kernelInitializer: .constant(0.25))
+        }
+        let trainer = try Trainer(model, loss: .meanSquaredError, optimizer: SGD(learningRate: 0), device: .cpu)
+        let images = try Dataset(
+            inputs: NDArray(repeating: Float(1), shape: [8, 2, 2]), targets: NDArray(zeros: [8, 1]))
+        let history = try trainer.fit(
+            images, batchSize: 3, epochs: 1, validationSplit: 0.5, augmentation: [.brightness(1...1)])
+        #expect(history.epochs.first?.training["loss"] == 4)
+        #expect(history.epochs.first?.validation?["loss"] == 1)
+        #expect(try trainer.evaluate(images)["loss"] == 1)
+        #expect(throws: ApusError.self) {
+            try trainer.fit(images, epochs: 1, augmentation: [.cutout(size: -1)])
+        }
+    }
+
+    /// What is drawn depends on the trainer's seed and the epoch, so an interrupted training goes on as if it had not
+    /// been.
+    @Test func augmentationIsAFunctionOfSeedAndEpoch() throws {
+        let random = Philox(seed: 7)
+        let images = try Dataset(
+            inputs: NDArray((0..<20 * 16).map { random.uniform($0) }, shape: [20, 4, 4]),
+            targets: NDArray((0..<20).map { random.uniform(1_000 + $0) }, shape: [20, 1]))
+        let changes: [Augmentation] = [.horizontalFlip(), .zoom(height: 0.5...1.5, width: 0.5...1.5)]
+        func weights(seed: UInt64, parts: [Int]) throws -> [Float] {
+            let model = try Sequential(input: [4, 4], seed: 1) {
+                Flatten()
+                Dense(1)
+            }
+            let trainer = try Trainer(
+                model, loss: .meanSquaredError, optimizer: SGD(learningRate: 0.1), device: .cpu, seed: seed)
+            for (first, last) in zip([0] + parts, parts) {
+                try trainer.fit(
+                    images, batchSize: 8, epochs: last, shuffles: false, augmentation: changes, initialEpoch: first)
+            }
+            return flatWeights(model)
+        }
+        let whole = try weights(seed: 3, parts: [4])
+        #expect(try weights(seed: 3, parts: [1, 4]) == whole)
+        #expect(try weights(seed: 4, parts: [4]) != whole)
+    }
+
     @Test func sampleWeightsScaleTheLossButNotTheDivisor() throws {
         // Losses 4, 4 and 1 with weights 2, 0 and 1 in one batch of three; the metric does not look at them.
         let data = try pairs([(1, 2), (2, 2), (2, 1)], weights: [2, 0, 1])

@@ -1,0 +1,150 @@
+import ApusCPU
+import ApusCore
+import ApusGraph
+import ApusPlan
+import ApusTestSupport
+import CApusKernels
+import Testing
+
+/// Sizes beyond those of the operation table: units that fill vectors and panels and those that do not, rows for
+/// several blocks and for parts of tiles, more terms than are added in one go.
+@Suite struct RecurrenceSizesTests {
+    private static let sizes: [(batch: Int, steps: Int, units: Int)] = [
+        (5, 3, 17), (13, 2, 33), (195, 2, 5), (3, 2, 130), (1, 1, 16), (2, 3, 64), (100, 1, 1), (7, 4, 48),
+    ]
+
+    private static let cells = [
+        RecurrentCell(.simple), RecurrentCell(.simple, activation: .relu), RecurrentCell(.gru),
+        RecurrentCell(.gru, gateActivation: .hardSigmoid(slope: 0.2)), RecurrentCell(.lstm),
+        RecurrentCell(.lstm, activation: .linear, gateActivation: .hardSigmoid(slope: 1 / 6)),
+    ]
+
+    private static func row(_ rule: Recurrence) -> OperationRow {
+        let cases = sizes.map { size in
+            let (width, scale) = (rule.cell.gateCount * size.units, 1 / Double(size.units).squareRoot())
+            let state = RowInput([size.batch, size.units], .range(-0.9...0.9))
+            var inputs = [
+                RowInput([size.batch, size.steps, width], .range(-1...1)),
+                RowInput([size.units, width], .range(-scale...scale)),
+            ]
+            if rule.hasRecurrentBias { inputs.append(RowInput([width], .range(-0.2...0.2))) }
+            if rule.hasInitialState { inputs += rule.cell.kind == .lstm ? [state, state] : [state] }
+            if rule.hasMask { inputs.append(RowInput([size.batch, size.steps], .listed([1, 0, 1, 1, 1]))) }
+            return inputs
+        }
+        return OperationRow(
+            OperationKind(.recurrence, rule.cell.kind.rawValue), "\(rule.settings)", cases: cases,
+            isDifferentiable: cases[0].map { _ in true }
+        ) { Tensor(.recurrence(rule), $0) }
+    }
+
+    private static let rows = cells.flatMap { cell in
+        [
+            row(Recurrence(cell: cell)), row(Recurrence(cell: cell, isReversed: true, result: .lastHidden)),
+            row(
+                Recurrence(
+                    cell: cell, hasRecurrentBias: cell.kind == .gru, hasInitialState: true, hasMask: true,
+                    result: cell.kind == .lstm ? .lastCells : .hidden)),
+        ]
+    }
+
+    @Test(arguments: rows) func agreesWithTheReference(row: OperationRow) {
+        #expect(checkExecutor([row], run: runOnCPU) == [])
+    }
+}
+
+extension KernelTests {
+    @Suite struct RecurrenceKernelTests {
+        private let batch = 11
+        private let steps = 3
+        private let units = 20
+
+        private func description(_ cell: apus_cell) -> apus_recurrence_description {
+            var description = apus_recurrence_description()
+            description.cell = cell
+            (description.batch, description.steps, description.units) = (Int64(batch), Int64(steps), Int64(units))
+            (description.activation, description.gate_activation) = (APUS_CELL_TANH, APUS_CELL_SIGMOID)
+            return description
+        }
+
+        /// The last hidden states and the gradient of the projected inputs, one after the other.
+        /// - Parameter inPlace: whether the gates are written over the projected inputs, and the gradient over them.
+        private func run(_ cell: apus_cell, inPlace: Bool = false) throws -> [Float] {
+            let gates = cell == APUS_CELL_LSTM ? 4 : cell == APUS_CELL_GRU ? 3 : 1
+            let count = batch * steps * units
+            var description = description(cell)
+            var recurrence: OpaquePointer?
+            try check(apus_recurrence_create(&description, &recurrence))
+            defer { apus_recurrence_destroy(recurrence) }
+            var gradient: OpaquePointer?
+            try check(apus_recurrence_gradient_create(&description, &gradient))
+            defer { apus_recurrence_gradient_destroy(gradient) }
+
+            let projected = FloatMemory(sampleValues(count * gates, seed: 1))
+            let kernel = FloatMemory(sampleValues(units * units * gates, seed: 2, scale: 0.2))
+            let upstream = FloatMemory(sampleValues(count, seed: 3))
+            let kept = inPlace ? projected : FloatMemory(count: count * 4)
+            let slopes = inPlace ? projected : FloatMemory(count: count * gates)
+            let (previous, cells) = (FloatMemory(count: count), FloatMemory(count: count))
+            let last = FloatMemory(count: batch * units)
+
+            var arrays = apus_recurrence_arrays()
+            (arrays.projected, arrays.kernel) = (UnsafePointer(projected.start), UnsafePointer(kernel.start))
+            (arrays.last_hidden, arrays.previous_hidden, arrays.gates) = (last.start, previous.start, kept.start)
+            if cell == APUS_CELL_LSTM { arrays.previous_cells = cells.start }
+            apus_recurrence_run(recurrence, &arrays)
+
+            var back = apus_recurrence_gradient_arrays()
+            (back.gates, back.kernel) = (UnsafePointer(kept.start), UnsafePointer(kernel.start))
+            back.previous = UnsafePointer(cell == APUS_CELL_LSTM ? cells.start : previous.start)
+            (back.hidden, back.projected) = (UnsafePointer(upstream.start), slopes.start)
+            apus_recurrence_gradient_run(gradient, &back)
+            return last.values + slopes.values
+        }
+
+        @Test(arguments: [0, 1, 2]) func threadsDoNotChangeTheNumbers(_ cell: Int32) throws {
+            let results = try withThreadCounts { try run(apus_cell(rawValue: cell)) }
+            #expect(bits(results.one) == bits(results.two))
+            #expect(results.one.first { !$0.isFinite } == nil)
+        }
+
+        @Test func gatesAndGradientsMayTakeThePlaceOfWhatTheyAreMadeFrom() throws {
+            for cell in [APUS_CELL_SIMPLE, APUS_CELL_LSTM] {
+                #expect(try bits(run(cell, inPlace: true)) == bits(run(cell)))
+            }
+        }
+
+        @Test func senselessDescriptionsAreRefused() {
+            let changes: [(inout apus_recurrence_description) -> Void] = [
+                { $0.units = 0 }, { $0.steps = 0 }, { $0.batch = -1 },
+            ]
+            for change in changes {
+                var description = description(APUS_CELL_LSTM)
+                change(&description)
+                var made: OpaquePointer?
+                #expect(apus_recurrence_create(&description, &made) == Int32(APUS_INVALID_DESCRIPTION))
+                #expect(made == nil)
+                #expect(apus_recurrence_gradient_create(&description, &made) == Int32(APUS_INVALID_DESCRIPTION))
+                #expect(made == nil)
+            }
+        }
+    }
+}
+
+/// Numbers at a fixed place.
+private final class FloatMemory {
+    let start: UnsafeMutablePointer<Float>
+    private let count: Int
+
+    init(_ values: [Float]) {
+        count = values.count
+        start = .allocate(capacity: values.count)
+        start.initialize(from: values, count: values.count)
+    }
+
+    convenience init(count: Int) { self.init([Float](repeating: .nan, count: count)) }
+
+    deinit { start.deallocate() }
+
+    var values: [Float] { Array(UnsafeBufferPointer(start: start, count: count)) }
+}
