@@ -60,6 +60,10 @@ let package = Package(
             name: "ResidualNetwork", dependencies: ["Apus"], path: "Examples/residual-network", packageAccess: false),
         .executableTarget(
             name: "SortingTransformer", dependencies: ["Apus"], path: "Examples/transformer", packageAccess: false),
+        .executableTarget(
+            name: "TextClassifier", dependencies: ["Apus"], path: "Examples/text-classifier", packageAccess: false),
+        .executableTarget(
+            name: "Forecasting", dependencies: ["Apus"], path: "Examples/forecasting", packageAccess: false),
 
         .target(name: "ApusTestSupport", dependencies: ["ApusGraph"], path: "Tests/ApusTestSupport"),
         .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusTestSupport"]),
@@ -77,7 +81,8 @@ let package = Package(
         .testTarget(
             name: "ExampleTests",
             dependencies: [
-                "Apus", "FirstProgram", "DigitGAN", "ResidualNetwork", "SortingTransformer", "ApusTestSupport",
+                "Apus", "FirstProgram", "DigitGAN", "ResidualNetwork", "SortingTransformer", "TextClassifier",
+                "Forecasting", "ApusTestSupport",
             ]),
     ],
     swiftLanguageModes: [.v6],

@@ -53,8 +53,11 @@ for step in 1...max(stepCount, 1) {
 
 let random = Philox(seed: 7)
 let codes = try NDArray((0..<100 * codeSize).map { random.normal($0) }, shape: [100, codeSize])
-let grid = try ImageGrid(
-    title: "what the generator draws after \(stepCount) steps", images: generator.predict(codes), rows: 10, columns: 10)
-for file in try grid.save(as: "drawn_digits", in: URL(fileURLWithPath: ".")) {
+let images = try generator.predict(codes)
+let tiles = try (0..<100).map { try ImageSheet.Tile(images.rows($0..<$0 + 1).reshaped(to: [28, 28, 1])) }
+let sheet = try ImageSheet(
+    title: "what the generator draws after \(stepCount) steps",
+    rows: (0..<10).map { Array(tiles[$0 * 10..<$0 * 10 + 10]) }, tileSide: 56)
+for file in try sheet.save(as: "drawn_digits", in: URL(fileURLWithPath: ".")) {
     print("wrote \(file.lastPathComponent)")
 }

@@ -30,4 +30,16 @@ import Testing
         #expect(lines.contains { $0.contains("multiHeadAttention2 (MultiHeadAttention)") })
         #expect(lines.last?.hasPrefix("sorted: [") == true)
     }
+
+    @Test func textClassifier() throws {
+        let lines = try lines("TextClassifier", steps: 3, in: TemporaryFolder())
+        #expect(lines.contains { $0.contains("gru (GRU)") } && lines.contains { $0.contains("(Embedding)") })
+        #expect(lines.last?.hasPrefix("'the play was great but the meal seemed never good': ") == true)
+    }
+
+    @Test func forecasting() throws {
+        let lines = try lines("Forecasting", steps: 3, in: TemporaryFolder())
+        #expect(lines.contains { $0.hasPrefix("lstm (LSTM)") && $0.contains("[batch, 48, 32]") })
+        #expect(lines.last?.hasPrefix("hour 19: forecast ") == true)
+    }
 }

@@ -15,26 +15,26 @@ public struct LayerNormalization: UnaryLayer {
     /// Behind the batch, counted from 0, which is the batch; negative ones count from the end.
     public var axes: [Int]
     /// What keeps the divisor from 0.
-    public var epsilon: Float
-    /// Whether there is a `gamma`.
-    public var scales: Bool
-    /// Whether there is a `beta`.
-    public var shifts: Bool
+    public var epsilon: Double
+    /// Whether there is a `beta` to add.
+    public var usesCenter: Bool
+    /// Whether there is a `gamma` to multiply by.
+    public var usesScale: Bool
     public var gammaInitializer: Initializer
     public var betaInitializer: Initializer
     public var gammaRegularizer: (any VariableRegularizer)?
     public var betaRegularizer: (any VariableRegularizer)?
 
     public init(
-        axes: [Int] = [-1], epsilon: Float = 0.001, scales: Bool = true, shifts: Bool = true,
+        axes: [Int] = [-1], epsilon: Double = 0.001, usesCenter: Bool = true, usesScale: Bool = true,
         gammaInitializer: Initializer = .ones, betaInitializer: Initializer = .zeros,
         gammaRegularizer: (any VariableRegularizer)? = nil, betaRegularizer: (any VariableRegularizer)? = nil,
         name: String? = nil
     ) {
         self.axes = axes
         self.epsilon = epsilon
-        self.scales = scales
-        self.shifts = shifts
+        self.usesCenter = usesCenter
+        self.usesScale = usesScale
         self.gammaInitializer = gammaInitializer
         self.betaInitializer = betaInitializer
         self.gammaRegularizer = gammaRegularizer
@@ -47,12 +47,12 @@ public struct LayerNormalization: UnaryLayer {
         let axes = try scope.requireAxes(axes, of: input)
         let (own, stretched) = parameterShapes(input.shape, axes)
         var result = standardized(input, axes, epsilon: epsilon)
-        if scales {
+        if usesScale {
             let gamma = try scope.variable(
                 "gamma", shape: own, initializer: gammaInitializer, regularizer: gammaRegularizer)
             result = result * gamma.reshaped(to: stretched)
         }
-        if shifts {
+        if usesCenter {
             let beta = try scope.variable(
                 "beta", shape: own, initializer: betaInitializer, regularizer: betaRegularizer)
             result = result + beta.reshaped(to: stretched)
@@ -75,26 +75,26 @@ public struct GroupNormalization: UnaryLayer {
     /// How many groups; `nil` for one of each channel.
     public var groups: Int?
     /// What keeps the divisor from 0.
-    public var epsilon: Float
-    /// Whether there is a `gamma`.
-    public var scales: Bool
-    /// Whether there is a `beta`.
-    public var shifts: Bool
+    public var epsilon: Double
+    /// Whether there is a `beta` to add.
+    public var usesCenter: Bool
+    /// Whether there is a `gamma` to multiply by.
+    public var usesScale: Bool
     public var gammaInitializer: Initializer
     public var betaInitializer: Initializer
     public var gammaRegularizer: (any VariableRegularizer)?
     public var betaRegularizer: (any VariableRegularizer)?
 
     public init(
-        groups: Int? = 32, epsilon: Float = 0.001, scales: Bool = true, shifts: Bool = true,
+        groups: Int? = 32, epsilon: Double = 0.001, usesCenter: Bool = true, usesScale: Bool = true,
         gammaInitializer: Initializer = .ones, betaInitializer: Initializer = .zeros,
         gammaRegularizer: (any VariableRegularizer)? = nil, betaRegularizer: (any VariableRegularizer)? = nil,
         name: String? = nil
     ) {
         self.groups = groups
         self.epsilon = epsilon
-        self.scales = scales
-        self.shifts = shifts
+        self.usesCenter = usesCenter
+        self.usesScale = usesScale
         self.gammaInitializer = gammaInitializer
         self.betaInitializer = betaInitializer
         self.gammaRegularizer = gammaRegularizer
@@ -120,13 +120,13 @@ public struct GroupNormalization: UnaryLayer {
         let places = input.shape.sizes.dropFirst().dropLast().reduce(1, *)
         let grouped = input.reshaped(to: [input.shape[0], places, groups, channels / groups])
         var result = standardized(grouped, [1, 3], epsilon: epsilon).reshaped(to: input.shape)
-        if scales {
+        if usesScale {
             result =
                 try result
                 * scope.variable(
                     "gamma", shape: [channels], initializer: gammaInitializer, regularizer: gammaRegularizer)
         }
-        if shifts {
+        if usesCenter {
             result =
                 try result
                 + scope.variable("beta", shape: [channels], initializer: betaInitializer, regularizer: betaRegularizer)
@@ -147,9 +147,9 @@ public struct RMSNormalization: UnaryLayer {
     /// Behind the batch, counted from 0, which is the batch; negative ones count from the end.
     public var axes: [Int]
     /// What keeps the divisor from 0.
-    public var epsilon: Float
+    public var epsilon: Double
 
-    public init(axes: [Int] = [-1], epsilon: Float = 1e-6, name: String? = nil) {
+    public init(axes: [Int] = [-1], epsilon: Double = 1e-6, name: String? = nil) {
         self.axes = axes
         self.epsilon = epsilon
         self.name = name
@@ -161,7 +161,7 @@ public struct RMSNormalization: UnaryLayer {
         let (own, stretched) = parameterShapes(input.shape, axes)
         let scale = try scope.variable("scale", shape: own, initializer: Initializer.ones)
         let power = mean(square(input), axes)
-        return input * reciprocalSquareRoot(power + epsilon) * scale.reshaped(to: stretched)
+        return input * reciprocalSquareRoot(power + Float(epsilon)) * scale.reshaped(to: stretched)
     }
 }
 
@@ -172,9 +172,9 @@ private func mean(_ x: Tensor, _ axes: [Int]) -> Tensor {
 
 /// `(x - mean) / sqrt(variance + epsilon)` over `axes`. The mean is taken away before squares are summed: squares of
 /// large numbers that differ little would cancel.
-private func standardized(_ x: Tensor, _ axes: [Int], epsilon: Float) -> Tensor {
+private func standardized(_ x: Tensor, _ axes: [Int], epsilon: Double) -> Tensor {
     let difference = x - mean(x, axes)
-    return difference * reciprocalSquareRoot(mean(square(difference), axes) + epsilon)
+    return difference * reciprocalSquareRoot(mean(square(difference), axes) + Float(epsilon))
 }
 
 /// The shape of a parameter with an element for each place along `axes`, and that shape among the axes of `shape`.
@@ -184,7 +184,7 @@ private func parameterShapes(_ shape: Shape, _ axes: [Int]) -> (own: Shape, stre
 }
 
 extension LayerScope {
-    fileprivate func requireEpsilon(_ epsilon: Float) throws {
+    fileprivate func requireEpsilon(_ epsilon: Double) throws {
         try require(epsilon >= 0 && epsilon.isFinite, "epsilon", epsilon, mustBe: "0 or more")
     }
 

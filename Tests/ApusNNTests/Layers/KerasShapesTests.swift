@@ -93,10 +93,12 @@ import Testing
 
     static let others = [
         Row(Dense(7), [5, 4], gives: [5, 7], 35),
+        Row(BatchNormalization(), [5, 5, 12], gives: [5, 5, 12], 24, 24),
+        Row(BatchNormalization(usesCenter: false, usesScale: false), [12], gives: [12], 0, 24),
         Row(LayerNormalization(), [5, 12], gives: [5, 12], 24),
-        Row(LayerNormalization(axes: [1, 2], shifts: false), [5, 12], gives: [5, 12], 60, variables: [[5, 12]]),
+        Row(LayerNormalization(axes: [1, 2], usesCenter: false), [5, 12], gives: [5, 12], 60, variables: [[5, 12]]),
         Row(GroupNormalization(groups: 4), [5, 5, 12], gives: [5, 5, 12], 24),
-        Row(GroupNormalization(groups: nil, scales: false), [5, 12], gives: [5, 12], 12, variables: [[12]]),
+        Row(GroupNormalization(groups: nil, usesScale: false), [5, 12], gives: [5, 12], 12, variables: [[12]]),
         Row(RMSNormalization(), [5, 12], gives: [5, 12], 12),
         Row(Embedding(1000, 64), [80], gives: [80, 64], 64000),
         Row(Embedding(10, 3), [4, 5], gives: [4, 5, 3], 30),
@@ -110,6 +112,13 @@ import Testing
             [12, 48], [12, 32], gives: [10, 20], 8320,
             variables: [[64, 4, 16], [32, 4, 16], [48, 4, 8], [4, 8, 20]]),
         Row(MultiHeadAttention(heads: 2, keySize: 64), [10, 64], gives: [10, 64], 33216),
+        Row(SimpleRNN(7), [6, 4], gives: [7], 84),
+        Row(GRU(7, returnsSequences: true), [6, 4], gives: [6, 7], 273),
+        Row(LSTM(128), [28, 28], gives: [128], 80384, variables: [[28, 512], [128, 512], [512]]),
+        Row(Bidirectional(LSTM(128)), [28, 28], gives: [256], 160768),
+        Row(
+            Bidirectional(GRU(5, returnsSequences: true, usesBias: false), merge: .sum), [6, 4], gives: [6, 5], 270),
+        Row(TimeDistributed(Dense(3)), [6, 4, 5], gives: [6, 4, 3], 18),
         Row(PReLU(), [5, 4, 3], gives: [5, 4, 3], 60, variables: [[5, 4, 3]]),
         Row(PReLU(sharedAxes: [1, 2]), [5, 4, 3], gives: [5, 4, 3], 3, variables: [[1, 1, 3]]),
         Row(Permute([3, 1, 2]), [5, 4, 3], gives: [3, 5, 4]),

@@ -12,11 +12,11 @@ import Testing
             try modelOf(layer, [2]).variables.map(\.path) == ["layerNormalization/gamma", "layerNormalization/beta"])
         // Each place by itself, or both: 1 3 5 7 has mean 4 and variance 5; with epsilon 4 the divisor is 3.
         #expect(try output(layer, [2, 2], [1, 3, 5, 7]) == [-1, 1, -1, 1])
-        let both = LayerNormalization(axes: [2, 1], epsilon: 4, scales: false, shifts: false)
+        let both = LayerNormalization(axes: [2, 1], epsilon: 4, usesCenter: false, usesScale: false)
         #expect(isClose(try output(both, [2, 2], [1, 3, 5, 7]), [-1, -1.0 / 3, 1.0 / 3, 1]))
         #expect(try modelOf(both, [2, 2]).variables.isEmpty)
         // The first axis: 1 5 and 3 7, with a gamma for each of its places.
-        let columns = LayerNormalization(axes: [1], epsilon: 0, shifts: false)
+        let columns = LayerNormalization(axes: [1], epsilon: 0, usesCenter: false)
         #expect(try output(columns, [2, 2], [1, 3, 5, 7], weights: [1, 10]) == [-1, -1, 10, 10])
     }
 
@@ -36,7 +36,7 @@ import Testing
         let layer = GroupNormalization(groups: 2, epsilon: 0)
         #expect(
             try output(layer, [2, 4], x, weights: [1, 2, 1, 1], [0, 0, 5, 6]) == [-1, 2, 4, 7, 1, -2, 6, 5])
-        let single = GroupNormalization(groups: nil, epsilon: 0, scales: false)
+        let single = GroupNormalization(groups: nil, epsilon: 0, usesScale: false)
         #expect(try output(single, [2, 1, 4], x, weights: [0, 1, 0, 0]) == [-1, 2, -1, 1, 1, 0, 1, -1])
         #expect(try modelOf(single, [2, 4]).variables.map(\.path) == ["groupNormalization/beta"])
     }

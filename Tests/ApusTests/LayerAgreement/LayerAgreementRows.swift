@@ -98,10 +98,12 @@ enum LayerAgreementRows {
     ]
 
     private static let normalizations = [
+        Row("batchNormalization in training", mode: .training, BatchNormalization()),
+        Row("batchNormalization", BatchNormalization()),
         Row("layerNormalization", LayerNormalization()),
         Row("layerNormalization of several axes", LayerNormalization(axes: [-2, -1], epsilon: 1e-5)),
         Row("groupNormalization", GroupNormalization(groups: 3)),
-        Row("groupNormalization of each channel", GroupNormalization(groups: nil, scales: false, shifts: false)),
+        Row("groupNormalization of each channel", GroupNormalization(groups: nil, usesCenter: false, usesScale: false)),
         Row("rmsNormalization", RMSNormalization()),
     ]
 
@@ -116,6 +118,17 @@ enum LayerAgreementRows {
         Row(
             "multiHeadAttention masked keys, causal",
             MultiHeadAttention(heads: 2, keySize: 4, isCausal: true)),
+        Row("simpleRNN", SimpleRNN(5)),
+        Row("simpleRNN of all steps", SimpleRNN(17, returnsSequences: true)),
+        Row("simpleRNN backwards", SimpleRNN(5, returnsSequences: true, goesBackwards: true)),
+        Row("gru", GRU(5)),
+        Row("gru of all steps", GRU(17, returnsSequences: true)),
+        Row("gru backwards", GRU(5, returnsSequences: true, goesBackwards: true)),
+        Row("lstm", LSTM(5)),
+        Row("lstm of all steps", LSTM(17, returnsSequences: true)),
+        Row("lstm backwards", LSTM(5, returnsSequences: true, goesBackwards: true)),
+        Row("bidirectional lstm", Bidirectional(LSTM(5))),
+        Row("bidirectional gru of all steps, added", Bidirectional(GRU(5, returnsSequences: true), merge: .sum)),
         Row("repeatVector", RepeatVector(5)),
         Row("permute", Permute([3, 1, 2])),
     ]

@@ -50,15 +50,16 @@ import Testing
 
         let cotangent = Tensor.input(Shape(Array(output.shape.sizes.dropFirst())), name: "cotangent")
         let targets = inputs.indices.filter { arrays["gradient/input/\($0)"] != nil }
+        let trained = variables.filter(\.variable.isTrainable)
         let slopes = try gradient(
             of: (output * cotangent).sum(),
-            withRespectTo: targets.map { inputs[$0] } + variables.map(\.variable.tensor))
+            withRespectTo: targets.map { inputs[$0] } + trained.map(\.variable.tensor))
         let function = try Function(
             inputs: inputs + [cotangent], outputs: [output] + slopes, mode: row.mode, device: .cpu)
         let found = try function(
             zip(inputs, given).map { $1.converted(to: $0.elementType) } + [try #require(arrays["cotangent"])])
         let names =
-            ["output"] + targets.map { "gradient/input/\($0)" } + variables.map { "gradient/weight/\($0.name)" }
+            ["output"] + targets.map { "gradient/input/\($0)" } + trained.map { "gradient/weight/\($0.name)" }
         func magnitude(_ name: String) -> Double { arrays[name]?.doubles.lazy.map(\.magnitude).max() ?? 0 }
         let greatest = names.dropFirst().map(magnitude).max() ?? 0
         for (name, value) in zip(names, found) {

@@ -66,6 +66,12 @@ class Draw:
         return self.weights[name]
 
 
+    def constant(self, name, *shape, low=0.5, high=1.5):
+        """A variable that is not trained: no gradient."""
+        self.weights[name] = self.numbers(shape, low, high)
+        return self.weights[name]
+
+
 # MARK: Layouts
 
 def first(x):
@@ -350,6 +356,23 @@ def _(draw):
     return F.rms_norm(x, (6,), draw.weight("scale", 6, low=0.5, high=2), eps=float(np.float32(1e-6)))
 
 
+@row("batchNormalization in training")
+def _(draw):
+    x = draw.input(4, 3, 2, 5, low=0, high=3)
+    gamma, beta = draw.weight("gamma", 5, low=0.5, high=2), draw.weight("beta", 5)
+    draw.constant("movingMean", 5)
+    draw.constant("movingVariance", 5)
+    return last(F.batch_norm(first(x), None, None, gamma, beta, True, eps=float(np.float32(0.001))))
+
+
+@row("batchNormalization")
+def _(draw):
+    x = draw.input(4, 3, 2, 5, low=0, high=3)
+    gamma, beta = draw.weight("gamma", 5, low=0.5, high=2), draw.weight("beta", 5)
+    mean, variance = draw.constant("movingMean", 5), draw.constant("movingVariance", 5)
+    return last(F.batch_norm(first(x), mean, variance, gamma, beta, False, eps=float(np.float32(0.001))))
+
+
 # MARK: Sequences
 
 @row("embedding")
@@ -395,6 +418,59 @@ attention("multiHeadAttention of itself, causal", 6, 6, (8, 8, None), 2, 4, 4, 8
 attention("multiHeadAttention of sizes", 5, 7, (6, 4, 3), 2, 4, 3, 5, bias=False)
 attention("multiHeadAttention masked", 5, 7, (6, 4, 3), 2, 4, 4, 6, mask=(2, 5, 7))
 attention("multiHeadAttention masked keys, causal", 5, 5, (6, 4, 3), 2, 4, 4, 6, mask=(2, 1, 5), causal=True)
+
+
+def blocks(weight, order):
+    """The blocks of the last axis in another order, and that axis first, as PyTorch has it."""
+    parts = weight.chunk(len(order), -1)
+    return torch.cat([parts[place] for place in order], -1).movedim(-1, 0)
+
+
+def recurrence(kind, draw, x, units, part=""):
+    """All hidden states of a layer of PyTorch with weights in Apus' layout; those of `part`, with its slash."""
+    order = {"rnn": [0], "gru": [1, 0, 2], "lstm": [0, 1, 2, 3]}[kind]
+    count = len(order) * units
+    weights = [
+        blocks(draw.weight(part + "kernel", x.shape[-1], count), order),
+        blocks(draw.weight(part + "recurrentKernel", units, count), order),
+        blocks(draw.weight(part + "bias", count), order),
+    ]
+    weights.append(
+        blocks(draw.weight(part + "recurrentBias", count), order) if kind == "gru" else torch.zeros_like(weights[2]))
+    start = torch.zeros(1, x.shape[0], units, dtype=x.dtype)
+    settings = (weights, True, 1, 0.0, False, False, True)
+    if kind == "lstm":
+        return torch.lstm(x, (start, torch.zeros_like(start)), *settings)[0]
+    return (torch.gru if kind == "gru" else torch.rnn_tanh)(x, start, *settings)[0]
+
+
+for kind, name in [("rnn", "simpleRNN"), ("gru", "gru"), ("lstm", "lstm")]:
+    @row(name)
+    def _(draw, kind=kind):
+        return recurrence(kind, draw, draw.input(3, 6, 4), 5)[:, -1]
+
+    @row(f"{name} of all steps")
+    def _(draw, kind=kind):
+        return recurrence(kind, draw, draw.input(2, 5, 3), 17)
+
+    @row(f"{name} backwards")
+    def _(draw, kind=kind):
+        # The outputs stay beside their inputs.
+        return recurrence(kind, draw, draw.input(3, 6, 4).flip(1), 5).flip(1)
+
+
+@row("bidirectional lstm")
+def _(draw):
+    x = draw.input(3, 6, 4)
+    forward = recurrence("lstm", draw, x, 5, part="forward/")[:, -1]
+    return torch.cat([forward, recurrence("lstm", draw, x.flip(1), 5, part="backward/")[:, -1]], -1)
+
+
+@row("bidirectional gru of all steps, added")
+def _(draw):
+    x = draw.input(2, 6, 4)
+    forward = recurrence("gru", draw, x, 5, part="forward/")
+    return forward + recurrence("gru", draw, x.flip(1), 5, part="backward/").flip(1)
 
 
 @row("repeatVector")
@@ -476,7 +552,8 @@ def tensors(name):
             result[f"gradient/input/{index}"] = value.grad
     for weight, value in draw.weights.items():
         result[f"weight/{weight}"] = value
-        result[f"gradient/weight/{weight}"] = value.grad
+        if value.grad is not None:
+            result[f"gradient/weight/{weight}"] = value.grad
     result |= {"cotangent": cotangent, "output": output}
     return {f"{name}/{key}": value.detach().numpy().astype(np.float32) for key, value in result.items()}
 
