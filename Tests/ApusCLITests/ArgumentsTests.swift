@@ -32,7 +32,7 @@ struct BadCommandLine: Sendable, CustomTestStringConvertible {
         BadCommandLine("plan mlp -b 3", "Unknown option '-b'. Known: \(planOptions)."),
         BadCommandLine(
             "summary",
-            "apus summary needs NAME: the experiment: perceptron, mlp, lstm, lstm-hard-sigmoid, vae. "
+            "apus summary needs NAME: the experiment: perceptron, mlp, cnn, lstm, lstm-hard-sigmoid, vae, cam. "
                 + "See 'apus summary --help'."),
         BadCommandLine(
             "predict run", "apus predict needs IMAGE: a PNG file with one digit. See 'apus predict --help'."),

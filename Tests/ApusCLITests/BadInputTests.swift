@@ -13,7 +13,7 @@ import Testing
         (["train", "mlp", "--device", "cuda"], "apus: Unknown device 'cuda'. Known: cpu."),
         (
             ["train", "mpl"],
-            "apus: Unknown experiment 'mpl'. Did you mean 'mlp'? Known: perceptron, mlp, lstm, lstm-hard-sigmoid, vae."
+            "apus: Unknown experiment 'mpl'. Did you mean 'mlp'? Known: perceptron, mlp, cnn, lstm, lstm-hard-sigmoid, vae, cam."
         ),
         (
             ["data", "fetch", "mnits"],

@@ -12,7 +12,7 @@ import Testing
         // 2 * 4 * ((28 + 128) * 128 + 128), 256 * 10 + 10
         ("lstm", 163_338),
         ("lstm-hard-sigmoid", 163_338),
-        ("vae", 807_700),
+        ("vae", 807_700), ("cnn", 430_666), ("cam", 290_090),
     ])
     func parameterCounts(_ name: String, _ count: Int) throws {
         #expect(try Experiments.named(name).network(seed: 0).model.parameterCount == count)
@@ -24,14 +24,22 @@ import Testing
         #expect(network.models.map(\.parameterCount) == [403_972, 403_728, 807_700])
     }
 
+    @Test(arguments: [("cnn", 1168), ("cam", 896)])
+    func runningStatisticsAreNotTrained(_ name: String, _ count: Int) throws {
+        let model = try Experiments.named(name).network(seed: 0).model
+        #expect(model.parameterCount - model.parameters.reduce(0) { $0 + $1.elementCount } == count)
+    }
+
     @Test func settingsAreThePublishedOnes() {
         #expect(
             Experiments.all.map { "\($0.name): \($0.defaults)" } == [
                 "perceptron: 20 epochs, batch size 128, learning rate 0.5, not shuffled, mnist",
                 "mlp: 30 epochs, batch size 128, learning rate 1.0, not shuffled, mnist",
+                "cnn: 30 epochs, batch size 128, learning rate 0.05, shuffled, mnist",
                 "lstm: 30 epochs, batch size 128, learning rate 0.1, shuffled, mnist",
                 "lstm-hard-sigmoid: 30 epochs, batch size 128, learning rate 0.1, shuffled, mnist",
                 "vae: 30 epochs, batch size 128, learning rate 0.001, shuffled, mnist",
+                "cam: 50 epochs, batch size 128, learning rate 0.1, shuffled, cifar10",
             ])
     }
 
@@ -40,7 +48,7 @@ import Testing
         #expect(
             error.map { "\($0)" }
                 == "Unknown experiment 'preceptron'. Did you mean 'perceptron'? "
-                + "Known: perceptron, mlp, lstm, lstm-hard-sigmoid, vae.")
+                + "Known: perceptron, mlp, cnn, lstm, lstm-hard-sigmoid, vae, cam.")
     }
 
     /// First weights lie within 0.01 of zero, and come from all of that range; biases are zero.

@@ -183,7 +183,7 @@ import Testing
     @Test func aTargetThatIsNoNumberIsNamed() throws {
         let trainer = try Trainer(line(), loss: .meanSquaredError, optimizer: SGD(), device: .cpu)
         let text = errorText { try trainer.fit(pairs([(1, 3), (2, 1), (1, .infinity)]), epochs: 1) }
-        #expect(text.hasPrefix("The loss is not finite at step 1, first in the target, sample 2 of 'pairs'. Lower"))
+        #expect(text.hasPrefix("The loss is not finite at epoch 1, step 1, first in the target, sample 2 of 'pairs'. Lower"))
         #expect(trainer.step == 0)
     }
 
