@@ -120,7 +120,10 @@ import Testing
         try folder.write(Array("not a picture".utf8), to: "digit.png")
         let result = try BuiltProgram.run(["predict", "run", "digit.png"], in: folder)
         #expect(result.status == 1)
-        #expect(lastLine(result).hasSuffix("/digit.png: expected a PNG image, found a text."))
+        #expect(
+            lastLine(result).hasSuffix(
+                "/digit.png: expected a PNG or JPEG image, "
+                    + "found text that begins with \"not a picture\"."))
     }
 
     /// A file system of one megabyte, where this machine lets the test make one.

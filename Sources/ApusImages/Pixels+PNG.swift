@@ -19,7 +19,7 @@ extension Pixels {
     /// - Throws: `ApusError.file` with `.missing`, `.unreadable` (also where it is too large), `.foreign` for another
     ///   kind of file, `.truncated` or `.damaged`.
     public init(contentsOfPNG url: URL) throws {
-        try self.init(png: [UInt8](try contents(of: url, byteLimit: 1 << 28)), path: url.path)
+        try self.init(png: [UInt8](try contents(of: url, byteLimit: Self.fileByteLimit)), path: url.path)
     }
 
     /// The pixels of a PNG file's bytes; `path` is where they came from, for errors.
@@ -36,11 +36,7 @@ extension Pixels {
             throw ApusError.file(path: path, .damaged(reason: "its header and its pixels disagree"))
         }
         // Painting on white settles transparency and whatever depth cairo chose.
-        let opaque = try Surface(CAIRO_FORMAT_RGB24, width: header.width, height: header.height)
-        let canvas = try Canvas(opaque)
-        try canvas.fill(
-            Rectangle(x: 0, y: 0, width: Double(header.width), height: Double(header.height)), .white)
-        try canvas.paint(decoded)
+        let opaque = try decoded.onWhite()
         var pixels = [UInt8](repeating: 0, count: header.width * header.height * 3)
         try opaque.withRows { rows, stride in
             for y in 0..<header.height {
@@ -65,14 +61,15 @@ package struct PNGHeader {
     package let height: Int
     let isGray: Bool
 
-    private static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
+    static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
     /// The smallest whole file: signature, header, one part of pixels and the end mark, without their contents.
     private static let leastByteCount = 8 + 25 + 12 + 12
 
     /// - Throws: `ApusError.file` as `Pixels.init(contentsOfPNG:)` says.
     package init(_ bytes: [UInt8], path: String) throws {
         guard !bytes.isEmpty, bytes.starts(with: Self.signature.prefix(bytes.count)) else {
-            throw ApusError.file(path: path, .foreign(expected: "a PNG image", found: FileKind.name(of: bytes)))
+            throw ApusError.file(
+                path: path, .foreign(expected: "a PNG image", found: FileKind.description(of: Array(bytes.prefix(64)))))
         }
         guard bytes.count >= 33 else {
             throw ApusError.file(
@@ -84,16 +81,7 @@ package struct PNGHeader {
         }
         (width, height) = (number(at: 16), number(at: 20))
         isGray = bytes[25] == 0 || bytes[25] == 4
-        guard width > 0, height > 0 else {
-            throw ApusError.file(path: path, .damaged(reason: "its header gives \(width) x \(height) pixels"))
-        }
-        guard width <= Pixels.sideLimit, height <= Pixels.sideLimit, width * height <= 1 << 26 else {
-            throw ApusError.file(
-                path: path,
-                .unreadable(
-                    reason:
-                        "it has \(width) x \(height) pixels, more than \(Pixels.sideLimit) a side or 67108864 in all"))
-        }
+        try Pixels.checkSize(height: height, width: width, path: path)
         // Part by part to the end mark: length, name, contents, checksum.
         var position = 8
         while true {
@@ -109,29 +97,5 @@ package struct PNGHeader {
             if isLast { return }
             position = end
         }
-    }
-}
-
-/// Names for files that are something else than what was expected.
-enum FileKind {
-    private static let beginnings: [(bytes: [UInt8], name: String)] = [
-        ([0xFF, 0xD8, 0xFF], "a JPEG image"), (Array("GIF8".utf8), "a GIF image"), (Array("BM".utf8), "a BMP image"),
-        ([0x49, 0x49, 0x2A, 0x00], "a TIFF image"), ([0x4D, 0x4D, 0x00, 0x2A], "a TIFF image"),
-        (Array("%PDF".utf8), "a PDF document"), (Array("<svg".utf8), "an SVG image"),
-        (Array("<?xml".utf8), "an XML document"),
-        ([0x1F, 0x8B], "a gzip file"), (Array("PK".utf8), "a zip file"),
-        ([0x93] + Array("NUMPY".utf8), "a NumPy array"),
-        ([0x00, 0x00, 0x08], "an IDX file"),
-    ]
-
-    static func name(of bytes: [UInt8]) -> String {
-        if bytes.isEmpty { return "an empty file" }
-        if bytes.starts(with: "RIFF".utf8), bytes.dropFirst(8).starts(with: "WEBP".utf8) { return "a WebP image" }
-        if let known = beginnings.first(where: { bytes.starts(with: $0.bytes) }) { return known.name }
-        let start = bytes.prefix(8)
-        if start.allSatisfy({ (0x20..<0x7F).contains($0) || $0 == 0x0A || $0 == 0x0D || $0 == 0x09 }) {
-            return "a text"
-        }
-        return "bytes " + start.map { String(format: "%02x", $0) }.joined(separator: " ")
     }
 }

@@ -1,8 +1,8 @@
 import ApusCore
+import ApusImages
+import ApusTestSupport
 import Foundation
 import Testing
-
-import ApusPictures
 
 @Suite struct PNGTests {
     private func ramp(_ shape: Shape) throws -> NDArray {
@@ -12,12 +12,12 @@ import ApusPictures
     @Test(arguments: [[1, 1], [5, 3], [28, 28], [33, 257], [1, 1, 3], [7, 5, 3], [32, 32, 3]])
     func roundTripIsExact(_ sizes: [Int]) throws {
         let array = try ramp(Shape(sizes))
-        try withTestFolder { folder in
-            let url = folder.appendingPathComponent("image.png")
-            try Pixels(array).savePNG(to: url)
-            #expect(try Pixels(contentsOfPNG: url).array == array)
-            #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["image.png"])
-        }
+        let temporary = try TemporaryFolder()
+        let folder = temporary.url
+        let url = folder.appendingPathComponent("image.png")
+        try Pixels(array).savePNG(to: url)
+        #expect(try Pixels(contentsOfPNG: url).array == array)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["image.png"])
     }
 
     /// Two pixels each, made with zlib by hand: red and a transparent one; 16 bits 8080 and FFFF; a palette of
@@ -60,12 +60,12 @@ import ApusPictures
         arguments: [
             ([], "an empty file"),
             ([0xFF, 0xD8, 0xFF, 0xE0, 0, 0], "a JPEG image"),
-            ([0x1F, 0x8B, 8], "a gzip file"),
+            ([0x1F, 0x8B, 8], "gzip data"),
             ([0, 0, 8, 3, 0, 0, 0x27, 0x10], "an IDX file"),
             (Array("GIF89a".utf8), "a GIF image"),
             (Array("RIFF....WEBP".utf8), "a WebP image"),
-            (Array("hello, world".utf8), "a text"),
-            ([1, 2, 0xFE], "bytes 01 02 fe"),
+            (Array("hello, world".utf8), "text that begins with \"hello, world\""),
+            ([1, 2, 0xFE], "a file that begins with the bytes 01 02 fe"),
         ] as [([UInt8], String)])
     func foreign(_ bytes: [UInt8], _ found: String) {
         expectError(bytes, "p.png: expected a PNG image, found \(found).")
@@ -117,21 +117,21 @@ import ApusPictures
     }
 
     @Test func files() throws {
-        try withTestFolder { folder in
-            let missing = folder.appendingPathComponent("none.png")
-            #expect {
-                try Pixels(contentsOfPNG: missing)
-            } throws: {
-                "\($0)" == "\(missing.path): there is no such file or folder. Check the path."
-            }
-            #expect {
-                try Pixels(contentsOfPNG: folder)
-            } throws: {
-                "\($0)" == "\(folder.path): cannot be read: Is a directory."
-            }
-            #expect(throws: ApusError.file(path: "/dev/zero", .unreadable(reason: "it has more than 1000 bytes"))) {
-                try contents(of: URL(fileURLWithPath: "/dev/zero"), byteLimit: 1000)
-            }
+        let temporary = try TemporaryFolder()
+        let folder = temporary.url
+        let missing = folder.appendingPathComponent("none.png")
+        #expect {
+            try Pixels(contentsOfPNG: missing)
+        } throws: {
+            "\($0)" == "\(missing.path): there is no such file or folder. Check the path."
+        }
+        #expect {
+            try Pixels(contentsOfPNG: folder)
+        } throws: {
+            "\($0)" == "\(folder.path): cannot be read: Is a directory."
+        }
+        #expect(throws: ApusError.file(path: "/dev/zero", .unreadable(reason: "it has more than 1000 bytes"))) {
+            try contents(of: URL(fileURLWithPath: "/dev/zero"), byteLimit: 1000)
         }
     }
 }
