@@ -29,11 +29,17 @@ let package = Package(
             name: "CCrypto", pkgConfig: "libcrypto",
             providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
 
+        .systemLibrary(
+            name: "CJPEG", pkgConfig: "libjpeg",
+            providers: [.apt(["libjpeg-dev"]), .brew(["jpeg-turbo"])]),
+
         // C: oneDNN's two interfaces behind one, and our own loops.
         // (A module map's `link` speaks to Swift importers only, so a C target names its library itself.)
         .target(
             name: "CApusKernels", dependencies: ["COneDNN"],
             linkerSettings: [.linkedLibrary("dnnl")]),
+        // libjpeg, whose errors are long jumps.
+        .target(name: "CApusJPEG", dependencies: ["CJPEG"], linkerSettings: [.linkedLibrary("jpeg")]),
         .target(name: "CSampleData", exclude: ["NOTICE", "make-sample.py", "mnist-sample.gz"]),
 
         // Values, random numbers, errors.
@@ -45,8 +51,10 @@ let package = Package(
         .target(name: "ApusCPU", dependencies: ["ApusPlan", "CApusKernels"]),
         // Layers, models, initialisers.
         .target(name: "ApusNN", dependencies: ["ApusGraph"]),
-        .target(name: "ApusData", dependencies: ["ApusCore", "CArchive", "CCrypto", "CSampleData"]),
-        .target(name: "ApusPictures", dependencies: ["ApusCore", "CCairo"]),
+        // Rasters, image files.
+        .target(name: "ApusImages", dependencies: ["ApusCore", "CCairo", "CApusJPEG"]),
+        .target(name: "ApusData", dependencies: ["ApusImages", "CArchive", "CCrypto", "CSampleData"]),
+        .target(name: "ApusPictures", dependencies: ["ApusImages", "CCairo"]),
         .target(name: "ApusTrain", dependencies: ["ApusNN", "ApusPlan", "ApusData"]),
         // What users import.
         .target(name: "Apus", dependencies: ["ApusTrain", "ApusCPU", "ApusPictures"]),
@@ -71,7 +79,8 @@ let package = Package(
         .testTarget(name: "ApusPlanTests", dependencies: ["ApusPlan", "ApusTestSupport"]),
         .testTarget(name: "ApusCPUTests", dependencies: ["ApusCPU", "ApusCore", "CApusKernels", "ApusTestSupport"]),
         .testTarget(name: "ApusNNTests", dependencies: ["ApusNN", "ApusTestSupport"]),
-        .testTarget(name: "ApusDataTests", dependencies: ["ApusData", "ApusTestSupport"]),
+        .testTarget(name: "ApusImagesTests", dependencies: ["ApusImages", "ApusTestSupport"], exclude: ["Data"]),
+        .testTarget(name: "ApusDataTests", dependencies: ["ApusData", "ApusTestSupport"], exclude: ["Data"]),
         .testTarget(name: "ApusPicturesTests", dependencies: ["ApusPictures", "ApusTestSupport"]),
         .testTarget(name: "ApusTrainTests", dependencies: ["Apus", "ApusTestSupport"]),
         .testTarget(

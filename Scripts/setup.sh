@@ -7,6 +7,7 @@ needs=(
     "oneDNN (dense algebra)|dnnl.h oneapi/dnnl/dnnl.h|libdnnl-dev|onednn-devel|onednn"
     "libarchive (compressed data)|archive.h|libarchive-dev|libarchive-devel|libarchive"
     "cairo (pictures)|cairo/cairo.h|libcairo2-dev|cairo-devel|cairo"
+    "libjpeg (JPEG images)|jpeglib.h|libjpeg-dev|libjpeg-turbo-devel|jpeg-turbo"
     "OpenSSL (checksums)|openssl/evp.h|libssl-dev|openssl-devel|openssl@3"
     "a font (text in pictures)|FONT|fonts-dejavu-core|dejavu-sans-fonts|-"
     "pkg-config (tells Swift where libraries are)|COMMAND pkg-config|pkg-config|pkgconf-pkg-config|pkgconf"

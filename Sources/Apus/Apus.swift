@@ -3,6 +3,7 @@
 @_exported import ApusCore
 @_exported import ApusData
 @_exported import ApusGraph
+@_exported import ApusImages
 @_exported import ApusNN
 @_exported import ApusPictures
 @_exported import ApusPlan

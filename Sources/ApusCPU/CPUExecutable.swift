@@ -76,7 +76,8 @@ extension CPUKernel {
 private func makeKernel(_ step: Plan.Step, _ plan: Plan, _ engine: KernelObject) throws -> any CPUKernel {
     switch step.kernel {
     case .elementwise(let program): return try ElementwiseKernel(program, step)
-    case .matMulUpdate(let product, let hasScale): return try MatMulUpdateKernel(product, hasScale: hasScale, step, engine)
+    case .matMulUpdate(let product, let hasScale):
+        return try MatMulUpdateKernel(product, hasScale: hasScale, step, engine)
     case .matMul(let product, let hasBias, let activation):
         return try MatMulKernel(product, hasBias: hasBias, activation: activation, step, engine)
     case .convolution(let convolution, let hasBias, let activation):

@@ -42,6 +42,9 @@ extension ApusError: CustomStringConvertible {
             "\(path): is cut short: expected \(expected) bytes, found \(count). Fetch or copy the file again."
         case .foreign(let expected, let found): "\(path): expected \(expected), found \(found)."
         case .damaged(let reason): "\(path): is damaged: \(reason). Fetch or copy the file again."
+        case .field(let line, let column, let name, let expected, let found):
+            "\(path): line \(line)\(column.map { ", column \($0)" } ?? "")\(name.map { " (\($0))" } ?? ""): "
+                + "expected \(expected), found \(found)."
         case .checksum(let expected, let found):
             "\(path): is not the published file: expected SHA-256 \(expected), found \(found). Delete it and fetch it again."
         }

@@ -71,6 +71,9 @@ public enum FileProblem: Hashable, Sendable {
     case otherKind(expected: String, found: String)
     /// Of the right kind, but its contents contradict themselves or break the format's rules.
     case damaged(reason: String)
+    /// A text file with something else at a line (from 1) and column (from 1; `nil` for the whole line) than what is
+    /// needed there.
+    case field(line: Int, column: Int?, name: String?, expected: String, found: String)
     /// Not the bytes that were published.
     case checksum(expected: String, found: String)
 }

@@ -3,8 +3,9 @@ package enum FileKind {
     /// A phrase such as `a PNG image` or `a text file (it begins with "Hello")`.
     package static func description(of start: [UInt8]) -> String {
         if start.isEmpty { return "an empty file" }
-        if let known = signatures.first(where: { start.starts(with: $0.bytes) }) { return known.kind }
         if start.starts(with: "RIFF".utf8), start.dropFirst(8).starts(with: "WEBP".utf8) { return "a WebP image" }
+        if start.count > 3, start.starts(with: [0, 0, 8]), (1...8).contains(start[3]) { return "an IDX file" }
+        if let known = signatures.first(where: { start.starts(with: $0.bytes) }) { return known.kind }
         if let text = text(start) {
             let lowered = text.lowercased()
             let words = lowered.drop { $0.isWhitespace }
@@ -25,8 +26,10 @@ package enum FileKind {
         (Array("BM".utf8), "a BMP image"),
         ([0x49, 0x49, 0x2A, 0x00], "a TIFF image"),
         ([0x4D, 0x4D, 0x00, 0x2A], "a TIFF image"),
+        (Array("<svg".utf8), "an SVG image"),
         (Array("%PDF".utf8), "a PDF document"),
         ([0x50, 0x4B, 0x03, 0x04], "a ZIP archive"),
+        ([0x50, 0x4B, 0x05, 0x06], "an empty ZIP archive"),
         ([0x1F, 0x8B], "a gzip file"),
         ([0xFD, 0x37, 0x7A, 0x58, 0x5A], "an xz file"),
         ([0x28, 0xB5, 0x2F, 0xFD], "a Zstandard file"),

@@ -35,7 +35,7 @@ struct BadCommandLine: Sendable, CustomTestStringConvertible {
             "apus summary needs NAME: the experiment: perceptron, mlp, cnn, lstm, lstm-hard-sigmoid, vae, cam. "
                 + "See 'apus summary --help'."),
         BadCommandLine(
-            "predict run", "apus predict needs IMAGE: a PNG file with one digit. See 'apus predict --help'."),
+            "predict run", "apus predict needs IMAGE: a PNG or JPEG file with one digit. See 'apus predict --help'."),
         BadCommandLine(
             "summary mlp vae", "apus summary cannot use the word 'vae'. See 'apus summary --help'."),
         BadCommandLine("train mlp --epochs", "--epochs needs a value. See 'apus train --help'."),

@@ -126,7 +126,7 @@ import Testing
         #expect(result.status == 1)
         #expect(
             lastLine(result).hasSuffix(
-                "/digit.png: is a text file (it begins with \"not a picture\"), not a PNG image."))
+                "/digit.png: is a text file (it begins with \"not a picture\"), not a PNG or JPEG image."))
     }
 
     @Test func oneBadImageDoesNotSilenceTheOthers() throws {

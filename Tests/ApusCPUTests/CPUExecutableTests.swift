@@ -83,7 +83,8 @@ private func run(_ executable: any Executable, _ inputs: [NDArray], _ context: R
         _ = try function(NDArray([1, 2] as [Float]))
         #expect(w.value.floats == [2, 2])
         #expect(
-            throws: ApusError.notFinite(quantity: "guarded value", step: 2, origin: "the computation of the loss (divide)")
+            throws: ApusError.notFinite(
+                quantity: "guarded value", step: 2, origin: "the computation of the loss (divide)")
         ) { try function(NDArray([1, 0] as [Float])) }
         #expect(w.value.floats == [2, 2])
         #expect(

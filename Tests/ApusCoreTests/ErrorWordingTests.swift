@@ -39,6 +39,12 @@ import Testing
             error: .file(path: "/a", .damaged(reason: "no end")),
             text: "/a: is damaged: no end. Fetch or copy the file again."),
         Row(
+            error: .file(path: "/a", .field(line: 3, column: 2, name: "age", expected: "a number", found: "nothing")),
+            text: "/a: line 3, column 2 (age): expected a number, found nothing."),
+        Row(
+            error: .file(path: "/a", .field(line: 3, column: nil, name: nil, expected: "2 fields", found: "1")),
+            text: "/a: line 3: expected 2 fields, found 1."),
+        Row(
             error: .file(path: "/a", .checksum(expected: "12", found: "34")),
             text: "/a: is not the published file: expected SHA-256 12, found 34. Delete it and fetch it again."),
         Row(

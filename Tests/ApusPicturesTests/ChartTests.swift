@@ -2,6 +2,7 @@ import ApusCore
 import Foundation
 import Testing
 
+import ApusImages
 import ApusPictures
 
 /// The colours that a picture's pixels have, and how often.
@@ -74,7 +75,7 @@ private let secondColor: [UInt8] = [0xD5, 0x5E, 0x00]
     }
 
     @Test func legendStandsAboveThePlot() throws {
-        let canvas = try Canvas(Surface(svgOf: PictureSize(width: 400, height: 300)))
+        let canvas = try Canvas(Surface(svgOfWidth: 400, height: 300))
         let frame = Rectangle(x: 0, y: 30, width: 400, height: 270)
         let entries = (0..<9).map { Legend.Entry(name: "a name of some length \($0)", color: .black, isDashed: false) }
         #expect(try Legend(entries: []).draw(on: canvas, in: frame) == frame)

@@ -2,6 +2,7 @@ import ApusCore
 import Foundation
 import Testing
 
+import ApusImages
 import ApusPictures
 
 #if canImport(FoundationXML)

@@ -37,7 +37,8 @@ import Testing
         let row = Tensor.placeholder([2, 3])
         let sum = (row * row).sum(0, keepsAxes: true)
         let trace = try Trace(inputs: [row], outputs: [square(sum)], mode: .inference, batchSize: 1)
-        #expect(Plan(trace.graph).steps.map(\.kernel.description) == ["elementwise[square+sum]", "elementwise[square]"])
+        #expect(
+            Plan(trace.graph).steps.map(\.kernel.description) == ["elementwise[square+sum]", "elementwise[square]"])
     }
 
     /// A product reads the rectified values, and so does the mask of their gradient, in a step that reads x too.

@@ -6,7 +6,7 @@ import Foundation
 struct PredictCommand: Command {
     let syntax = CommandSyntax(
         "predict", summary: "Show what a run's network makes of images",
-        operands: [.run, .init("IMAGE", help: "a PNG file with one digit", isRepeated: true)],
+        operands: [.run, .init("IMAGE", help: "a PNG or JPEG file with one digit", isRepeated: true)],
         options: [RunOptions.device, RunOptions.threads],
         notes: "Images of any size are scaled to 28 x 28 pixels, and dark digits on light paper are inverted.\n"
             + "A network that draws leaves what it drew in the run's folder, as reconstructions.png and .svg.")
@@ -65,7 +65,7 @@ package struct DigitImage {
 
     /// - Throws: `ApusError.file`.
     package init(_ url: URL) throws {
-        let pixels = try Pixels(contentsOfPNG: url).gray.resized(height: 28, width: 28)
+        let pixels = try Pixels(contentsOf: url).gray.resized(height: 28, width: 28)
         let grays = pixels.bytes.map { Float($0) / 255 }
         // The border is paper: on average, is it light?
         let border = grays.indices.filter { $0 / 28 == 0 || $0 / 28 == 27 || $0 % 28 == 0 || $0 % 28 == 27 }

@@ -37,7 +37,8 @@ struct TrainingSession {
         do {
             try trainer.fit(
                 experiment.prepare(data.train), batchSize: settings.batchSize, epochs: settings.epochCount,
-                validation: experiment.prepare(data.test), shuffles: settings.shuffles, augmentation: experiment.augmentation,
+                validation: experiment.prepare(data.test), shuffles: settings.shuffles,
+                augmentation: experiment.augmentation,
                 callbacks: callbacks(trainer, stop, logEvery, clock), maxSteps: card.maximumStepCount)
         } catch {
             room.release()

@@ -16,7 +16,8 @@ struct TrainingStep {
             optimizer: experiment.optimizer(learningRate: experiment.defaults.learningRate), device: device)
         // The function asks a data set only what its columns are like.
         let images = try Dataset(
-            inputs: NDArray(zeros: Shape([1] + experiment.imageShape.sizes), .uint8), targets: NDArray(zeros: [1], .int32), scale: 1 / 255)
+            inputs: NDArray(zeros: Shape([1] + experiment.imageShape.sizes), .uint8),
+            targets: NDArray(zeros: [1], .int32), scale: 1 / 255)
         executable = try trainer.function(for: experiment.prepare(images), training: true)
             .executable(batchSize: batchSize)
     }

@@ -36,7 +36,9 @@ final class ArchiveReader {
             try check(archive_read_support_filter_gzip(archive), "archive_read_support_filter_gzip")
             try check(archive_read_support_format_tar(archive), "archive_read_support_format_tar")
         case .zip:
-            try check(archive_read_support_format_zip(archive), "archive_read_support_format_zip")
+            // Only with the table of contents at the end, so that a file cut short is noticed.
+            try check(
+                archive_read_support_format_zip_seekable(archive), "archive_read_support_format_zip_seekable")
         }
         guard file.byteCount > 0, archive_read_open_fd(archive, file.descriptor, 1 << 18) == ARCHIVE_OK else {
             throw foreign
@@ -80,9 +82,9 @@ final class ArchiveReader {
         return filled
     }
 
-    /// All bytes of the entry.
+    /// All bytes of the entry; memory is taken as they come.
     /// - Throws: `ApusError.file` with `.damaged`, also where there are more than `byteLimit`.
-    func contents(of entry: Entry, byteLimit: Int) throws -> [UInt8] {
+    func contents(of entry: Entry, byteLimit: Int = .max) throws -> [UInt8] {
         var bytes: [UInt8] = []
         // What an archive says of a size is not believed before the bytes are there.
         bytes.reserveCapacity(min(entry.byteCount ?? 0, byteLimit, 1 << 26))
@@ -105,11 +107,15 @@ final class ArchiveReader {
     private var damaged: ApusError { .file(path: path, .damaged(reason: "it cannot be unpacked (\(message))")) }
 
     private var foreign: ApusError {
-        .file(
+        let start = file.bytes(at: 0, count: 64)
+        if kind == .zip, start.starts(with: [0x50, 0x4B, 3, 4]) {
+            return .file(path: path, .damaged(reason: "the table of contents at its end is missing"))
+        }
+        return .file(
             path: path,
             .foreign(
-                expected: kind == .tar ? "a tar archive" : "a zip archive",
-                found: FileKind.description(of: file.bytes(at: 0, count: 64))))
+                expected: kind == .tar ? "a tar archive" : "a zip archive with files in it",
+                found: FileKind.description(of: start)))
     }
 
     private func check(_ status: Int32, _ call: String) throws {

@@ -57,7 +57,9 @@ package struct BatchNormalized: OperationRule {
         let sum = dy.reduced(.sum, axes).reshaped(to: mean.shape)
         let weightedSum = (dy * centered).reduced(.sum, axes).reshaped(to: mean.shape)
         let none = 0 * mean
-        func inTraining(_ value: Tensor) -> Tensor { Tensor(.phase(Phase(hasVariable: true)), [value, none, statistic]) }
+        func inTraining(_ value: Tensor) -> Tensor {
+            Tensor(.phase(Phase(hasVariable: true)), [value, none, statistic])
+        }
         let shift = inTraining(sum / count)
         let slope = inTraining(square(reciprocal) * weightedSum / count)
         return [

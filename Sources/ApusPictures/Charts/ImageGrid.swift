@@ -1,4 +1,5 @@
 import ApusCore
+import ApusImages
 
 /// Equally large images without gaps over a plane: what a decoder makes of each point of its latent space.
 public struct ImageGrid: Picture {

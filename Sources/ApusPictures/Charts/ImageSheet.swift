@@ -1,4 +1,5 @@
 import ApusCore
+import ApusImages
 
 /// Rows of images with captions, as of images beside what a network sees in them.
 public struct ImageSheet: Picture {

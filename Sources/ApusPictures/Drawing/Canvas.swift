@@ -1,4 +1,5 @@
 import ApusCore
+import ApusImages
 import CCairo
 import Foundation
 

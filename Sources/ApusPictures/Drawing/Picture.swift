@@ -1,4 +1,5 @@
 import ApusCore
+import ApusImages
 import CCairo
 import Foundation
 
@@ -47,7 +48,7 @@ extension Picture {
     /// The bytes of an SVG file: the picture on white. Letters are paths, so that no font is needed to show it.
     public func svg() throws -> [UInt8] {
         try checkSize(scale: 1)
-        let surface = try Surface(svgOf: size)
+        let surface = try Surface(svgOfWidth: size.width, height: size.height)
         let canvas = try Canvas(surface)
         try canvas.fill(frame, .white)
         try draw(on: canvas, in: frame)

@@ -174,7 +174,9 @@ import Testing
         // The first step moves w by a quarter of 2 * 2.
         #expect(flatWeights(model) == [2])
         #expect(
-            text == "The loss is not finite at epoch 1, step 2, first in input 'input', sample 1 of 'pairs'. Lower the learning "
+            text
+                == "The loss is not finite at epoch 1, step 2, first in input 'input', sample 1 of 'pairs'. "
+                + "Lower the learning "
                 + "rate, clip the gradient, or check the data.")
         #expect(recorder.events == ["start", "epoch 1", "step 1", "failure"])
         #expect(trainer.step == 1)
@@ -183,7 +185,9 @@ import Testing
     @Test func aTargetThatIsNoNumberIsNamed() throws {
         let trainer = try Trainer(line(), loss: .meanSquaredError, optimizer: SGD(), device: .cpu)
         let text = errorText { try trainer.fit(pairs([(1, 3), (2, 1), (1, .infinity)]), epochs: 1) }
-        #expect(text.hasPrefix("The loss is not finite at epoch 1, step 1, first in the target, sample 2 of 'pairs'. Lower"))
+        #expect(
+            text.hasPrefix("The loss is not finite at epoch 1, step 1, first in the target, sample 2 of 'pairs'. Lower")
+        )
         #expect(trainer.step == 0)
     }
 
@@ -207,7 +211,8 @@ import Testing
             try trainer.fit(pairs([(1, 1), (1, 1)]), batchSize: 1, epochs: 1, validation: pairs([(.infinity, 1)]))
         }
         #expect(
-            text.hasPrefix("The validation loss is not finite at epoch 1, step 2, first in input 'input', sample 0 of 'pairs'."))
+            text.hasPrefix(
+                "The validation loss is not finite at epoch 1, step 2, first in input 'input', sample 0 of 'pairs'."))
     }
 
     @Test func anErrorOfACallbackLeavesWeightsAndHistory() throws {

@@ -1,7 +1,6 @@
 import ApusCore
+import ApusImages
 import Testing
-
-import ApusPictures
 
 @Suite struct PixelsTests {
     private func gray(_ bytes: [UInt8], height: Int = 1) throws -> Pixels {

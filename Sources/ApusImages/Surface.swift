@@ -2,8 +2,8 @@ import ApusCore
 import CCairo
 
 /// The one place where cairo's statuses become errors.
-enum Cairo {
-    static func check(_ status: cairo_status_t, _ call: String) throws {
+package enum Cairo {
+    package static func check(_ status: cairo_status_t, _ call: String) throws {
         guard status == CAIRO_STATUS_SUCCESS else {
             throw ApusError.library(name: "cairo", call: call, status: String(cString: cairo_status_to_string(status)))
         }
@@ -12,7 +12,7 @@ enum Cairo {
 
 /// A cairo surface, destroyed with the last reference.
 package final class Surface {
-    let pointer: OpaquePointer
+    package let pointer: OpaquePointer
     /// Where a streaming surface writes; it must outlive the surface, which may write while it is destroyed.
     private let sink: ByteSink?
 
@@ -28,7 +28,7 @@ package final class Surface {
     deinit { cairo_surface_destroy(pointer) }
 
     /// A raster of `width` by `height` zero pixels.
-    convenience init(_ format: cairo_format_t, width: Int, height: Int) throws {
+    package convenience init(_ format: cairo_format_t, width: Int, height: Int) throws {
         guard let width = Int32(exactly: width), let height = Int32(exactly: height) else {
             throw ApusError.library(
                 name: "cairo", call: "cairo_image_surface_create", status: "\(width) x \(height) pixels are too many")
@@ -37,9 +37,9 @@ package final class Surface {
     }
 
     /// An SVG document of a size in points, collected in memory.
-    package convenience init(svgOf size: PictureSize) throws {
+    package convenience init(svgOfWidth width: Double, height: Double) throws {
         let sink = ByteSink()
-        let pointer = cairo_svg_surface_create_for_stream(ByteSink.write, sink.opaque, size.width, size.height)
+        let pointer = cairo_svg_surface_create_for_stream(ByteSink.write, sink.opaque, width, height)
         try self.init(pointer, "cairo_svg_surface_create_for_stream", sink: sink)
     }
 
@@ -52,8 +52,8 @@ package final class Surface {
         try self.init(pointer, "cairo_image_surface_create_from_png_stream")
     }
 
-    var width: Int { Int(cairo_image_surface_get_width(pointer)) }
-    var height: Int { Int(cairo_image_surface_get_height(pointer)) }
+    package var width: Int { Int(cairo_image_surface_get_width(pointer)) }
+    package var height: Int { Int(cairo_image_surface_get_height(pointer)) }
 
     /// The rows of a raster, and the bytes from one to the next.
     func withRows<Result>(_ body: (UnsafeMutablePointer<UInt8>, _ stride: Int) throws -> Result) throws -> Result {
@@ -67,8 +67,24 @@ package final class Surface {
         return result
     }
 
+    /// The same raster seen on white paper, without transparency.
+    func onWhite() throws -> Surface {
+        let paper = try Surface(CAIRO_FORMAT_RGB24, width: width, height: height)
+        guard let context = cairo_create(paper.pointer) else {
+            throw ApusError.library(name: "cairo", call: "cairo_create", status: "no context")
+        }
+        defer { cairo_destroy(context) }
+        cairo_set_source_rgb(context, 1, 1, 1)
+        cairo_paint(context)
+        cairo_set_source_surface(context, pointer, 0, 0)
+        cairo_paint(context)
+        // A context keeps its first error.
+        try Cairo.check(cairo_status(context), "cairo_paint")
+        return paper
+    }
+
     /// The raster as the bytes of a PNG file.
-    func png() throws -> [UInt8] {
+    package func png() throws -> [UInt8] {
         let sink = ByteSink()
         let status = withExtendedLifetime(sink) {
             cairo_surface_write_to_png_stream(pointer, ByteSink.write, sink.opaque)
@@ -78,7 +94,7 @@ package final class Surface {
     }
 
     /// Ends a streaming surface: all that it wrote. It cannot be drawn on afterwards.
-    func finish() throws -> [UInt8] {
+    package func finish() throws -> [UInt8] {
         cairo_surface_finish(pointer)
         try Cairo.check(cairo_surface_status(pointer), "cairo_surface_finish")
         return sink?.bytes ?? []

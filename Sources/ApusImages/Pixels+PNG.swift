@@ -19,7 +19,7 @@ extension Pixels {
     /// - Throws: `ApusError.file` with `.missing`, `.unreadable` (also where it is too large), `.otherKind` for another
     ///   kind of file, `.truncated` or `.damaged`.
     public init(contentsOfPNG url: URL) throws {
-        try self.init(png: [UInt8](try contents(of: url, byteLimit: 1 << 28)), path: url.path)
+        try self.init(png: [UInt8](try contents(of: url, byteLimit: Self.fileByteLimit)), path: url.path)
     }
 
     /// The pixels of a PNG file's bytes; `path` is where they came from, for errors.
@@ -36,11 +36,7 @@ extension Pixels {
             throw ApusError.file(path: path, .damaged(reason: "its header and its pixels disagree"))
         }
         // Painting on white settles transparency and whatever depth cairo chose.
-        let opaque = try Surface(CAIRO_FORMAT_RGB24, width: header.width, height: header.height)
-        let canvas = try Canvas(opaque)
-        try canvas.fill(
-            Rectangle(x: 0, y: 0, width: Double(header.width), height: Double(header.height)), .white)
-        try canvas.paint(decoded)
+        let opaque = try decoded.onWhite()
         var pixels = [UInt8](repeating: 0, count: header.width * header.height * 3)
         try opaque.withRows { rows, stride in
             for y in 0..<header.height {
@@ -65,7 +61,7 @@ package struct PNGHeader {
     package let height: Int
     let isGray: Bool
 
-    private static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
+    static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
     /// The smallest whole file: signature, header, one part of pixels and the end mark, without their contents.
     private static let leastByteCount = 8 + 25 + 12 + 12
 
@@ -85,16 +81,7 @@ package struct PNGHeader {
         }
         (width, height) = (number(at: 16), number(at: 20))
         isGray = bytes[25] == 0 || bytes[25] == 4
-        guard width > 0, height > 0 else {
-            throw ApusError.file(path: path, .damaged(reason: "its header gives \(width) x \(height) pixels"))
-        }
-        guard width <= Pixels.sideLimit, height <= Pixels.sideLimit, width * height <= 1 << 26 else {
-            throw ApusError.file(
-                path: path,
-                .unreadable(
-                    reason:
-                        "it has \(width) x \(height) pixels, more than \(Pixels.sideLimit) a side or 67108864 in all"))
-        }
+        try Pixels.checkSize(height: height, width: width, path: path)
         // Part by part to the end mark: length, name, contents, checksum.
         var position = 8
         while true {

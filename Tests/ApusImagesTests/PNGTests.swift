@@ -1,8 +1,8 @@
 import ApusCore
+import ApusImages
+import ApusTestSupport
 import Foundation
 import Testing
-
-import ApusPictures
 
 @Suite struct PNGTests {
     private func ramp(_ shape: Shape) throws -> NDArray {
@@ -12,12 +12,12 @@ import ApusPictures
     @Test(arguments: [[1, 1], [5, 3], [28, 28], [33, 257], [1, 1, 3], [7, 5, 3], [32, 32, 3]])
     func roundTripIsExact(_ sizes: [Int]) throws {
         let array = try ramp(Shape(sizes))
-        try withTestFolder { folder in
-            let url = folder.appendingPathComponent("image.png")
-            try Pixels(array).savePNG(to: url)
-            #expect(try Pixels(contentsOfPNG: url).array == array)
-            #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["image.png"])
-        }
+        let temporary = try TemporaryFolder()
+        let folder = temporary.url
+        let url = folder.appendingPathComponent("image.png")
+        try Pixels(array).savePNG(to: url)
+        #expect(try Pixels(contentsOfPNG: url).array == array)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["image.png"])
     }
 
     /// Two pixels each, made with zlib by hand: red and a transparent one; 16 bits 8080 and FFFF; a palette of
@@ -117,21 +117,21 @@ import ApusPictures
     }
 
     @Test func files() throws {
-        try withTestFolder { folder in
-            let missing = folder.appendingPathComponent("none.png")
-            #expect {
-                try Pixels(contentsOfPNG: missing)
-            } throws: {
-                "\($0)" == "\(missing.path): there is no such file or folder. Check the path."
-            }
-            #expect {
-                try Pixels(contentsOfPNG: folder)
-            } throws: {
-                "\($0)" == "\(folder.path): cannot be read: Is a directory."
-            }
-            #expect(throws: ApusError.file(path: "/dev/zero", .unreadable(reason: "it has more than 1000 bytes"))) {
-                try contents(of: URL(fileURLWithPath: "/dev/zero"), byteLimit: 1000)
-            }
+        let temporary = try TemporaryFolder()
+        let folder = temporary.url
+        let missing = folder.appendingPathComponent("none.png")
+        #expect {
+            try Pixels(contentsOfPNG: missing)
+        } throws: {
+            "\($0)" == "\(missing.path): there is no such file or folder. Check the path."
+        }
+        #expect {
+            try Pixels(contentsOfPNG: folder)
+        } throws: {
+            "\($0)" == "\(folder.path): cannot be read: Is a directory."
+        }
+        #expect(throws: ApusError.file(path: "/dev/zero", .unreadable(reason: "it has more than 1000 bytes"))) {
+            try contents(of: URL(fileURLWithPath: "/dev/zero"), byteLimit: 1000)
         }
     }
 }
