@@ -5,7 +5,7 @@ import Foundation
 public struct Answer: Sendable {
     /// A line.
     public let text: String
-    /// What it makes of the image, `[28, 28]` from 0 to 1; `nil` where it only names it.
+    /// What it makes of the image, of `imageShape`, from 0 to 1; `nil` where it only names it.
     public let image: NDArray?
 
     public init(_ text: String, image: NDArray? = nil) {
@@ -54,4 +54,4 @@ extension VariationalAutoencoder {
     }
 }
 
-private func decimals(_ value: Float, _ count: Int) -> String { String(format: "%.\(count)f", Double(value)) }
+func decimals(_ value: Float, _ count: Int) -> String { String(format: "%.\(count)f", Double(value)) }

@@ -62,12 +62,13 @@ extension Pixels {
     }
 
     /// The old pixels that make a new one, from the index `first`; the weights' sum is 1.
-    private struct Taps {
-        var first: Int
-        var weights: [Float]
+    package struct Taps {
+        package var first: Int
+        package var weights: [Float]
     }
 
-    private static func taps(from old: Int, to new: Int) -> [Taps] {
+    /// Those of all new pixels of an axis, as `resized(height:width:)` says.
+    package static func taps(from old: Int, to new: Int) -> [Taps] {
         let step = Double(old) / Double(new)
         return (0..<new).map { index in
             if new >= old {

@@ -34,8 +34,12 @@ struct BadCommandLine: Sendable, CustomTestStringConvertible {
             "summary",
             "apus summary needs NAME: the experiment: perceptron, mlp, cnn, lstm, lstm-hard-sigmoid, vae, cam. "
                 + "See 'apus summary --help'."),
+        BadCommandLine("predict run", "apus predict needs IMAGE: a PNG or JPEG file. See 'apus predict --help'."),
         BadCommandLine(
-            "predict run", "apus predict needs IMAGE: a PNG or JPEG file with one digit. See 'apus predict --help'."),
+            "predict run a.png --explian",
+            "Unknown option '--explian'. Did you mean '--explain'? Known: --explain, --device, --threads, --help."),
+        BadCommandLine(
+            "predict run a.png --explain=cat", "--explain takes no value. See 'apus predict --help'."),
         BadCommandLine(
             "summary mlp vae", "apus summary cannot use the word 'vae'. See 'apus summary --help'."),
         BadCommandLine("train mlp --epochs", "--epochs needs a value. See 'apus train --help'."),

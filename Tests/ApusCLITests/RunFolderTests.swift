@@ -64,28 +64,3 @@ import Testing
         }
     }
 }
-
-@Suite struct DigitImageTests {
-    /// A PNG of `gray` everywhere but for one pixel in the middle.
-    private func image(_ gray: Float, middle: Float, in folder: TemporaryFolder) throws -> DigitImage {
-        var values = [Float](repeating: gray, count: 784)
-        values[14 * 28 + 14] = middle
-        let url = folder.file("image.png")
-        try Pixels(NDArray(values, shape: [28, 28])).savePNG(to: url)
-        return try DigitImage(url)
-    }
-
-    @Test func lightOnDarkStays() throws {
-        let image = try image(0, middle: 1, in: TemporaryFolder())
-        #expect(!image.isInverted)
-        #expect(image.values[14 * 28 + 14] == 1)
-        #expect(image.values.reduce(Float(0), +) == Float(1))
-    }
-
-    @Test func darkOnLightIsInverted() throws {
-        let image = try image(1, middle: 0, in: TemporaryFolder())
-        #expect(image.isInverted)
-        #expect(image.values[14 * 28 + 14] == 1)
-        #expect(image.values.reduce(Float(0), +) == Float(1))
-    }
-}

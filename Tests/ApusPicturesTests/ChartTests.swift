@@ -256,6 +256,28 @@ private let secondColor: [UInt8] = [0xD5, 0x5E, 0x00]
         #expect(Array(row) == [UInt8](repeating: 128, count: 16))
     }
 
+    /// Five tiles with 10 between, 18 more after the second and the fourth, and margins: 5 * 96 + 4 * 10 + 2 * 18 + 24.
+    @Test func groups() throws {
+        let tile = ImageSheet.Tile(try Pixels(NDArray(zeros: [2, 2])))
+        let sheet = try ImageSheet(rows: [[tile, tile, tile, tile, tile]], groupLength: 2)
+        #expect(sheet.size.width == 580)
+        // Black from 12 on for 96 points, white for 10, black again; white for 28 after 214.
+        let pixels = try Pixels(png: try sheet.png(scale: 1), path: "").gray
+        let row = pixels.bytes[20 * pixels.width..<21 * pixels.width]
+        let starts = zip(row, row.dropFirst()).enumerated().compactMap { $1.0 == 255 && $1.1 == 0 ? $0 + 1 : nil }
+        #expect(starts == [12, 118, 242, 348, 472])
+    }
+
+    @Test func captionsHaveTheirColor() throws {
+        func redCount(_ color: Color?) throws -> Int {
+            let tile = ImageSheet.Tile(try Pixels(NDArray(zeros: [2, 2])), caption: "wrong", captionColor: color)
+            let bytes = try Pixels(png: try ImageSheet(rows: [[tile]]).png(), path: "").colored.bytes
+            return stride(from: 0, to: bytes.count, by: 3).count { bytes[$0] > 150 && bytes[$0 + 1] < 60 }
+        }
+        #expect(try redCount(nil) == 0)
+        #expect(try redCount(Color(hex: 0xC00000)) > 20)
+    }
+
     @Test func emptyRowsAreFine() throws {
         #expect(try !ImageSheet(rows: []).png().isEmpty)
         #expect(try !ImageSheet(title: "t", rows: [[], []]).svg().isEmpty)
@@ -266,6 +288,11 @@ private let secondColor: [UInt8] = [0xD5, 0x5E, 0x00]
             try ImageSheet(rows: [], tileSide: .nan)
         } throws: {
             "\($0)" == "ImageSheet: tileSide is nan; it must be from 8 to 2000 points."
+        }
+        #expect {
+            try ImageSheet(rows: [], groupLength: 0)
+        } throws: {
+            "\($0)" == "ImageSheet: groupLength is 0; it must be 1 or more."
         }
     }
 }

@@ -40,12 +40,13 @@ struct TrainCommand: Command {
         let seed = arguments[Self.seed] ?? 0
 
         // What can be refused at once is refused before data are read, or fetched for minutes.
+        try ChosenData.check(settings.datasetName, for: experiment)
         try RunFolder.check(arguments[Self.out])
         let network = try experiment.network(seed: seed)
         if let file = arguments[Self.weights] { try network.model.loadWeights(from: URL(fileURLWithPath: file)) }
         clock.mark("network")
 
-        let data = try ChosenData(settings.datasetName, folder: arguments[RunOptions.data])
+        let data = try ChosenData(settings.datasetName, folder: arguments[RunOptions.data], for: experiment)
         clock.mark("data")
         try data.announce()
         for model in network.models { try Console.line(model.summary()) }

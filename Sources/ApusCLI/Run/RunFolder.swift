@@ -14,6 +14,8 @@ package struct RunFolder: Sendable {
     var weights: URL { url.appendingPathComponent("weights.safetensors") }
     /// The model's description.
     var model: URL { url.appendingPathComponent("model.json") }
+    /// The pictures of where the network sees its answers, one for each image that was asked about.
+    var explanations: URL { url.appendingPathComponent("explained") }
     /// A JSON object a line, one for each epoch.
     var history: URL { url.appendingPathComponent("history.jsonl") }
     /// A JSON object a line, one for each step that `--log-every` asks for.

@@ -8,7 +8,7 @@ enum RunOptions {
         "data", "FOLDER", help: "Read the data set's files from this folder",
         default: "APUS_DATA, the cache, the system's packages, the network; at last the part of MNIST in the program")
     static let dataset = Option.choice(
-        "dataset", of: "data set", PublishedDataset.all.map(\.name), help: "The data set", default: "mnist")
+        "dataset", of: "data set", PublishedDataset.all.map(\.name), help: "The data set", default: "the experiment's")
     static let runDataset = Option.choice(
         "dataset", of: "data set", PublishedDataset.all.map(\.name), help: "The data set", default: "the run's")
     static let runData = Option.path(
@@ -39,11 +39,40 @@ struct ChosenData {
     let name: String
     let loaded: LoadedDataset
 
-    init(_ name: String, folder: String?) throws {
+    /// - Throws: `ApusError.usage` as `check(_:for:)`, `.file` where images have another shape than `experiment` takes,
+    ///   and what loading throws.
+    init(_ name: String, folder: String?, for experiment: any Experiment) throws {
+        try Self.check(name, for: experiment)
         self.name = name
         let reporter = FetchReporter()
         defer { reporter.finish() }
-        loaded = try .load(name, from: DataLocations(folder: folder), progress: reporter.callAsFunction)
+        do {
+            loaded = try .load(name, from: DataLocations(folder: folder), progress: reporter.callAsFunction)
+        } catch ApusError.download(let url, let reason, let cure) {
+            throw ApusError.download(
+                url: url, reason: reason,
+                cure: "\(cure) With a network, 'apus data fetch \(name)' brings them into the cache.")
+        }
+        let shape = loaded.train.inputs[0].sampleShape
+        guard shape == experiment.imageShape else {
+            throw ApusError.file(
+                path: "\(loaded.source)",
+                .foreign(
+                    expected: "images of \(experiment.imageShape.inPixels), which \(experiment.name) takes",
+                    found: "images of \(shape.inPixels)"))
+        }
+    }
+
+    /// Finds out before anything is read whether the images of the data set `name` are such as `experiment` takes.
+    /// - Throws: `ApusError.usage`, `ApusError.unknownName`.
+    static func check(_ name: String, for experiment: any Experiment) throws {
+        let dataset = try PublishedDataset.named(name)
+        guard dataset.imageShape != experiment.imageShape else { return }
+        let fitting = PublishedDataset.all.filter { $0.imageShape == experiment.imageShape }.map(\.name)
+        throw ApusError.usage(
+            problem: "\(experiment.name) takes images of \(experiment.imageShape.inPixels); those of \(name) have "
+                + "\(dataset.imageShape.inPixels).",
+            cure: "Take another data set (--dataset): \(fitting.joined(separator: ", ")).")
     }
 
     /// Says what it is; loudly where it is only the part of MNIST inside the program.
@@ -86,11 +115,20 @@ struct TrainedRun {
         let folder = card.data.folder.flatMap {
             name == card.data.name && FileManager.default.isFolder(atPath: $0) == true ? $0 : nil
         }
-        let data = try ChosenData(name, folder: arguments[RunOptions.runData] ?? folder)
+        let data = try ChosenData(name, folder: arguments[RunOptions.runData] ?? folder, for: experiment)
         try data.announce()
         if name == card.data.name, RunCard.Data(name, data.loaded).checksums != card.data.checksums {
             Console.report("WARNING: The run was trained with other files: \(card.data.source).")
         }
         return data
+    }
+}
+
+extension Shape {
+    /// An image's shape in words: as in `28 x 28 grey pixels`.
+    fileprivate var inPixels: String {
+        rank == 3 && self[2] == 3
+            ? "\(self[0]) x \(self[1]) coloured pixels"
+            : "\(sizes.map(String.init).joined(separator: " x ")) grey pixels"
     }
 }

@@ -74,6 +74,14 @@ public struct PublishedDataset: Sendable {
 
     public var classCount: Int { classNames.count }
 
+    /// The shape of one image: `[height, width]` where grey, `[height, width, 3]` where coloured.
+    public var imageShape: Shape {
+        switch form {
+        case .idx: [28, 28]
+        case .cifar: [32, 32, 3]
+        }
+    }
+
     /// The data set called `name`.
     /// - Throws: `ApusError.unknownName`.
     public static func named(_ name: String) throws -> PublishedDataset {

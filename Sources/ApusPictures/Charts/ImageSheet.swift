@@ -7,10 +7,13 @@ public struct ImageSheet: Picture {
     public struct Tile: Hashable, Sendable {
         public let pixels: Pixels
         public var caption: String
+        public var captionColor: Color
 
-        public init(_ pixels: Pixels, caption: String = "") {
+        /// - Parameter captionColor: by default nearly black.
+        public init(_ pixels: Pixels, caption: String = "", captionColor: Color? = nil) {
             self.pixels = pixels
             self.caption = caption
+            self.captionColor = captionColor ?? .text
         }
 
         /// - Parameter image: as `Pixels(_:)` takes it.
@@ -33,19 +36,27 @@ public struct ImageSheet: Picture {
     public var rows: [[Tile]]
     /// The longer side of every image, in points.
     public let tileSide: Double
+    /// How many tiles of a row belong together: there is more room after each such group. `nil` for no groups.
+    public let groupLength: Int?
 
     private static let gap = 10.0
+    private static let groupGap = 18.0
     private static let captionHeight = 16.0
 
-    /// - Throws: `ApusError.setting` where `tileSide` is not from 8 to 2,000 points.
-    public init(title: String = "", rows: [[Tile]], tileSide: Double = 96) throws {
+    /// - Throws: `ApusError.setting` where `tileSide` is not from 8 to 2,000 points, or `groupLength` is below 1.
+    public init(title: String = "", rows: [[Tile]], tileSide: Double = 96, groupLength: Int? = nil) throws {
         guard (8...2000).contains(tileSide) else {
             throw ApusError.setting(
                 owner: "ImageSheet", name: "tileSide", value: "\(tileSide)", expected: "from 8 to 2000 points")
         }
+        if let groupLength, groupLength < 1 {
+            throw ApusError.setting(
+                owner: "ImageSheet", name: "groupLength", value: "\(groupLength)", expected: "1 or more")
+        }
         self.title = title
         self.rows = rows
         self.tileSide = tileSide
+        self.groupLength = groupLength
     }
 
     /// An image's own size: its longer side is the tile's.
@@ -59,10 +70,15 @@ public struct ImageSheet: Picture {
             + (row.map { extent(of: $0.pixels).height }.max() ?? 0) + Self.gap
     }
 
+    /// Where a column's tiles begin, counted from the first's.
+    private func offset(of column: Int) -> Double {
+        Double(column) * (tileSide + Self.gap) + Double(groupLength.map { column / $0 } ?? 0) * Self.groupGap
+    }
+
     public var size: PictureSize {
-        let columns = Double(max(1, rows.map(\.count).max() ?? 1))
+        let last = max(1, rows.map(\.count).max() ?? 1) - 1
         return PictureSize(
-            width: columns * (tileSide + Self.gap) + 2 * PlotFrame.margin - Self.gap,
+            width: offset(of: last) + tileSide + 2 * PlotFrame.margin,
             height: (title.isEmpty ? 0 : 30) + rows.map(height).reduce(0, +) + 2 * PlotFrame.margin - Self.gap)
     }
 
@@ -74,9 +90,11 @@ public struct ImageSheet: Picture {
             let top = y + (hasCaption ? Self.captionHeight : 0)
             for (column, tile) in row.enumerated() {
                 let extent = extent(of: tile.pixels)
-                let x = inner.x + PlotFrame.margin + Double(column) * (tileSide + Self.gap)
+                let x = inner.x + PlotFrame.margin + offset(of: column)
                 let caption = try canvas.shortened(tile.caption, to: tileSide + Self.gap - 4, .tick)
-                try canvas.text(caption, at: Point(x: x + tileSide / 2, y: y + 6), .tick, .center)
+                var style = Canvas.TextStyle.tick
+                style.color = tile.captionColor
+                try canvas.text(caption, at: Point(x: x + tileSide / 2, y: y + 6), style, .center)
                 let area = Rectangle(
                     x: x + (tileSide - extent.width) / 2, y: top, width: extent.width, height: extent.height)
                 try canvas.image(try fitted(tile.pixels, extent), in: area)

@@ -10,16 +10,7 @@ extension ColorMap {
     ///     number there is.
     /// - Throws: `ApusError.shape` for any other shape.
     public func pixels(of array: NDArray, range: ClosedRange<Double>? = nil) throws -> Pixels {
-        let shape = array.shape
-        let sides = 1...Pixels.sideLimit
-        guard shape.rank == 2 || (shape.rank == 3 && shape[2] == 1), sides.contains(shape[0]), sides.contains(shape[1])
-        else {
-            throw ApusError.shape(
-                ShapeProblem(
-                    operation: "ColorMap \(name)",
-                    expected: "[height, width] or [height, width, 1], sides from 1 to \(Pixels.sideLimit)",
-                    received: "\(shape)", cure: "give one map of numbers"))
-        }
+        try check(array)
         let values = array.doubles
         let finite = values.filter(\.isFinite)
         let low = range?.lowerBound ?? finite.min() ?? 0
@@ -31,6 +22,20 @@ extension ColorMap {
             let color = color(at: value.isNaN ? .nan : high > low ? (value - low) / (high - low) : 0.5)
             bytes += [Pixels.byte(color.red), Pixels.byte(color.green), Pixels.byte(color.blue)]
         }
-        return Pixels(height: shape[0], width: shape[1], channelCount: 3, bytes: bytes)
+        return Pixels(height: array.shape[0], width: array.shape[1], channelCount: 3, bytes: bytes)
+    }
+
+    /// - Throws: `ApusError.shape` for what is no map of numbers.
+    func check(_ map: NDArray) throws {
+        let shape = map.shape
+        let sides = 1...Pixels.sideLimit
+        guard shape.rank == 2 || (shape.rank == 3 && shape[2] == 1), sides.contains(shape[0]), sides.contains(shape[1])
+        else {
+            throw ApusError.shape(
+                ShapeProblem(
+                    operation: "ColorMap \(name)",
+                    expected: "[height, width] or [height, width, 1], sides from 1 to \(Pixels.sideLimit)",
+                    received: "\(shape)", cure: "give one map of numbers"))
+        }
     }
 }
