@@ -72,6 +72,9 @@ let package = Package(
             name: "TextClassifier", dependencies: ["Apus"], path: "Examples/text-classifier", packageAccess: false),
         .executableTarget(
             name: "Forecasting", dependencies: ["Apus"], path: "Examples/forecasting", packageAccess: false),
+        .executableTarget(
+            name: "TransferLearning", dependencies: ["Apus"], path: "Examples/transfer-learning",
+            packageAccess: false),
 
         .target(name: "ApusTestSupport", dependencies: ["ApusGraph"], path: "Tests/ApusTestSupport"),
         .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusTestSupport"]),
@@ -91,7 +94,7 @@ let package = Package(
             name: "ExampleTests",
             dependencies: [
                 "Apus", "FirstProgram", "DigitGAN", "ResidualNetwork", "SortingTransformer", "TextClassifier",
-                "Forecasting", "ApusTestSupport",
+                "Forecasting", "TransferLearning", "ApusTestSupport",
             ]),
     ],
     swiftLanguageModes: [.v6],

@@ -114,6 +114,19 @@ extension Operation {
     }
 }
 
+extension Operation {
+    /// An input that the result may be written over, where nobody else needs it: each of its numbers is read before
+    /// something is written to its place. Of element-wise operations that is the plan's business.
+    package var overwritableInput: Int? {
+        switch self {
+        // A GRU keeps more numbers than it is given.
+        case .recurrence(let rule): rule.result == .gates && rule.cell.kind != .gru ? 0 : nil
+        case .recurrenceGradient(let rule): rule.result == .projected && rule.cell.kind != .gru ? 0 : nil
+        default: nil
+        }
+    }
+}
+
 /// What every operation answers.
 package protocol OperationRule: Hashable, Sendable, Codable {
     /// The word for it in printed graphs; an operation with kinds has a name for each.

@@ -285,7 +285,7 @@ private struct Planner {
         return true
     }
 
-    /// Gives every value of the arena its place; an element-wise step writes over an input that nobody needs after it.
+    /// Gives every value of the arena its place; a step writes over an input that nobody needs after it where it can.
     private mutating func placeInArena() -> Int {
         var firstStep = [Int?](repeating: nil, count: values.count)
         var lastStep = [Int](repeating: -1, count: values.count)
@@ -298,17 +298,14 @@ private struct Planner {
         // `owner[v]` is the value whose memory v uses.
         var owner = Array(values.indices)
         for (index, step) in steps.enumerated() {
-            guard case .elementwise(let program) = step.kernel else { continue }
             var taken: Set<Int> = []
-            for output in step.outputs where isInArena(output) && owner[output] == output {
-                let candidate = zip(step.inputs, program.inputs).first { input, description in
+            for (place, output) in step.outputs.enumerated() where isInArena(output) && owner[output] == output {
+                let candidate = overwritableInputs(of: step, output: place).first { input in
                     isInArena(input) && lastStep[input] == index && firstStep[input] != index
-                        && !taken.contains(input) && description.strides == program.domain.strides
-                        && step.inputs.filter { $0 == input }.count == 1
+                        && !taken.contains(input) && step.inputs.filter { $0 == input }.count == 1
                         && values[input].type.byteCount == values[output].type.byteCount
-                        && description.elementType == .float32
                 }
-                guard let (input, _) = candidate else { continue }
+                guard let input = candidate else { continue }
                 taken.insert(input)
                 owner[output] = owner[input]
                 lastStep[owner[input]] = max(lastStep[owner[input]], lastStep[output])
@@ -325,6 +322,18 @@ private struct Planner {
         for (place, value) in owners.enumerated() { values[value].location = .arena(offset: plan.offsets[place]) }
         for value in values.indices where isInArena(value) { values[value].location = values[owner[value]].location }
         return plan.byteCount
+    }
+
+    /// The inputs that a step may write an output over, as far as the step itself goes.
+    private func overwritableInputs(of step: Plan.Step, output: Int) -> [Int] {
+        switch step.kernel {
+        case .elementwise(let program):
+            zip(step.inputs, program.inputs)
+                .filter { $1.strides == program.domain.strides && $1.elementType == .float32 }.map(\.0)
+        case .operation(let operation): operation.overwritableInput.map { [step.inputs[$0]] } ?? []
+        case .shared(let operations): operations[output].overwritableInput.map { [step.inputs[$0]] } ?? []
+        case .matMul, .convolution, .matMulUpdate, .copy: []
+        }
     }
 
     private func isInput(_ value: Int) -> Bool {

@@ -10,7 +10,7 @@ struct apus_recurrence {
     apus_range_body body;
     int32_t thread_count;  // at creation: the workspace is for it
     int panel_vectors;
-    int64_t panel_count;
+    int64_t panel_units, panel_count;
     float *packed;     // [panel, unit, panel_vectors * 16]
     float *workspace;  // of each thread: hidden states (two), cells, sums
     int64_t state_width, thread_size, byte_count;
@@ -114,6 +114,26 @@ APUS_INLINE void run_lstm(const job *work, const spot *at) {
     finish_hidden(work, at, &previous, &value);
 }
 
+/// Brings in what the panel after this one reads and writes of its row: the rows of the arrays lie far apart, so that
+/// the processor does not see it coming.
+APUS_INLINE void fetch_ahead(const job *work, const spot *at, int64_t panel, int64_t number) {
+    const apus_recurrence *recurrence = work->recurrence;
+    const apus_recurrence_description *wanted = &recurrence->description;
+    const apus_recurrence_arrays *arrays = &work->arrays;
+    bool is_last = panel == recurrence->panel_count - 1;
+    if (is_last && number == wanted->steps - 1) return;
+    int64_t place = is_last ? (wanted->is_reversed ? at->place - 1 : at->place + 1) : at->place;
+    int64_t first = is_last ? 0 : (panel + 1) * recurrence->panel_units, end = first + recurrence->panel_units;
+    int gates = apus_cell_gates(wanted->cell), stored = apus_cell_stored(wanted->cell);
+    for (int64_t unit = first; unit < end && unit < wanted->units; unit += APUS_LANE_COUNT) {
+        apus_fetch(arrays->projected, place, gates, wanted->units, unit);
+        if (arrays->gates != arrays->projected) apus_fetch(arrays->gates, place, stored, wanted->units, unit);
+        apus_fetch(arrays->hidden, place, 1, wanted->units, unit);
+        apus_fetch(arrays->previous_hidden, place, 1, wanted->units, unit);
+        apus_fetch(arrays->previous_cells, place, 1, wanted->units, unit);
+    }
+}
+
 /// One panel of one step, for rows `row..<row + rows`; the states are those of these rows.
 APUS_INLINE void run_panel(
     const job *work, const int tile, int64_t panel, int64_t row, int64_t rows, int64_t number, float *hidden,
@@ -134,6 +154,7 @@ APUS_INLINE void run_panel(
         spot at = {.row = row + r, .place = (row + r) * wanted->steps + step, .sums = sums + r * sum_width};
         at.is_last = number == wanted->steps - 1;
         at.is_masked = work->arrays.mask && work->arrays.mask[at.place] == 0.0f;
+        fetch_ahead(work, &at, panel, number);
         int blocks = wanted->cell == APUS_CELL_SIMPLE ? APUS_PANEL_VECTORS : 1;
         for (int vector = 0; vector < blocks; vector++) {
             at.unit = (panel * blocks + vector) * APUS_LANE_COUNT;
@@ -216,9 +237,9 @@ apus_status apus_recurrence_create(const apus_recurrence_description *descriptio
     recurrence->thread_count = apus_thread_count();
     bool is_simple = description->cell == APUS_CELL_SIMPLE;
     recurrence->panel_vectors = is_simple ? APUS_PANEL_VECTORS : apus_cell_gates(description->cell);
-    int64_t panel_units = is_simple ? APUS_PANEL_VECTORS * APUS_LANE_COUNT : APUS_LANE_COUNT;
-    recurrence->panel_count = (description->units + panel_units - 1) / panel_units;
-    recurrence->state_width = recurrence->panel_count * panel_units;
+    recurrence->panel_units = is_simple ? APUS_PANEL_VECTORS * APUS_LANE_COUNT : APUS_LANE_COUNT;
+    recurrence->panel_count = (description->units + recurrence->panel_units - 1) / recurrence->panel_units;
+    recurrence->state_width = recurrence->panel_count * recurrence->panel_units;
     int64_t sum_width = recurrence->panel_vectors * APUS_LANE_COUNT;
     recurrence->thread_size = APUS_RECURRENCE_ROWS * (3 * recurrence->state_width + sum_width);
     int64_t packed_size = recurrence->panel_count * description->units * sum_width;

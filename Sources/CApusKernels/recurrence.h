@@ -71,6 +71,12 @@ APUS_INLINE void apus_store(float *to, const apus_lanes *from, int64_t count) {
     }
 }
 
+/// Brings a vector of each of `blocks` of an array `[place, blocks, units]` into the second cache; NULL is left alone.
+APUS_INLINE void apus_fetch(const float *array, int64_t place, int blocks, int64_t units, int64_t unit) {
+    for (int block = 0; array && block < blocks; block++)
+        __builtin_prefetch(array + (place * blocks + block) * units + unit, 0, 2);
+}
+
 #define APUS_FOR_LANES(x, expression)                                                            \
     do {                                                                                         \
         float *y = (float *)(x);                                                                 \

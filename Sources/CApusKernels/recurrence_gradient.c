@@ -27,7 +27,7 @@ typedef struct {
     int64_t unit, count;
     float *hidden, *cells;  // the row's gradients from this unit on
     float *products;        // the row's
-    bool is_first, is_masked;
+    bool is_first, is_end, is_masked;
 } spot;
 
 /// The gradients of a step's sums: to the arrays that are wanted, and to the next product's left side.
@@ -98,6 +98,20 @@ APUS_INLINE void back_lstm(const job *work, const spot *at, apus_lanes *hidden) 
     *(apus_lanes *)at->cells = cells;
 }
 
+/// Brings in what the next step reads and writes of this row and these units; see `fetch_ahead` of the other direction.
+APUS_INLINE void fetch_ahead(const job *work, const spot *at) {
+    const apus_recurrence_description *wanted = &work->gradient->description;
+    const apus_recurrence_gradient_arrays *arrays = &work->arrays;
+    if (at->is_end) return;
+    int64_t place = wanted->is_reversed ? at->place + 1 : at->place - 1;
+    int gates = apus_cell_gates(wanted->cell);
+    apus_fetch(arrays->gates, place, apus_cell_stored(wanted->cell), wanted->units, at->unit);
+    if (arrays->projected != arrays->gates) apus_fetch(arrays->projected, place, gates, wanted->units, at->unit);
+    apus_fetch(arrays->products, place, gates, wanted->units, at->unit);
+    apus_fetch(arrays->previous, place, 1, wanted->units, at->unit);
+    apus_fetch(arrays->hidden, place, 1, wanted->units, at->unit);
+}
+
 /// Sixteen units of one row of one step: the hidden state's gradient as it comes in becomes the part of it that goes
 /// past the product.
 APUS_INLINE void run_units(const job *work, const spot *at) {
@@ -148,12 +162,14 @@ APUS_INLINE void run_rows(void *context, int64_t begin, int64_t end, int32_t thr
             int64_t step = wanted->is_reversed ? number : wanted->steps - 1 - number;
             for (int64_t r = 0; r < rows; r++) {
                 spot at = {.row = row + r, .place = (row + r) * wanted->steps + step, .is_first = number == 0};
+                at.is_end = number == wanted->steps - 1;
                 at.is_masked = work->arrays.mask && work->arrays.mask[at.place] == 0.0f;
                 at.products = products + r * terms;
                 for (at.unit = 0; at.unit < units; at.unit += APUS_LANE_COUNT) {
                     at.count = units - at.unit;
                     at.hidden = hidden + r * width + at.unit;
                     at.cells = cells + r * width + at.unit;
+                    fetch_ahead(work, &at);
                     run_units(work, &at);
                 }
             }

@@ -57,10 +57,10 @@ import Testing
     }
 
     @Test func foreignAndTooLarge() throws {
-        #expect(throws: ApusError.file(path: "p", .foreign(expected: "a JPEG image", found: "an empty file"))) {
+        #expect(throws: ApusError.file(path: "p", .otherKind(expected: "a JPEG image", found: "an empty file"))) {
             try Pixels(jpeg: [], path: "p")
         }
-        #expect(throws: ApusError.file(path: "p", .foreign(expected: "a JPEG image", found: "a GIF image"))) {
+        #expect(throws: ApusError.file(path: "p", .otherKind(expected: "a JPEG image", found: "a GIF image"))) {
             try Pixels(jpeg: Array("GIF89a".utf8), path: "p")
         }
         // The frame's header (FF C0, length, precision, height, width) gives 16,385 x 11 pixels.

@@ -41,6 +41,26 @@ import Testing
             ])
     }
 
+    /// The gates take the place of the projected inputs, unless somebody reads these later.
+    @Test func gatesAreWrittenOverTheirInputs() throws {
+        let projected = 2 * x
+        func result(_ result: Recurrence.Result) -> Tensor {
+            Tensor(.recurrence(Recurrence(cell: RecurrentCell(.lstm), result: result)), [projected, kernel.tensor])
+        }
+        func sharesMemory(_ outputs: [Tensor]) throws -> Bool {
+            let plan = try plan(outputs)
+            guard let step = plan.steps.first(where: { $0.kernel.description.hasPrefix("recurrence(") }) else {
+                return false
+            }
+            let place = plan.values[step.inputs[0]].location
+            return step.outputs.contains { plan.values[$0].location == place }
+        }
+        #expect(try sharesMemory([result(.lastHidden), result(.gates)]))
+        #expect(try !sharesMemory([result(.lastHidden), result(.hidden)]))
+        #expect(try !sharesMemory([result(.gates), projected]))
+        #expect(try !sharesMemory([projected * result(.gates).sum()]))
+    }
+
     /// The arithmetic of a shared step counts once.
     @Test func flopCount() throws {
         let one = try plan([result(.hidden)]).flopCount

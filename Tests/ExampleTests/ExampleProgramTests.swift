@@ -42,4 +42,12 @@ import Testing
         #expect(lines.contains { $0.hasPrefix("lstm (LSTM)") && $0.contains("[batch, 48, 32]") })
         #expect(lines.last?.hasPrefix("hour 19: forecast ") == true)
     }
+
+    /// The trunk: 160 + 64 + 4640 + 128 + 100,416 numbers; the new layer: 64 * 5 + 5.
+    @Test func transferLearning() throws {
+        let lines = try lines("TransferLearning", steps: 2, in: TemporaryFolder())
+        #expect(lines.contains { $0.hasPrefix("Trainable: 325 ") })
+        #expect(lines.contains { $0.hasPrefix("Not trainable: 105,408 ") })
+        #expect(lines.last?.hasPrefix("digits 5 to 9 from scratch: accuracy 0.") == true)
+    }
 }

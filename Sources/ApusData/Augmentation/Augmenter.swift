@@ -1,7 +1,8 @@
 import ApusCore
 import Dispatch
 
-/// Makes batches whose images are changed, on several threads. It allocates nothing after it is made.
+/// Makes batches whose images are changed, large ones on several threads. It allocates nothing after it is made
+/// (Dispatch does, a few bytes, where it shares out work).
 final class Augmenter: @unchecked Sendable {
     private let changes: [Augmentation]
     private let seed: UInt64
@@ -13,8 +14,8 @@ final class Augmenter: @unchecked Sendable {
     private let workers: [Worker]
     private let valuesPerSample: Int
 
-    /// Less work than this, in values, is not worth another thread.
-    private static let grain = 1 << 16
+    /// Work for one thread, in values: a fraction of a millisecond. It takes more to share it out among threads.
+    private static let grain = 1 << 18
 
     private struct Column {
         let column: Dataset.Column

@@ -420,59 +420,6 @@ attention("multiHeadAttention masked", 5, 7, (6, 4, 3), 2, 4, 4, 6, mask=(2, 5, 
 attention("multiHeadAttention masked keys, causal", 5, 5, (6, 4, 3), 2, 4, 4, 6, mask=(2, 1, 5), causal=True)
 
 
-def blocks(weight, order):
-    """The blocks of the last axis in another order, and that axis first, as PyTorch has it."""
-    parts = weight.chunk(len(order), -1)
-    return torch.cat([parts[place] for place in order], -1).movedim(-1, 0)
-
-
-def recurrence(kind, draw, x, units, part=""):
-    """All hidden states of a layer of PyTorch with weights in Apus' layout; those of `part`, with its slash."""
-    order = {"rnn": [0], "gru": [1, 0, 2], "lstm": [0, 1, 2, 3]}[kind]
-    count = len(order) * units
-    weights = [
-        blocks(draw.weight(part + "kernel", x.shape[-1], count), order),
-        blocks(draw.weight(part + "recurrentKernel", units, count), order),
-        blocks(draw.weight(part + "bias", count), order),
-    ]
-    weights.append(
-        blocks(draw.weight(part + "recurrentBias", count), order) if kind == "gru" else torch.zeros_like(weights[2]))
-    start = torch.zeros(1, x.shape[0], units, dtype=x.dtype)
-    settings = (weights, True, 1, 0.0, False, False, True)
-    if kind == "lstm":
-        return torch.lstm(x, (start, torch.zeros_like(start)), *settings)[0]
-    return (torch.gru if kind == "gru" else torch.rnn_tanh)(x, start, *settings)[0]
-
-
-for kind, name in [("rnn", "simpleRNN"), ("gru", "gru"), ("lstm", "lstm")]:
-    @row(name)
-    def _(draw, kind=kind):
-        return recurrence(kind, draw, draw.input(3, 6, 4), 5)[:, -1]
-
-    @row(f"{name} of all steps")
-    def _(draw, kind=kind):
-        return recurrence(kind, draw, draw.input(2, 5, 3), 17)
-
-    @row(f"{name} backwards")
-    def _(draw, kind=kind):
-        # The outputs stay beside their inputs.
-        return recurrence(kind, draw, draw.input(3, 6, 4).flip(1), 5).flip(1)
-
-
-@row("bidirectional lstm")
-def _(draw):
-    x = draw.input(3, 6, 4)
-    forward = recurrence("lstm", draw, x, 5, part="forward/")[:, -1]
-    return torch.cat([forward, recurrence("lstm", draw, x.flip(1), 5, part="backward/")[:, -1]], -1)
-
-
-@row("bidirectional gru of all steps, added")
-def _(draw):
-    x = draw.input(2, 6, 4)
-    forward = recurrence("gru", draw, x, 5, part="forward/")
-    return forward + recurrence("gru", draw, x.flip(1), 5, part="backward/").flip(1)
-
-
 @row("repeatVector")
 def _(draw):
     return draw.input(3, 4)[:, None].expand(3, 5, 4)
