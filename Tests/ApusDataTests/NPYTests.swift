@@ -198,7 +198,8 @@ func dataFile(_ name: String) -> URL {
         let text = try folder.write(Array("hello".utf8), to: "b.npz")
         #expect(
             message { _ = try NPZFile(contentsOf: text) }
-                == "\(text.path): expected a zip archive with files in it, found a text file (it begins with \"hello\").")
+                == "\(text.path): expected a zip archive with files in it, found a text file (it begins with \"hello\")."
+        )
         let none = folder.url.appendingPathComponent("c.npz")
         try NPZFile([:]).save(to: none)
         #expect(
