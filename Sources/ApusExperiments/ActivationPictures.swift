@@ -51,7 +51,8 @@ extension ClassActivationMaps: ExplainingExperiment {
             Array(tiles[$0..<min($0 + rowLength, tiles.count)])
         }
         let sheet = try ImageSheet(
-            title: "Test images by class; where the network sees what it takes them for (red: most), and its score",
+            title: "Test images and their classes; activation maps of the predicted classes, with scores "
+                + "(red where wrong)",
             rows: rows, tileSide: 112, groupLength: 2)
         return [NamedPicture("class_activation_maps", sheet)]
     }

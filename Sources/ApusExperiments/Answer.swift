@@ -40,7 +40,8 @@ extension VariationalAutoencoder {
         guard let encoder = network.part(Self.encoderName), let decoder = network.part(Self.decoderName) else {
             return []
         }
-        let codes = try encoder.predictAll([images], device: device)
+        let vectors = try images.reshaped(to: [images.shape[0], 784])
+        let codes = try encoder.predictAll([vectors], device: device)
         let drawn = try decoder.predict(codes[0], device: device)
         let (means, logVariances) = (codes[0].floats, codes[1].floats)
         return try (0..<images.shape[0]).map { index in

@@ -11,7 +11,7 @@ extension Fusion {
         var isChanged = true
         while isChanged {
             isChanged = false
-            for node in graph.nodes.indices where isCheap(node) && isWritten(node) {
+            for node in graph.nodes.indices where isCheap(node) && isWritten(node) && !isTakenIn(node) {
                 let readers = Set(consumers[node].compactMap { groupOfNode[$0] }).subtracting([groupOfNode[node] ?? -1])
                     .filter { !groups[$0].recomputed.contains(node) }.sorted()
                 let ways = readers.map { way(to: node, within: $0) }
@@ -30,6 +30,14 @@ extension Fusion {
     }
 
     private static let largestRepeatCount = 8
+
+    /// Whether a product or convolution computes the element-wise node with itself: the product alone is never in
+    /// memory, so that the node cannot be made of it again.
+    private func isTakenIn(_ index: Int) -> Bool {
+        guard Self.isElementwise(graph.nodes[index]), let group = groupOfNode[index] else { return false }
+        if case .elementwise = groups[group].kind { return false }
+        return true
+    }
 
     private func isCheap(_ index: Int) -> Bool {
         let node = graph.nodes[index]
@@ -57,7 +65,7 @@ extension Fusion {
         var stack = [node]
         while let next = stack.popLast() {
             if members.contains(next) || nodes.contains(next) || (next != node && read.contains(next)) { continue }
-            let isComputable = isCheap(next) && graph.nodes[next].type.shape == shape
+            let isComputable = isCheap(next) && !isTakenIn(next) && graph.nodes[next].type.shape == shape
             // What is in memory anyway is read, unless what it is made of is read already.
             if isComputable, next == node || !isStoredAnyway(next) || isMade(next, of: read.union(members)) {
                 nodes.append(next)
@@ -82,7 +90,7 @@ extension Fusion {
         var stack = [node]
         while let next = stack.popLast() {
             if values.contains(next) && next != node || isSmall(next) { continue }
-            guard isCheap(next), count < Self.largestRepeatCount else { return false }
+            guard isCheap(next), !isTakenIn(next), count < Self.largestRepeatCount else { return false }
             count += 1
             stack += graph.nodes[next].inputs
         }
@@ -101,7 +109,7 @@ extension Fusion {
             if case .broadcast = graph.nodes[index].operation { return isMaterialized(broadcast: index) }
             return true
         }
-        return isRoot[index]
+        return isRoot[index] || isTakenIn(index)
             || consumers[index].contains { consumer in
                 guard let group = groupOfNode[consumer] else { return true }
                 if case .elementwise = groups[group].kind { return false }

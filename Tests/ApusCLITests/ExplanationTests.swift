@@ -34,6 +34,21 @@ import Testing
         }
     }
 
+    /// What an image is taken for does not depend on those that it is computed with.
+    @Test func imagesAreExplainedOneByOneAsTogether() throws {
+        let network = try experiment.network(seed: 8)
+        var numbers = SeededNumbers(seed: 10)
+        let images = numbers.array([4, 32, 32, 3], in: 0...1)
+        let together = try experiment.explanations(of: images, by: network, device: .cpu)
+        for index in 0..<4 {
+            let alone = try #require(
+                experiment.explanations(of: images.rows(index..<index + 1), by: network, device: .cpu).first)
+            #expect(alone.classIndex == together[index].classIndex)
+            #expect(abs(alone.score - together[index].score) < 1e-5)
+            for (one, other) in zip(alone.map.floats, together[index].map.floats) { #expect(abs(one - other) < 1e-4) }
+        }
+    }
+
     /// The network with every variable at zero but the last bias: ln 9 for class 4, and 0 for nine others. Then the
     /// score of class 4 is 9 / (9 + 9 * 1) = 0.5, of each other 1 / 18, and its map is ln 9 throughout.
     private func networkOfClassFour() throws -> ExperimentNetwork {
@@ -96,10 +111,9 @@ import Testing
         }
         #expect(tiles.count { $0.caption == "deer" } == 3)
         // A map of one value throughout is jet's middle (128, 255, 128), half and half with the grey image.
-        let first = tiles[0].pixels.gray.bytes[0]
-        let half = Double(first) / 2
-        let expected: [UInt8] = [128.0, 255.0, 128.0].map { (color: Double) in UInt8((half + color / 2).rounded()) }
-        #expect(Array(tiles[1].pixels.bytes.prefix(3)) == expected)
+        let gray = Double(tiles[0].pixels.gray.bytes[0])
+        let mixed = [128, 255, 128].map { (color: Double) in UInt8((gray / 2 + color / 2).rounded()) }
+        #expect(Array(tiles[1].pixels.bytes.prefix(3)) == mixed)
     }
 
     @Test func picturesAreNamedAfterTheirFiles() {

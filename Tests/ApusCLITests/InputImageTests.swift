@@ -45,18 +45,21 @@ import Testing
         let image = try colors([255, 0, 0, 255, 255, 255], width: 1)
         #expect(image.values.count == 3072)
         #expect(!image.isInverted)
-        #expect(Array(image.values[0..<3]) == [1, 0, 0])
-        #expect(Array(image.values[7 * 96..<7 * 96 + 3]) == [1, 0, 0])
-        let last = Array(image.values[15 * 96 + 93..<16 * 96])
-        let light: Float = 120 / 255
-        #expect(last == [1, light, light])
-        #expect(Array(image.values[3069...]) == [1, 1, 1])
+        func color(_ row: Int, _ column: Int) -> [Float] {
+            let first = 3 * (32 * row + column)
+            return Array(image.values[first..<first + 3])
+        }
+        let mixed = Float(120) / 255
+        #expect(color(0, 0) == [1, 0, 0])
+        #expect(color(7, 0) == [1, 0, 0])
+        #expect(color(15, 31) == [1, mixed, mixed])
+        #expect(color(31, 31) == [1, 1, 1])
         #expect(image.picture.bytes == [255, 0, 0, 255, 255, 255])
     }
 
     @Test func grayFilesHaveThreeEqualChannels() throws {
         let image = try colors([51], width: 1, channels: 1)
-        #expect(image.values == [Float](repeating: 0.2, count: 3072))
+        #expect(image.values == [Float](repeating: Float(51) / 255, count: 3072))
         #expect(image.picture.channelCount == 1)
     }
 

@@ -55,6 +55,42 @@ import Testing
         #expect(try !isMaskComputedAgain(13))
     }
 
+    /// Every value in the arena that a step reads has been written by a step before.
+    private func readsOnlyWhatIsWritten(_ plan: Plan) -> Bool {
+        var written: Set<Int> = []
+        for step in plan.steps {
+            for input in step.inputs {
+                if case .arena = plan.values[input].location, !written.contains(input) { return false }
+            }
+            written.formUnion(step.outputs)
+        }
+        return true
+    }
+
+    /// A convolution that adds its bias writes no values without the bias, from which the sum could be computed again:
+    /// what reads the sum, as batch normalisation does, must not do so, however large it is.
+    @Test(arguments: [0, 65_536]) func whatAProductTakesInIsReadAsItIs(_ largeElementCount: Int) throws {
+        let image = Tensor.placeholder([2, 5, 5, 2]), kernel = Tensor.placeholder([3, 3, 2, 4])
+        let bias = Tensor.placeholder([4]), mean = Tensor.placeholder([4]), scale = Tensor.placeholder([4])
+        for hasFunction in [false, true] {
+            let sum = convolution(image, kernel: kernel) + bias
+            let result = relu(((hasFunction ? sigmoid(sum) : sum) - mean) * scale)
+            let trace = try Trace(
+                inputs: [image, kernel, bias, mean, scale], outputs: [result], mode: .inference, batchSize: 1)
+            let plan = Plan(trace.graph, largeElementCount: largeElementCount)
+            #expect(plan.steps.map(\.kernel.description).last == "elementwise[subtract+multiply+relu]")
+            #expect(plan.steps.count == 2 && readsOnlyWhatIsWritten(plan), "\(plan)")
+        }
+        let left = Tensor.placeholder([6, 3]), right = Tensor.placeholder([3, 4])
+        let product = relu(matMul(left, right) + bias)
+        let trace = try Trace(
+            inputs: [left, right, bias, mean], outputs: [product * mean, product - mean], mode: .inference, batchSize: 1
+        )
+        let plan = Plan(trace.graph, largeElementCount: largeElementCount)
+        #expect(plan.steps.first?.kernel.description == "matMul+bias+relu")
+        #expect(readsOnlyWhatIsWritten(plan), "\(plan)")
+    }
+
     @Test func convolutionsTakeInWhatFollows() throws {
         let image = Tensor.placeholder([1, 5, 5, 2]), kernel = Tensor.placeholder([3, 3, 2, 4])
         let bias = Tensor.placeholder([4])
