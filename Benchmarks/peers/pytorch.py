@@ -36,6 +36,19 @@ class Autoencoder(nn.Module):
         return (error + divergence).mean()
 
 
+class RowsLSTM(nn.Module):
+    """The 28 rows of an image through an LSTM in both directions, and 10 classes from their last outputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(28, 128, batch_first=True, bidirectional=True)
+        self.answer = nn.Linear(256, 10)
+
+    def forward(self, images):
+        _, (hidden, _) = self.lstm(images.reshape(-1, 28, 28))
+        return self.answer(torch.cat([hidden[0], hidden[1]], 1))
+
+
 WORKLOADS = {}
 
 
@@ -57,6 +70,12 @@ def perceptron():
 def mlp():
     model = nn.Sequential(
         nn.Linear(784, 512), nn.Sigmoid(), nn.Linear(512, 512), nn.Sigmoid(), nn.Linear(512, 10))
+    return model, lambda images, labels, one_hot: F.cross_entropy(model(images), labels)
+
+
+@workload("lstm", 15, lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9, nesterov=True))
+def lstm():
+    model = RowsLSTM()
     return model, lambda images, labels, one_hot: F.cross_entropy(model(images), labels)
 
 
