@@ -52,10 +52,10 @@ class RowsLSTM(nn.Module):
 WORKLOADS = {}
 
 
-def workload(name, block_size, optimizer):
+def workload(name, block_size, optimizer, pixels=784):
     """Registers a function that makes a model and its loss of (images, labels, one-hot labels)."""
     def register(make):
-        WORKLOADS[name] = (make, block_size, optimizer)
+        WORKLOADS[name] = (make, block_size, optimizer, pixels)
         return make
     return register
 
@@ -85,13 +85,42 @@ def vae():
     return model, lambda images, labels, one_hot: model(images)
 
 
+@workload("cnn", 15, lambda parameters: torch.optim.SGD(parameters, lr=0.05, momentum=0.9, nesterov=True))
+def cnn():
+    model = nn.Sequential(
+        nn.Conv2d(1, 24, 5), nn.BatchNorm2d(24, eps=1e-3, momentum=0.01), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(24, 48, 5), nn.BatchNorm2d(48, eps=1e-3, momentum=0.01), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(768, 512), nn.BatchNorm1d(512, eps=1e-3, momentum=0.01), nn.ReLU(), nn.Linear(512, 10))
+    return model, lambda images, labels, one_hot: F.cross_entropy(model(images.view(-1, 1, 28, 28)), labels)
+
+
+@workload(
+    "cam", 5, lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9, nesterov=True), pixels=3 * 32 * 32)
+def cam():
+    layers, channels = [], 3
+    for filters in [32, 64, 128]:
+        if channels > 3:
+            layers.append(nn.MaxPool2d(2))
+        for _ in range(2):
+            layers += [
+                nn.Conv2d(channels, filters, 3, padding=1), nn.BatchNorm2d(filters, eps=1e-3, momentum=0.01),
+                nn.ReLU()]
+            channels = filters
+    model = nn.Sequential(*layers, nn.Conv2d(channels, 10, 1))
+
+    def loss(images, labels, one_hot):
+        return F.cross_entropy(model(images.view(-1, 3, 32, 32)).mean((2, 3)), labels)
+
+    return model, loss
+
+
 def best_milliseconds(name, batch_size, compiles):
-    make, block_size, optimizer_for = WORKLOADS[name]
+    make, block_size, optimizer_for, pixels = WORKLOADS[name]
     model, loss_of = make()
     if compiles:
         loss_of = torch.compile(loss_of)
     optimizer = optimizer_for(model.parameters())
-    images = torch.rand(batch_size, 784)
+    images = torch.rand(batch_size, pixels)
     labels = torch.randint(0, 10, (batch_size,))
     one_hot = F.one_hot(labels, 10).float()
 
