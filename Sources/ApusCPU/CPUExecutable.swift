@@ -8,15 +8,19 @@ package final class CPUExecutable: Executable {
     package let plan: Plan
     let memory: CPUMemory
     let kernels: [any CPUKernel]
+    private let engine: KernelObject
 
     init(_ plan: Plan, variables: [Variable]) throws {
         self.plan = plan
         memory = CPUMemory(plan, variables: variables)
         let engine = try KernelObject("apus_engine_create", destroy: apus_engine_destroy) { apus_engine_create(&$0) }
+        self.engine = engine
         kernels = try plan.steps.map { try makeKernel($0, plan, engine) }
     }
 
-    package var workspaceByteCount: Int { kernels.reduce(0) { $0 + $1.workspaceByteCount } }
+    package var workspaceByteCount: Int {
+        kernels.reduce(Int(apus_engine_workspace(engine.pointer))) { $0 + $1.workspaceByteCount }
+    }
 
     package func run(inputs: UnsafeBufferPointer<UnsafeRawPointer>, context: RunContext) throws {
         precondition(inputs.count == plan.inputTypes.count, "\(inputs.count) inputs for \(plan.inputTypes.count)")

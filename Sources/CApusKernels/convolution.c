@@ -1,6 +1,6 @@
 // One oneDNN primitive with its three arrays. Those arrive and leave in plain layouts, channels last; where the
-// primitive computes in another one (always free to choose for the kernel, see `uses_blocked_arrays` for the others),
-// a reorder with a buffer of our own stands between.
+// primitive computes in another one (always free to choose for the kernel, for the others with `uses_winograd`), a
+// reorder with a buffer of our own stands between.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,8 @@ typedef struct {
     dnnl_memory_t outside;
     dnnl_memory_t inside;     // the same object as `outside` without a reorder
     dnnl_primitive_t reorder;  // NULL where both layouts are one
-    void *buffer;
+    void *buffer;          // its own, or NULL for a part of the engine's scratch memory
+    int64_t offset, size;  // of that part, in bytes
 } operand;
 
 enum { IMAGE, KERNEL, OUTPUT, OPERAND_COUNT };
@@ -26,12 +27,12 @@ struct apus_convolution {
     dnnl_primitive_t primitive;  // NULL if nothing is to be multiplied
     operand operands[OPERAND_COUNT];
     dnnl_memory_t bias, scratchpad;
-    void *scratch;
+    int64_t scratch_size;  // bytes of the engine's scratch memory: the primitive's, then the operands'
     dnnl_exec_arg_t arguments[OPERAND_COUNT + 2];
     int argument_count;
     int64_t result_count;  // elements of the array that is computed
     int32_t thread_count;  // at creation: the primitive's plan and its scratch memory are for it
-    int64_t workspace;  // bytes of scratch and the operands' buffers
+    int64_t workspace;  // bytes of the operands' own buffers
     char implementation[64];
 };
 
@@ -81,7 +82,7 @@ static apus_status make_wanted_layouts(const apus_convolution_description *wante
     }
     apus_status status = kernel_layout(&layouts[KERNEL], wanted, true);
     if (status) return status;
-    if (wanted->uses_blocked_arrays) {
+    if (wanted->uses_winograd) {
         if ((status = apus_layout_create_any(&layouts[IMAGE], wanted->rank + 2, image))) return status;
         return apus_layout_create_any(&layouts[OUTPUT], wanted->rank + 2, output);
     }
@@ -99,16 +100,24 @@ static apus_status make_plain_layouts(const apus_convolution_description *wanted
     return kernel_layout(&layouts[KERNEL], wanted, false);
 }
 
+/// Images are large, and whole blocks where Winograd is used: they lie in the scratch memory for the run. Kernels may
+/// be padded, with zeros that stay.
 static apus_status add_reorder(
-    apus_convolution *convolution, operand *array, apus_layout_view plain, apus_layout_view used) {
+    apus_convolution *convolution, operand *array, bool is_shared, apus_layout_view plain, apus_layout_view used) {
     dnnl_engine_t engine = convolution->engine->engine;
     size_t size = (dnnl_memory_desc_get_size(used) + 63) / 64 * 64;
-    array->buffer = aligned_alloc(64, size ? size : 64);
-    if (!array->buffer) return apus_fail("apus_convolution_create", APUS_OUT_OF_MEMORY);
-    convolution->workspace += (int64_t)size;
-    // Padding of a blocked layout is read too.
-    memset(array->buffer, 0, size);
-    APUS_TRY(dnnl_memory_create, &array->inside, used, engine, array->buffer);
+    if (is_shared) {
+        array->offset = convolution->scratch_size;
+        array->size = (int64_t)size;
+        convolution->scratch_size += (int64_t)size;
+    } else {
+        array->buffer = aligned_alloc(64, size ? size : 64);
+        if (!array->buffer) return apus_fail("apus_convolution_create", APUS_OUT_OF_MEMORY);
+        convolution->workspace += (int64_t)size;
+        // Padding of a blocked layout is read too.
+        memset(array->buffer, 0, size);
+    }
+    APUS_TRY(dnnl_memory_create, &array->inside, used, engine, is_shared ? DNNL_MEMORY_NONE : array->buffer);
     dnnl_primitive_desc_t description = NULL;
     apus_layout_view from = array->is_output ? used : plain, to = array->is_output ? plain : used;
     APUS_TRY(dnnl_reorder_primitive_desc_create, &description, from, engine, to, engine, NULL);
@@ -127,7 +136,8 @@ static apus_status add_operand(
     if (dnnl_memory_desc_equal(plain, used)) {
         array->inside = array->outside;
     } else {
-        apus_status status = add_reorder(convolution, array, plain, used);
+        bool is_shared = place != KERNEL && convolution->description.uses_winograd;
+        apus_status status = add_reorder(convolution, array, is_shared, plain, used);
         if (status) return status;
     }
     convolution->arguments[convolution->argument_count++] = (dnnl_exec_arg_t){kind, array->inside};
@@ -137,13 +147,10 @@ static apus_status add_operand(
 static apus_status add_scratch(apus_convolution *convolution, dnnl_primitive_desc_t description) {
     int64_t size = apus_scratchpad_size(description);
     if (size == 0) return APUS_SUCCESS;
-    convolution->scratch = aligned_alloc(64, (size_t)(size + 63) / 64 * 64);
-    if (!convolution->scratch) return apus_fail("apus_convolution_create", APUS_OUT_OF_MEMORY);
-    convolution->workspace += (size + 63) / 64 * 64;
     APUS_TRY(
         dnnl_memory_create, &convolution->scratchpad,
         dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0), convolution->engine->engine,
-        convolution->scratch);
+        DNNL_MEMORY_NONE);
     convolution->arguments[convolution->argument_count++] =
         (dnnl_exec_arg_t){DNNL_ARG_SCRATCHPAD, convolution->scratchpad};
     return APUS_SUCCESS;
@@ -176,11 +183,12 @@ static apus_status describe(apus_convolution *convolution, preparation *parts) {
     apus_layout_view bias = wanted->has_bias ? APUS_LAYOUT_VIEW(parts->bias) : NULL;
     bool is_forward = wanted->kind == APUS_CONVOLUTION_FORWARD;
     apus_status status = apus_convolution_describe(
-        is_forward ? &parts->description : &parts->forward, engine, APUS_CONVOLUTION_FORWARD, views, bias, &geometry,
-        NULL, parts->attributes);
+        is_forward ? &parts->description : &parts->forward, engine, APUS_CONVOLUTION_FORWARD, wanted->uses_winograd,
+        views, bias, &geometry, NULL, parts->attributes);
     if (status || is_forward) return status;
     return apus_convolution_describe(
-        &parts->description, engine, wanted->kind, views, NULL, &geometry, parts->forward, parts->attributes);
+        &parts->description, engine, wanted->kind, wanted->uses_winograd, views, NULL, &geometry, parts->forward,
+        parts->attributes);
 }
 
 static apus_status prepare(apus_convolution *convolution, preparation *parts) {
@@ -204,6 +212,7 @@ static apus_status prepare(apus_convolution *convolution, preparation *parts) {
     snprintf(convolution->implementation, sizeof convolution->implementation, "%s", name ? name : "unknown");
     APUS_TRY(dnnl_primitive_create, &convolution->primitive, parts->description);
 
+    convolution->scratch_size = (apus_scratchpad_size(parts->description) + 63) / 64 * 64;
     bool gives_image = wanted->kind == APUS_CONVOLUTION_IMAGE_GRADIENT;
     bool gives_kernel = wanted->kind == APUS_CONVOLUTION_KERNEL_GRADIENT;
     int kinds[OPERAND_COUNT] = {
@@ -220,7 +229,8 @@ static apus_status prepare(apus_convolution *convolution, preparation *parts) {
             DNNL_MEMORY_NONE);
         convolution->arguments[convolution->argument_count++] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, convolution->bias};
     }
-    return add_scratch(convolution, parts->description);
+    if ((status = add_scratch(convolution, parts->description))) return status;
+    return apus_engine_reserve(convolution->engine, convolution->scratch_size);
 }
 
 static bool is_valid(const apus_convolution_description *wanted) {
@@ -303,11 +313,14 @@ apus_status apus_convolution_run(
     }
     apus_prepare_thread(convolution->thread_count);
     const float *given[OPERAND_COUNT] = {image, kernel, output};
+    char *scratch = convolution->engine->scratch;
+    if (convolution->scratchpad) APUS_TRY(dnnl_memory_set_data_handle, convolution->scratchpad, scratch);
     for (int place = 0; place < OPERAND_COUNT; place++) {
         operand *array = &convolution->operands[place];
         // oneDNN's handles are not const, its inputs are only read.
         void *handle = array->is_output ? (void *)result : (void *)(uintptr_t)given[place];
         APUS_TRY(dnnl_memory_set_data_handle, array->outside, handle);
+        if (array->size > 0) APUS_TRY(dnnl_memory_set_data_handle, array->inside, scratch + array->offset);
         apus_status status = array->reorder && !array->is_output ? reorder(convolution, array) : APUS_SUCCESS;
         if (status) return status;
     }
@@ -336,7 +349,6 @@ void apus_convolution_destroy(apus_convolution *convolution) {
     if (convolution->bias) dnnl_memory_destroy(convolution->bias);
     if (convolution->scratchpad) dnnl_memory_destroy(convolution->scratchpad);
     if (convolution->primitive) dnnl_primitive_destroy(convolution->primitive);
-    free(convolution->scratch);
     free(convolution);
 }
 

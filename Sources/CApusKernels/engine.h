@@ -10,7 +10,12 @@
 struct apus_engine {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
+    void *scratch;
+    int64_t scratch_size;  // bytes
 };
+
+/// Makes the scratch memory at least `size` bytes. It may move: its address is good for one run only.
+apus_status apus_engine_reserve(apus_engine *engine, int64_t size);
 
 /// Calls a oneDNN function; on failure notes its name and leaves with its status.
 #define APUS_TRY(function, ...)                                                                 \
@@ -56,7 +61,7 @@ typedef struct {
 /// The description of a convolution primitive on `arrays`: the image, the kernel, the output, of which `kind` says
 /// which one is computed. `bias` may be NULL; `forward` is a hint for the gradients, else NULL.
 apus_status apus_convolution_describe(
-    dnnl_primitive_desc_t *result, dnnl_engine_t engine, apus_convolution_kind kind,
+    dnnl_primitive_desc_t *result, dnnl_engine_t engine, apus_convolution_kind kind, bool uses_winograd,
     const apus_layout_view arrays[3], apus_layout_view bias, const apus_convolution_geometry *geometry,
     const_dnnl_primitive_desc_t forward, const_dnnl_primitive_attr_t attributes);
 

@@ -17,8 +17,7 @@ struct apus_matmul {
     int argument_count;
     int32_t thread_count;  // at creation: the primitive's plan and its scratch memory are for it
     int64_t repetitions;  // runs of the primitive, each with the next left, right and output
-    void *scratch;
-    int64_t workspace;  // bytes of scratch and zeros
+    int64_t workspace;  // bytes of zeros
     float *zeros;  // both operands, if the inner axis is empty
     char implementation[64];
 };
@@ -107,12 +106,10 @@ static apus_status prepare(apus_matmul *matmul, int64_t batch, int64_t rows, pre
         return status;
     int64_t size = apus_scratchpad_size(parts->description);
     if (size == 0) return APUS_SUCCESS;
-    matmul->scratch = aligned_alloc(64, (size_t)(size + 63) / 64 * 64);
-    matmul->workspace += (size + 63) / 64 * 64;
-    if (!matmul->scratch) return apus_fail("apus_matmul_create", APUS_OUT_OF_MEMORY);
+    if ((status = apus_engine_reserve(matmul->engine, size))) return status;
     return add_argument(
         matmul, DNNL_ARG_SCRATCHPAD, dnnl_primitive_desc_query_md(parts->description, dnnl_query_scratchpad_md, 0),
-        matmul->scratch, &matmul->scratchpad);
+        DNNL_MEMORY_NONE, &matmul->scratchpad);
 }
 
 /// The case distinctions before `prepare`: nothing to do, batches that are one matrix, an empty inner axis.
@@ -190,6 +187,8 @@ apus_status apus_matmul_run(
     APUS_TRY(dnnl_memory_set_data_handle, matmul->left, (void *)(uintptr_t)left);
     APUS_TRY(dnnl_memory_set_data_handle, matmul->right, (void *)(uintptr_t)right);
     if (matmul->bias) APUS_TRY(dnnl_memory_set_data_handle, matmul->bias, (void *)(uintptr_t)bias);
+    if (matmul->scratchpad)
+        APUS_TRY(dnnl_memory_set_data_handle, matmul->scratchpad, matmul->engine->scratch);
     for (int64_t run = 0; run < matmul->repetitions; run++) {
         APUS_TRY(dnnl_memory_set_data_handle, matmul->output, output);
         APUS_TRY(
@@ -206,7 +205,6 @@ void apus_matmul_destroy(apus_matmul *matmul) {
     for (int index = 0; index < matmul->argument_count; index++)
         dnnl_memory_destroy(matmul->arguments[index].memory);
     if (matmul->primitive) dnnl_primitive_destroy(matmul->primitive);
-    free(matmul->scratch);
     free(matmul->zeros);
     free(matmul);
 }

@@ -21,6 +21,7 @@ const char *apus_status_name(apus_status status) {
         case APUS_LIMIT_EXCEEDED: return "limit exceeded";
         case APUS_OUT_OF_MEMORY:
         case dnnl_out_of_memory: return "out of memory";
+        case APUS_UNSUPPORTED: return "unsupported";
         case APUS_INDEX_OUT_OF_RANGE: return "index out of range";
         case dnnl_invalid_arguments: return "invalid arguments";
         case dnnl_unimplemented: return "unimplemented";

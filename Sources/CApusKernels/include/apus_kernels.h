@@ -23,6 +23,7 @@ enum {
     APUS_INVALID_DESCRIPTION = 100,  // A rank, size, operand or type that has no meaning.
     APUS_LIMIT_EXCEEDED = 101,       // More inputs, outputs, instructions or axes than the APUS_MAXIMUM_... say.
     APUS_OUT_OF_MEMORY = 102,
+    APUS_UNSUPPORTED = 104,         // Possible, but not offered here.
     APUS_INDEX_OUT_OF_RANGE = 103,  // A row index below 0 or not below the table's length.
 };
 
@@ -59,10 +60,14 @@ void apus_parallel(int64_t count, int64_t grain, apus_range_body body, void *con
 
 // MARK: oneDNN's engine (engine.c)
 
-/// oneDNN's CPU engine and a stream on it.
+/// oneDNN's CPU engine and a stream on it, with scratch memory that the objects made with it share: only one of them may
+/// run at a time.
 typedef struct apus_engine apus_engine;
 apus_status apus_engine_create(apus_engine **engine);
 void apus_engine_destroy(apus_engine *engine);
+
+/// The bytes of the shared scratch memory: the most that any object made so far needs.
+int64_t apus_engine_workspace(const apus_engine *engine);
 
 /// The version of the oneDNN library in the process, such as "2.6.3". The text lives for ever.
 const char *apus_onednn_version(void);
@@ -123,7 +128,7 @@ apus_status apus_matmul_run(
     apus_matmul *matmul, const float *left, const float *right, const float *bias, float scale, float *output);
 void apus_matmul_destroy(apus_matmul *matmul);
 
-/// The bytes that the object holds for its runs besides what it is given.
+/// The bytes that the object holds for its runs besides what it is given and the engine's scratch memory.
 int64_t apus_matmul_workspace(const apus_matmul *matmul);
 
 /// What computes the product, such as "brg:avx512_core", or "none" for an empty one. Lives as long as the object.
@@ -162,7 +167,9 @@ typedef struct apus_convolution_description {
     int64_t dilations[APUS_MAXIMUM_SPATIAL_RANK];  // 1: neighbours
     int64_t padding_before[APUS_MAXIMUM_SPATIAL_RANK];
     int64_t padding_after[APUS_MAXIMUM_SPATIAL_RANK];
-    bool uses_blocked_arrays;  // lets oneDNN choose how it holds image and output, at the price of copying them
+    // Winograd's minimal filtering instead of the plain sum: fewer multiplications, larger rounding errors, and copies
+    // of image and output. APUS_UNSUPPORTED where oneDNN has none (in version 3 never).
+    bool uses_winograd;
     bool has_bias;             // forward only, as is the activation
     apus_activation activation;
     float activation_alpha;
@@ -181,7 +188,7 @@ apus_status apus_convolution_run(
     float *result);
 void apus_convolution_destroy(apus_convolution *convolution);
 
-/// The bytes that the object holds for its runs besides what it is given.
+/// The bytes that the object holds for its runs besides what it is given and the engine's scratch memory.
 int64_t apus_convolution_workspace(const apus_convolution *convolution);
 
 /// What computes it, such as "brgconv:avx512_core", or "none" for an empty one. Lives as long as the object.
