@@ -17,7 +17,6 @@ func makeTrunk(seed: UInt64) throws -> Model {
         Activation(.relu)
         MaxPool2D()
         Flatten()
-        Dense(64, activation: .relu)
     }
 }
 
