@@ -43,11 +43,11 @@ import Testing
         #expect(lines.last?.hasPrefix("hour 19: forecast ") == true)
     }
 
-    /// The trunk: 160 + 64 + 4640 + 128 + 100,416 numbers; the new layer: 64 * 5 + 5.
+    /// The trunk: 160 + 64 + 4640 + 128 numbers; the new layer: 7 * 7 * 32 * 5 + 5.
     @Test func transferLearning() throws {
         let lines = try lines("TransferLearning", steps: 2, in: TemporaryFolder())
-        #expect(lines.contains { $0.hasPrefix("Trainable: 325 ") })
-        #expect(lines.contains { $0.hasPrefix("Not trainable: 105,408 ") })
+        #expect(lines.contains { $0.hasPrefix("Trainable: 7,845 ") })
+        #expect(lines.contains { $0.hasPrefix("Not trainable: 4,992 ") })
         #expect(lines.last?.hasPrefix("digits 5 to 9 from scratch: accuracy 0.") == true)
     }
 }
