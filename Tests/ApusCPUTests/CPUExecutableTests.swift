@@ -82,14 +82,21 @@ private func run(_ executable: any Executable, _ inputs: [NDArray], _ context: R
             guardedOutput: 0, origin: { $0.name ?? $0.kind })
         _ = try function(NDArray([1, 2] as [Float]))
         #expect(w.value.floats == [2, 2])
-        #expect(
-            throws: ApusError.notFinite(
-                quantity: "guarded value", step: 2, origin: "the computation of the loss (divide)")
-        ) { try function(NDArray([1, 0] as [Float])) }
+        func headline(_ values: [Float]) -> String {
+            do {
+                _ = try function(NDArray(values))
+            } catch ApusError.notFinite(let problem) {
+                return problem.headline
+            } catch {
+                return "\(error)"
+            }
+            return "no error"
+        }
+        let place = "The guarded value is not finite at step 2, first in "
+        #expect(headline([1, 0]).hasPrefix(place + "the computation of the loss (divide). Lower"))
         #expect(w.value.floats == [2, 2])
-        #expect(
-            throws: ApusError.notFinite(quantity: "guarded value", step: 2, origin: "input 0, 'input'")
-        ) { try function(NDArray([1, .nan] as [Float])) }
+        #expect(headline([1, .nan]).hasPrefix(place + "input 0, 'input'. Lower"))
+        #expect(w.value.floats == [2, 2])
     }
 
     @Test func twoRunsAreBitwiseEqual() throws {
