@@ -8,18 +8,22 @@ import Testing
 /// Runs a trace on the processor.
 func runOnCPU(_ trace: Trace, _ inputs: [NDArray], _ context: RunContext) throws -> [NDArray] {
     let executable = try Device.cpu.compile(Plan(trace.graph), trace.variables)
-    try run(executable, inputs, context)
+    try runOnce(executable, inputs, context)
     return trace.graph.outputs.indices.map { executable.outputArray($0) }
 }
 
-private func run(_ executable: any Executable, _ inputs: [NDArray], _ context: RunContext) throws {
+/// A run of an executable.
+func runOnce(_ executable: any Executable, _ inputs: [NDArray], _ context: RunContext) throws {
+    try withPointers(to: inputs) { try executable.run(inputs: $0, context: context) }
+}
+
+/// Calls `body` with where the arrays are.
+func withPointers(to inputs: [NDArray], _ body: (UnsafeBufferPointer<UnsafeRawPointer>) throws -> Void) throws {
     let empty = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
     defer { empty.deallocate() }
     // The arrays stay alive in `inputs`; their storage does not move.
     let pointers = inputs.map { $0.withUnsafeBytes { $0.baseAddress ?? UnsafeRawPointer(empty) } }
-    try withExtendedLifetime(inputs) {
-        try pointers.withUnsafeBufferPointer { try executable.run(inputs: $0, context: context) }
-    }
+    try withExtendedLifetime(inputs) { try pointers.withUnsafeBufferPointer(body) }
 }
 
 @Suite struct CPUExecutableTests {
