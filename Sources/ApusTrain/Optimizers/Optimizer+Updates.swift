@@ -52,7 +52,8 @@ extension Optimizer {
     /// order in which gradients become known.
     /// - Throws: `ApusError.shape` where the loss is no scalar, and whatever error it holds.
     package func updates(minimizing loss: Tensor, state: OptimizerState) throws -> [VariableUpdate] {
-        var gradients = try gradient(of: loss, withRespectTo: state.parameters.map(\.variable.tensor))
+        let found = try gradient(of: loss, withRespectTo: state.parameters.map(\.variable.tensor))
+        var gradients = found
         if let clipping { gradients = clipping.clipped(gradients) }
         let rate = learningRate.tensor * state.learningRateFactor.tensor
         let shared = sharedStep(state.shared.map(\.tensor))
@@ -63,8 +64,10 @@ extension Optimizer {
                 ParameterStep(
                     parameter: variable.tensor, gradient: gradient, learningRate: rate, slots: slots.map(\.tensor),
                     shared: shared))
-            updates += zip(slots, change.slots).map { VariableUpdate($0, to: $1) }
-            updates.append(VariableUpdate(variable, to: decayed(variable.tensor, rate) - change.decrease))
+            var own = zip(slots, change.slots).map { VariableUpdate($0, to: $1) }
+            own.append(VariableUpdate(variable, to: decayed(variable.tensor, rate) - change.decrease))
+            for place in own.indices { own[place].gradient = found[index] }
+            updates += own
         }
         return updates + zip(state.shared, shared).map { VariableUpdate($0, to: $1) }
     }
