@@ -74,7 +74,7 @@ public class Model {
 
     /// Whether training may change the model's variables. Setting it freezes or frees all of them, those shared with
     /// other models too: optimizers leave frozen ones as they are, and a frozen `BatchNormalization` uses its running
-    /// statistics. Set it before a `Trainer` is made.
+    /// statistics. A `Trainer` takes it as it is at each `fit` and `evaluate`, a `Function` when it is made.
     ///
     ///     trunk.isTrainable = false
     ///     let model = try Model(inputs: [image], outputs: [Dense(10)(trunk(image))])

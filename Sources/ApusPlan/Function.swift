@@ -27,6 +27,8 @@ public final class Function {
     private let mode: Mode
     private let guardedOutput: Int?
     private let origin: (LayerCall) -> String
+    /// The variables that were frozen when the function was made: its updates are those of the others.
+    private let frozen: Set<ObjectIdentifier>
     private var executables: [Int: any Executable] = [:]
 
     /// - Parameters:
@@ -82,7 +84,9 @@ public final class Function {
         for tensor in inputs + outputs + updates.map(\.value) { _ = try tensor.checked() }
         let mode = mode ?? (updates.isEmpty ? .inference : .training)
         // What does not fit together is found here, not at the first call.
-        _ = try Trace(inputs: inputs, outputs: outputs, updates: updates, mode: mode, batchSize: 1, origin: origin)
+        let trace = try Trace(
+            inputs: inputs, outputs: outputs, updates: updates, mode: mode, batchSize: 1, origin: origin)
+        frozen = Set(trace.variables.filter(\.isFrozen).map { ObjectIdentifier($0) })
         self.inputs = inputs
         self.outputs = outputs
         self.returnedCount = returnedCount ?? outputs.count
@@ -134,7 +138,8 @@ public final class Function {
     package func executable(batchSize: Int) throws -> any Executable {
         if let executable = executables[batchSize] { return executable }
         let trace = try Trace(
-            inputs: inputs, outputs: outputs, updates: updates, mode: mode, batchSize: batchSize, origin: origin)
+            inputs: inputs, outputs: outputs, updates: updates, mode: mode, batchSize: batchSize, frozen: frozen,
+            origin: origin)
         try checkInitialized(trace)
         let executable = try device.compile(Plan(trace.graph, guardedOutput: guardedOutput), trace.variables)
         executables[batchSize] = executable
