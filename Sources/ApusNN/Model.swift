@@ -190,7 +190,8 @@ extension Model {
     /// The added losses of the models that were applied between inputs and outputs.
     private func adoptLosses(of nodes: [Node]) throws {
         var seen: Set<ObjectIdentifier> = []
-        for call in nodes.compactMap({ $0.layerCall?.outermost }) where seen.insert(ObjectIdentifier(call)).inserted {
+        for call in nodes.compactMap({ $0.layerCall?.outermostModel })
+        where seen.insert(ObjectIdentifier(call)).inserted {
             guard let application = call.application as? ModelApplication else { continue }
             for loss in try application.losses(call: call) {
                 let name = numbered("\(layerPath(of: call))/\(loss.name)") { name in
