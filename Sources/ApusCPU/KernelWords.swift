@@ -14,6 +14,8 @@ extension Plan.Kernel {
             (["convolution"] + (hasBias ? ["bias"] : []) + [activation?.rawValue].compactMap { $0 })
                 .joined(separator: ", ")
         case .shared(let operations): operations.first.map { Self.separated($0.rule.name) } ?? ""
+        case .projectedRecurrence: "recurrence"
+        case .recurrenceGradient: "recurrence gradient"
         case .matMulUpdate: "matrix product and update"
         case .elementwise(let program): Self.words(program)
         case .copy: "copy"
