@@ -76,6 +76,9 @@ let package = Package(
             name: "TransferLearning", dependencies: ["Apus"], path: "Examples/transfer-learning",
             packageAccess: false),
 
+        // Memory over a long time; see Benchmarks/soak.
+        .executableTarget(name: "Soak", dependencies: ["ApusExperiments"], path: "Benchmarks/Soak"),
+
         .target(name: "ApusTestSupport", dependencies: ["ApusGraph"], path: "Tests/ApusTestSupport"),
         .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusTestSupport"]),
         .testTarget(name: "ApusGraphTests", dependencies: ["ApusGraph", "ApusTestSupport"]),

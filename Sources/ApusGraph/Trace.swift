@@ -11,6 +11,8 @@ public struct VariableUpdate {
     public let variable: Variable
     /// What it is set to: of the variable's own shape and element type.
     public let value: Tensor
+    /// The loss's gradient that the value is made from, where an optimizer says so: for messages.
+    package var gradient: Tensor?
 
     /// Sets `variable` to `value`, which may depend on the variable's value at the start of the run.
     public init(_ variable: Variable, to value: Tensor) {
@@ -23,6 +25,18 @@ public struct VariableUpdate {
 package struct Trace {
     package var graph: Graph
     package let variables: [Variable]
+    /// What each node is for, and its shape before the batch size was settled: for messages.
+    package let roles: [Role]
+    package let openShapes: [Shape]
+
+    /// To which part of a step a node belongs.
+    package enum Role: Hashable, Sendable {
+        /// An output needs it.
+        case forward
+        case gradient
+        /// It lies between the gradient and the next value of a variable, by its place.
+        case update(Int)
+    }
 
     /// The graph of `outputs` and `updates` for a batch of `batchSize` samples.
     ///
@@ -68,7 +82,38 @@ package struct Trace {
                 Graph.Update(variable: builder.position(of: $0.variable), value: builder.index(of: $0.value))
             } + builder.averages)
         variables = builder.variables
+        openShapes = builder.openShapes
+        let gradients = updates.map { $0.gradient.flatMap { builder.knownIndex(of: $0) } }
+        roles = Self.roles(graph, gradients: gradients, averageCount: builder.averages.count)
         graph.verify(after: "trace")
+    }
+
+    /// - Parameters:
+    ///   - gradients: for each update the node of the gradient that it starts from; fewer than there are updates, as
+    ///     running averages have none.
+    ///   - averageCount: the updates at the end that are running averages.
+    private static func roles(_ graph: Graph, gradients: [Int?], averageCount: Int) -> [Role] {
+        var roles = [Role?](repeating: nil, count: graph.nodes.count)
+        /// Gives a role to all that `root` needs and that has none yet, as far as `isMember` goes.
+        func claim(_ root: Int, _ role: Role, _ isMember: (Int) -> Bool) {
+            var stack = [root]
+            while let node = stack.popLast() {
+                guard roles[node] == nil, isMember(node) else { continue }
+                roles[node] = role
+                stack += graph.nodes[node].inputs
+            }
+        }
+        for output in graph.outputs { claim(output, .forward) { _ in true } }
+        for source in graph.inputs + graph.variables { roles[source] = .forward }
+        let starts = Set(gradients.compactMap { $0 })
+        for (number, update) in graph.updates.enumerated() {
+            let isAverage = number >= graph.updates.count - averageCount
+            let isKnown = isAverage || gradients[number] != nil
+            claim(update.value, .update(update.variable)) { node in
+                !starts.contains(node) && (isKnown || node == update.value || graph.nodes[node].origin.isEmpty)
+            }
+        }
+        return roles.map { $0 ?? .gradient }
     }
 }
 
@@ -81,6 +126,8 @@ private struct TraceBuilder {
     var inputs: [Int] = []
     var variableNodes: [Int] = []
     var variables: [Variable] = []
+    /// The nodes' shapes as the tensors have them.
+    var openShapes: [Shape] = []
     /// What running averages come to, in the order of their variables' first update.
     var averages: [Graph.Update] = []
     private var indices: [ObjectIdentifier: Int] = [:]
@@ -103,6 +150,8 @@ private struct TraceBuilder {
         }
         return index
     }
+
+    func knownIndex(of tensor: Tensor) -> Int? { indices[ObjectIdentifier(tensor.node)] }
 
     func position(of variable: Variable) -> Int {
         guard let position = variables.firstIndex(where: { $0 === variable }) else {
@@ -154,6 +203,7 @@ private struct TraceBuilder {
             let value = Constant(value: NDArray(scalar: Float(count)))
             indices[ObjectIdentifier(node)] = nodes.count
             nodes.append(Graph.Node(.constant(value), [], TensorType(.scalar)))
+            openShapes.append(.scalar)
         default: try append(node, origin: node.layerCall.map(origin) ?? "")
         }
     }
@@ -165,6 +215,7 @@ private struct TraceBuilder {
         func append(_ operation: Operation, _ inputs: [Int]) throws -> Int {
             let type = try operation.rule.resultType(of: inputs.map { nodes[$0].type })
             nodes.append(Graph.Node(operation, inputs, type, origin: origin))
+            openShapes.append(type.shape)
             return nodes.count - 1
         }
         func product(_ factor: Double, _ node: Int) throws -> Int {
@@ -198,5 +249,6 @@ private struct TraceBuilder {
         let type = try operation.rule.resultType(of: inputs.map { nodes[$0].type })
         indices[ObjectIdentifier(node)] = nodes.count
         nodes.append(Graph.Node(operation, inputs, type, origin: origin))
+        openShapes.append(node.type.shape)
     }
 }

@@ -50,8 +50,10 @@ struct Fusion {
     private static let largestInputCount = 48
     private static let largestOutputCount = 24
 
-    /// - Parameter largeElementCount: the elements from which a value is rather computed again than read again.
-    init(_ graph: Graph, largeElementCount: Int) {
+    /// - Parameters:
+    ///   - largeElementCount: the elements from which a value is rather computed again than read again.
+    ///   - isOff: every operation is a step of its own.
+    init(_ graph: Graph, largeElementCount: Int, isOff: Bool = false) {
         self.graph = graph
         self.largeElementCount = largeElementCount
         var consumers = [[Int]](repeating: [], count: graph.nodes.count)
@@ -67,11 +69,25 @@ struct Fusion {
         self.isRoot = isRoot
         groupOfNode = [Int?](repeating: nil, count: graph.nodes.count)
 
+        if isOff {
+            placeApart()
+            return
+        }
         shareComputations()
         fuseIntoRecurrences()
         for index in graph.nodes.indices where groupOfNode[index] == nil { fuseAfterProduct(index) }
         for index in graph.nodes.indices where groupOfNode[index] == nil { place(index) }
         recompute()
+    }
+
+    private mutating func placeApart() {
+        for (index, node) in graph.nodes.enumerated() {
+            switch node.operation {
+            case .input, .variable, .constant, .reshape: continue
+            case .broadcast where !isMaterialized(broadcast: index): continue
+            default: makeGroup(Self.isElementwise(node) ? .elementwise : .single, [index])
+            }
+        }
     }
 
     /// Whether the node is part of element-wise programs.

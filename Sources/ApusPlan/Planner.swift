@@ -8,11 +8,17 @@ extension Plan {
     ///     and leave the variables as they were.
     ///   - largeElementCount: the elements from which a value is rather computed again than read again: what lies in
     ///     the second-level cache is cheap to read.
-    /// - Parameter largeElementCount: the elements from which a value is rather computed again than read again: what
-    ///   lies in the second-level cache is cheap to read.
     package init(_ graph: Graph, guardedOutput: Int? = nil, largeElementCount: Int = 65_536) {
         var planner = Planner(graph.simplified(), largeElementCount: largeElementCount)
         self = planner.plan(guardedOutput: guardedOutput)
+    }
+
+    /// The plan of a graph as it is, each operation a step of its own; and the value of each node, `nil` for those that
+    /// no step makes or reads.
+    static func apart(_ graph: Graph) -> (plan: Plan, valueOfNode: [Int?]) {
+        var planner = Planner(graph, largeElementCount: .max, fuses: false)
+        let plan = planner.plan(guardedOutput: nil)
+        return (plan, planner.valueOfNode)
     }
 }
 
@@ -29,9 +35,9 @@ private struct Planner {
     /// The values that the caller reads.
     var outputs: [Int] = []
 
-    init(_ graph: Graph, largeElementCount: Int) {
+    init(_ graph: Graph, largeElementCount: Int, fuses: Bool = true) {
         self.graph = graph
-        fusion = Fusion(graph, largeElementCount: largeElementCount)
+        fusion = Fusion(graph, largeElementCount: largeElementCount, isOff: !fuses)
         valueOfNode = [Int?](repeating: nil, count: graph.nodes.count)
     }
 

@@ -96,6 +96,10 @@ struct TrainingSession {
             state = .stopped
             reason = "stopped at \(place), as nobody read its output any more"
             ending = CommandEnding(message: nil, exitCode: CommandEnding.exitCode(ofSignal: SIGPIPE))
+        case ApusError.notFinite(let problem):
+            state = .failed
+            reason = problem.headline
+            ending = CommandEnding(message: report(problem), exitCode: CommandLineProgram.exitCode(for: error))
         default:
             state = .failed
             ending = CommandEnding(
@@ -108,6 +112,20 @@ struct TrainingSession {
             ending = CommandEnding(message: "\(reason); and the weights could not be saved: \(problem)", exitCode: 1)
         }
         return ending
+    }
+
+    /// Keeps the step that failed.
+    /// - Returns: what is to be said.
+    private func report(_ problem: NotFiniteProblem) -> String {
+        let place = "The run so far is in \(folder.path): weights, history and settings"
+        let end: String
+        do {
+            try problem.write(to: folder.failure)
+            end = "\(place); the batch and a report are in \(folder.path)/\(folder.failure.lastPathComponent)."
+        } catch let trouble {
+            end = "\(place). The batch could not be saved: \(trouble)"
+        }
+        return (["\(problem.headline) \(end)"] + (problem.report?.lines ?? [])).joined(separator: "\n")
     }
 
     private func card(of trainer: Trainer, _ state: RunCard.State, _ failure: String? = nil) -> RunCard {

@@ -53,7 +53,8 @@ extension Optimizer {
     /// - Throws: `ApusError.shape` where the loss is no scalar, and whatever error it holds.
     package func updates(minimizing loss: Tensor, state: OptimizerState) throws -> [VariableUpdate] {
         let free = zip(state.parameters.map(\.variable), state.slots).filter { $0.0.isTrainable }
-        var gradients = try gradient(of: loss, withRespectTo: free.map(\.0.tensor))
+        let found = try gradient(of: loss, withRespectTo: free.map(\.0.tensor))
+        var gradients = found
         if let clipping { gradients = clipping.clipped(gradients) }
         let rate = learningRate.tensor * state.learningRateFactor.tensor
         let shared = sharedStep(state.shared.map(\.tensor))
@@ -64,8 +65,10 @@ extension Optimizer {
                 ParameterStep(
                     parameter: variable.tensor, gradient: gradient, learningRate: rate, slots: slots.map(\.tensor),
                     shared: shared))
-            updates += zip(slots, change.slots).map { VariableUpdate($0, to: $1) }
-            updates.append(VariableUpdate(variable, to: decayed(variable.tensor, rate) - change.decrease))
+            var own = zip(slots, change.slots).map { VariableUpdate($0, to: $1) }
+            own.append(VariableUpdate(variable, to: decayed(variable.tensor, rate) - change.decrease))
+            for place in own.indices { own[place].gradient = found[index] }
+            updates += own
         }
         return updates + zip(state.shared, shared).map { VariableUpdate($0, to: $1) }
     }

@@ -30,8 +30,8 @@ extension Trainer {
     /// - Returns: The records of the epochs of this call.
     /// - Throws: `ApusError.shape` and `ApusError.label` before the first step where the data do not fit the model or
     ///   the augmentation, `ApusError.setting` for a label that is no whole number and for settings outside their range;
-    ///   `ApusError.notFinite` where the loss of a step is no finite number, with the weights as they were before that
-    ///   step; whatever a callback throws. In every case the model keeps its weights and `history` what was reached.
+    ///   `ApusError.notFinite` where a step makes something else than finite numbers, be it the loss or a weight, with
+    ///   all variables as they were before that step; whatever a callback throws. In every case the model keeps its weights and `history` what was reached.
     @discardableResult
     public func fit(
         _ dataset: Dataset, batchSize: Int = 32, epochs: Int, validation: Dataset? = nil, validationSplit: Double = 0,
@@ -56,6 +56,8 @@ extension Trainer {
             rate: { [unowned self] in learningRate })
         do {
             for callback in callbacks { try callback.trainingWillStart(training) }
+            safeguard = Safeguard(runner, seed: seed)
+            defer { safeguard = nil }
             try run(runner, evaluator, training, callbacks)
             for callback in callbacks { try callback.trainingDidEnd(history, training) }
         } catch {
@@ -75,7 +77,7 @@ extension Trainer {
             runner.loader.start(epoch: epoch)
             let firstStep = step
             while step != lastStep, let batch = runner.loader.next() {
-                let loss = try inEpoch(epoch) { try runner.run(batch, context: RunContext(seed: seed, step: step)) }
+                let loss = try inEpoch(epoch) { try safeStep(runner, batch, epoch: epoch) }
                 step += 1
                 guard !callbacks.isEmpty else { continue }
                 let record = StepRecord(
@@ -83,6 +85,7 @@ extension Trainer {
                     meanLoss: runner.lossSum / Double(runner.sampleCount), seconds: training.seconds)
                 for callback in callbacks { try callback.stepDidEnd(record, training) }
             }
+            try inEpoch(epoch) { try checkState() }
             let record = EpochRecord(
                 epoch: epoch, stepCount: step - firstStep, training: figures(runner),
                 validation: try evaluator.map { evaluator in
@@ -101,17 +104,31 @@ extension Trainer {
     private func validationFigures(_ evaluator: BatchRunner) throws -> Figures {
         do {
             return try figures(of: evaluator)
-        } catch ApusError.notFinite(_, _, let origin, _) {
-            throw ApusError.notFinite(quantity: "validation loss", step: step, origin: origin)
+        } catch ApusError.notFinite(var problem) {
+            (problem.quantity, problem.step) = ("validation \(problem.quantity)", step)
+            throw ApusError.notFinite(problem)
         }
     }
 
-    /// What `body` gives; a loss that is not finite is reported with the epoch.
+    /// A step; where it fails, the error says all that can be found out, and the variables are those of before it.
+    private func safeStep(_ runner: BatchRunner, _ batch: Batch, epoch: Int) throws -> Double {
+        try safeguard?.stepWillStart(batch, trainer: self)
+        do {
+            let loss = try runner.run(batch, context: RunContext(seed: seed, step: step))
+            safeguard?.stepDidEnd(batch, epoch: epoch, loss: loss)
+            return loss
+        } catch ApusError.notFinite(let problem) {
+            throw ApusError.notFinite(try safeguard?.examined(problem, batch, self) ?? problem)
+        }
+    }
+
+    /// What `body` gives; what is not finite is reported with the epoch.
     private func inEpoch<Result>(_ epoch: Int, _ body: () throws -> Result) throws -> Result {
         do {
             return try body()
-        } catch ApusError.notFinite(let quantity, let step, let origin, _) {
-            throw ApusError.notFinite(quantity: quantity, step: step, origin: origin, epoch: epoch)
+        } catch ApusError.notFinite(var problem) {
+            problem.epoch = problem.epoch ?? epoch
+            throw ApusError.notFinite(problem)
         }
     }
 

@@ -31,6 +31,9 @@ public final class Trainer {
     /// The optimizer's state.
     package let state: OptimizerState
 
+    /// What the training that runs can go back to.
+    var safeguard: Safeguard?
+
     let namedMetrics: [(name: String, metric: Metric)]
     private var functions: [FunctionKey: Function] = [:]
 
@@ -93,7 +96,8 @@ public final class Trainer {
         let updates = training ? try optimizer.updates(minimizing: graph.loss, state: state) : []
         let function = try Function(
             inputs: graph.inputs, outputs: graph.outputs, updates: updates, mode: training ? .training : .inference,
-            seed: seed, device: device, guardedOutput: 0, origin: { [model] in model.layerPath(of: $0) })
+            seed: seed, device: device, guardedOutput: 0, origin: { [model] in model.layerPath(of: $0) },
+            variableName: { [unowned self] in path(of: $0) })
         functions[key] = function
         return function
     }

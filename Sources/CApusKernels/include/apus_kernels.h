@@ -352,9 +352,6 @@ void apus_reduction_destroy(apus_reduction *reduction);
 /// The bytes that the object holds for its runs besides what it is given.
 int64_t apus_reduction_workspace(const apus_reduction *reduction);
 
-/// The index of the first NaN or infinity among `count` numbers, or -1.
-int64_t apus_first_nonfinite(const float *input, int64_t count);
-
 // MARK: Softmax over the last axis (softmax.c)
 
 /// output[r, j] = exp(input[r, j] - max input[r]) / sum; input and output [rows, columns], may be the same array.
