@@ -123,7 +123,7 @@ import Testing
         row(Recurrence(cell: RecurrentCell(.lstm), isReversed: true), hasBias: false, needsInputGradient: true),
         row(
             Recurrence(
-                cell: RecurrentCell(.lstm, gateActivation: .hardSigmoid(slope: 0.2)), hasInitialState: true,
+                cell: RecurrentCell(.lstm, gateActivation: .hardSigmoid(slope: 0.75)), hasInitialState: true,
                 hasMask: true, result: .lastCells)),
         row(Recurrence(cell: RecurrentCell(.gru), hasRecurrentBias: true)),
         row(Recurrence(cell: RecurrentCell(.gru), isReversed: true, result: .lastHidden), hasBias: false),
