@@ -75,6 +75,10 @@ private func makeKernel(_ step: Plan.Step, _ plan: Plan, _ engine: KernelObject)
         return try ConvolutionKernel(
             APUS_CONVOLUTION_FORWARD, convolution.motion, groups: convolution.groups, hasBias: hasBias,
             activation: activation, output: convolution.resultType(of: Array(step.inputTypes.prefix(2))), step, engine)
+    case .projectedRecurrence(let rules, let stepCount, let hasBias):
+        return try RecurrenceKernel(rules, projection: .init(stepCount: stepCount, hasBias: hasBias), step)
+    case .recurrenceGradient(let rule, let results, let sums):
+        return try RecurrenceGradientKernel(rule, results, sums: sums, step)
     case .copy:
         let type = step.inputTypes[0]
         return try CopyKernel(
@@ -188,10 +192,10 @@ private func makeSharedKernel(_ operations: [Operation], _ step: Plan.Step) thro
     switch operations.first {
     case .recurrence:
         let rules = operations.compactMap { if case .recurrence(let rule) = $0 { rule } else { nil } }
-        return try RecurrenceKernel(rules, step)
+        return try RecurrenceKernel(rules, projection: nil, step)
     case .recurrenceGradient:
         let rules = operations.compactMap { if case .recurrenceGradient(let rule) = $0 { rule } else { nil } }
-        return try RecurrenceGradientKernel(rules, step)
+        return try RecurrenceGradientKernel(rules[0], rules.map(\.result), sums: [], step)
     default: preconditionFailure("\(operations) share no pass")
     }
 }

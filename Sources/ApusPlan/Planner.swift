@@ -154,6 +154,30 @@ private struct Planner {
                 step.kernel = .convolution(convolution, hasBias: bias != nil, activation: activation)
                 setInputs(graph.nodes[group.nodes[0]].inputs + [bias].compactMap { $0 }, &step)
                 step.outputs = [value(of: last)]
+            case .projectedRecurrence(let product, let bias):
+                let members = group.nodes.filter { fusion.recurrence($0) != nil }
+                step.kernel = .projectedRecurrence(
+                    members.compactMap { fusion.recurrence($0) },
+                    stepCount: graph.nodes[graph.nodes[members[0]].inputs[0]].type.shape[1], hasBias: bias != nil)
+                step.flopCount = self.flopCount(product) + (members.map { self.flopCount($0) }.max() ?? 0)
+                setInputs(
+                    graph.nodes[product].inputs + [bias].compactMap { $0 }
+                        + graph.nodes[members[0]].inputs.dropFirst(), &step)
+                step.outputs = members.map { value(of: $0) }
+            case .recurrenceGradient(let sums):
+                let members = group.nodes.filter { fusion.recurrenceGradient($0) != nil }
+                guard let rule = fusion.recurrenceGradient(members[0]) else {
+                    preconditionFailure("a recurrence's gradient without a rule")
+                }
+                let stored = members.filter { fusion.isStored($0) }
+                step.kernel = .recurrenceGradient(
+                    rule, results: stored.compactMap { fusion.recurrenceGradient($0)?.result },
+                    sums: sums.map { .init(of: $0.of, hasFactors: $0.factors != nil) })
+                step.flopCount =
+                    (members.map { self.flopCount($0) }.max() ?? 0)
+                    + sums.reduce(0) { $0 + self.flopCount($1.node) }
+                setInputs(graph.nodes[members[0]].inputs + sums.compactMap(\.factors), &step)
+                step.outputs = (stored + sums.map(\.node)).map { value(of: $0) }
             case .matMulUpdate(let variable, let scale):
                 guard case .matMul(let product) = graph.nodes[group.nodes[0]].operation else {
                     preconditionFailure("a product's group starts with \(graph.nodes[group.nodes[0]])")
@@ -278,7 +302,7 @@ private struct Planner {
                 input != variable || description.strides == program.domain.strides
             }
         case .matMulUpdate: return steps[step].inputs.filter { $0 == variable }.count == 1
-        case .operation, .shared, .matMul, .convolution, .copy: return false
+        case .operation, .shared, .matMul, .convolution, .projectedRecurrence, .recurrenceGradient, .copy: return false
         }
     }
 
@@ -338,7 +362,11 @@ private struct Planner {
                 .filter { $1.strides == program.domain.strides && $1.elementType == .float32 }.map(\.0)
         case .operation(let operation): operation.overwritableInput.map { [step.inputs[$0]] } ?? []
         case .shared(let operations): operations[output].overwritableInput.map { [step.inputs[$0]] } ?? []
-        case .matMul, .convolution, .matMulUpdate, .copy: []
+        case .recurrenceGradient(let rule, let results, _):
+            results.dropFirst(output).first
+                .flatMap { Operation.recurrenceGradient(rule.sibling($0)).overwritableInput }
+                .map { [step.inputs[$0]] } ?? []
+        case .matMul, .convolution, .projectedRecurrence, .matMulUpdate, .copy: []
         }
     }
 
