@@ -10,8 +10,8 @@ let package = Package(
         .library(
             name: "Apus",
             targets: [
-                "Apus", "ApusCPU", "ApusCore", "ApusData", "ApusGraph", "ApusNN", "ApusPictures", "ApusPlan",
-                "ApusTrain",
+                "Apus", "ApusCPU", "ApusCore", "ApusData", "ApusGraph", "ApusImages", "ApusNN", "ApusPictures",
+                "ApusPlan", "ApusTrain",
             ]),
         .executable(name: "apus", targets: ["ApusCLI"]),
     ],

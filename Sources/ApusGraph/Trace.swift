@@ -42,12 +42,14 @@ package struct Trace {
     ///
     /// Open sizes are settled, phases are chosen, and every random operation gets a stream of its own, numbered in
     /// the order of the graph.
-    /// - Parameter origin: the name of a layer's application, for the graph's nodes.
+    /// - Parameters:
+    ///   - frozen: the variables that training leaves as they are; by default those that are frozen now.
+    ///   - origin: the name of a layer's application, for the graph's nodes.
     /// - Throws: whatever error a tensor holds, and `ApusError.shape` where an input is missing from `inputs`, an
     ///   update's type is not its variable's, or a variable has two updates.
     package init(
         inputs: [Tensor], outputs: [Tensor], updates: [VariableUpdate] = [], mode: Mode, batchSize: Int,
-        origin: (LayerCall) -> String = { $0.name ?? $0.kind }
+        frozen: Set<ObjectIdentifier>? = nil, origin: (LayerCall) -> String = { $0.name ?? $0.kind }
     ) throws {
         for update in updates where try update.value.checked().type != update.variable.type {
             throw ApusError.shape(
@@ -62,7 +64,7 @@ package struct Trace {
                     operation: "update of '\(update.variable.name)'", expected: "one update for each variable",
                     received: "two for this one", cure: "name each variable once"))
         }
-        var builder = TraceBuilder(mode: mode, batchSize: batchSize)
+        var builder = TraceBuilder(mode: mode, batchSize: batchSize, frozen: frozen)
         for input in inputs { try builder.addInput(input) }
         let updated = updates.map { $0.variable.tensor }
         for node in topologicalOrder(of: outputs + updates.map(\.value) + updated) { try builder.add(node, origin) }
@@ -119,6 +121,7 @@ package struct Trace {
 private struct TraceBuilder {
     let mode: Mode
     let batchSize: Int
+    private let frozen: Set<ObjectIdentifier>?
     var nodes: [Graph.Node] = []
     var inputs: [Int] = []
     var variableNodes: [Int] = []
@@ -130,9 +133,15 @@ private struct TraceBuilder {
     private var indices: [ObjectIdentifier: Int] = [:]
     private var nextStream: UInt32 = 0
 
-    init(mode: Mode, batchSize: Int) {
+    init(mode: Mode, batchSize: Int, frozen: Set<ObjectIdentifier>?) {
         self.mode = mode
         self.batchSize = batchSize
+        self.frozen = frozen
+    }
+
+    /// Whether training changes the variable.
+    private func isFree(_ variable: Variable) -> Bool {
+        !(frozen.map { $0.contains(ObjectIdentifier(variable)) } ?? variable.isFrozen)
     }
 
     func index(of tensor: Tensor) -> Int {
@@ -173,13 +182,13 @@ private struct TraceBuilder {
         guard indices[ObjectIdentifier(node)] == nil else { return }
         switch node.operation {
         case .phase:
-            let isFrozen = node.inputs.dropFirst(2).first?.node.variable?.isFrozen == true
-            indices[ObjectIdentifier(node)] = index(of: node.inputs[mode == .training && !isFrozen ? 0 : 1])
+            let isFree = node.inputs.dropFirst(2).first?.node.variable.map { self.isFree($0) } ?? true
+            indices[ObjectIdentifier(node)] = index(of: node.inputs[mode == .training && isFree ? 0 : 1])
         case .batchNormalization:
             indices[ObjectIdentifier(node)] = index(of: node.inputs[5])
         case .runningAverage(let average):
             indices[ObjectIdentifier(node)] = index(of: node.inputs[0])
-            if mode == .training, let variable = node.inputs[1].node.variable, !variable.isFrozen {
+            if mode == .training, let variable = node.inputs[1].node.variable, isFree(variable) {
                 try update(variable, toward: index(of: node.inputs[2]), average, node.layerCall.map(origin) ?? "")
             }
         case .stopGradient:

@@ -13,8 +13,8 @@ public final class Variable {
     public var isTrainable: Bool { isParameter && !isFrozen }
     /// Whether it was made for optimizers to change, as running statistics are not.
     public let isParameter: Bool
-    /// Whether training leaves it as it is: optimizers do, and so do running averages. Trainers and functions take
-    /// this as it is when they are made.
+    /// Whether training leaves it as it is: optimizers do, and so do running averages. A function takes this as it is
+    /// when it is made, a trainer at each `fit` and `evaluate`.
     public var isFrozen = false
     /// How it gets its first values; `nil` for all zeros.
     package let initializer: (any VariableInitializer)?

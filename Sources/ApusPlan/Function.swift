@@ -29,6 +29,8 @@ public final class Function {
     private let origin: (LayerCall) -> String
     /// What a variable is called in messages.
     let variableName: (Variable) -> String
+    /// The variables that were frozen when the function was made: its updates are those of the others.
+    private let frozen: Set<ObjectIdentifier>
     private var executables: [Int: any Executable] = [:]
     /// The variables that runs change, and single numbers that they only read; known with the first executable.
     package private(set) var changedVariables: [Variable] = []
@@ -89,7 +91,9 @@ public final class Function {
         for tensor in inputs + outputs + updates.map(\.value) { _ = try tensor.checked() }
         let mode = mode ?? (updates.isEmpty ? .inference : .training)
         // What does not fit together is found here, not at the first call.
-        _ = try Trace(inputs: inputs, outputs: outputs, updates: updates, mode: mode, batchSize: 1, origin: origin)
+        let trace = try Trace(
+            inputs: inputs, outputs: outputs, updates: updates, mode: mode, batchSize: 1, origin: origin)
+        frozen = Set(trace.variables.filter(\.isFrozen).map { ObjectIdentifier($0) })
         self.inputs = inputs
         self.outputs = outputs
         self.returnedCount = returnedCount ?? outputs.count
@@ -144,7 +148,8 @@ public final class Function {
     /// The graph for batches of one size.
     func trace(batchSize: Int) throws -> Trace {
         try Trace(
-            inputs: inputs, outputs: outputs, updates: updates, mode: mode, batchSize: batchSize, origin: origin)
+            inputs: inputs, outputs: outputs, updates: updates, mode: mode, batchSize: batchSize, frozen: frozen,
+            origin: origin)
     }
 
     /// A layer that is part of no model would run with zeros.

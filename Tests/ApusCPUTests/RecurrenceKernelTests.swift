@@ -13,10 +13,11 @@ import Testing
         (5, 3, 17), (13, 2, 33), (195, 2, 5), (3, 2, 130), (1, 1, 16), (2, 3, 64), (100, 1, 1), (7, 4, 48),
     ]
 
+    /// Steep hard sigmoids, which are clipped on both sides.
     private static let cells = [
         RecurrentCell(.simple), RecurrentCell(.simple, activation: .relu), RecurrentCell(.gru),
-        RecurrentCell(.gru, gateActivation: .hardSigmoid(slope: 0.2)), RecurrentCell(.lstm),
-        RecurrentCell(.lstm, activation: .linear, gateActivation: .hardSigmoid(slope: 1 / 6)),
+        RecurrentCell(.gru, gateActivation: .hardSigmoid(slope: 0.75)), RecurrentCell(.lstm),
+        RecurrentCell(.lstm, activation: .linear, gateActivation: .hardSigmoid(slope: 0.6)),
     ]
 
     private static func row(_ rule: Recurrence) -> OperationRow {
@@ -49,6 +50,30 @@ import Testing
     }
 
     @Test(arguments: rows) func agreesWithTheReference(row: OperationRow) {
+        #expect(checkExecutor([row], run: runOnCPU) == [])
+    }
+
+    /// Gates that are 0 or 1 are clipped ones, whose slope is 0.
+    private static let clippedRows = [RecurrentCell.Kind.gru, .lstm].flatMap { kind in
+        RecurrenceGradient.Result.allCases.filter { $0 != .initialCells || kind == .lstm }.map { result in
+            let cell = RecurrentCell(kind, gateActivation: .hardSigmoid(slope: 0.2))
+            let rule = RecurrenceGradient(cell: cell, upstream: .hidden, result: result)
+            let cases = [(3, 2, 5), (2, 3, 19)].map { (batch: Int, steps: Int, units: Int) in
+                [
+                    RowInput([batch, steps, cell.storedCount * units], .listed([0, 0.3, 1, 0.75, 1, 0, 0.5])),
+                    RowInput([batch, steps, units], .range(-1...1)),
+                    RowInput([units, cell.gateCount * units], .range(-0.6...0.6)),
+                    RowInput([batch, steps, units], .range(-1...1)),
+                ]
+            }
+            return OperationRow(
+                OperationKind(.recurrenceGradient, kind.rawValue), rule.settings, cases: cases,
+                isDifferentiable: cases[0].map { _ in true }
+            ) { Tensor(.recurrenceGradient(rule), $0) }
+        }
+    }
+
+    @Test(arguments: clippedRows) func clippedGatesPassNoGradient(row: OperationRow) {
         #expect(checkExecutor([row], run: runOnCPU) == [])
     }
 }
