@@ -40,6 +40,12 @@ final class BatchRunner {
         for index in sums.indices { sums[index] = 0 }
     }
 
+    /// Goes on with sums that `allSums` gave.
+    func restore(_ all: [Double]) {
+        (sampleCount, lossSum) = (Int(exactly: all[0]) ?? 0, all[1])
+        sums = Array(all.dropFirst(2))
+    }
+
     /// One step; its loss is returned and everything is added to the sums.
     func run(_ batch: Batch, context: RunContext) throws -> Double {
         let executable = try bind(batch)
