@@ -49,8 +49,14 @@ public struct CheckpointFolder: Hashable, Sendable {
     }
 
     /// Removes all but the newest `count`; where one cannot be removed, it stays.
-    func keepNewest(_ count: Int) {
+    package func keepNewest(_ count: Int) {
         for file in files.dropFirst(count) { unlink(file.path) }
+    }
+
+    /// Removes all, the best one too.
+    package func removeAll() {
+        keepNewest(0)
+        unlink(best.path)
     }
 
     /// Those after `step`.

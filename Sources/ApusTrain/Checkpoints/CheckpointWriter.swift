@@ -18,7 +18,7 @@ final class CheckpointWriter: @unchecked Sendable {
     private var isRunning = false
     private var failure: (any Error)?
     private var spare: [Checkpoint] = []
-    private var cost = 0.0
+    private var cost = (processor: 0.0, wall: 0.0)
 
     init(_ folder: CheckpointFolder, keep keptCount: Int) {
         self.folder = folder
@@ -28,8 +28,8 @@ final class CheckpointWriter: @unchecked Sendable {
     /// Whether files are being written.
     var isBusy: Bool { locked { isRunning } }
 
-    /// The processor's seconds that the last writing took.
-    var seconds: Double { locked { cost } }
+    /// The seconds that the last writing took: those of the processor, and those of the clock.
+    var seconds: (processor: Double, wall: Double) { locked { cost } }
 
     /// A checkpoint that was written before, whose memory can be used again.
     func takeSpare() -> Checkpoint { locked { spare.popLast() ?? Checkpoint() } }
@@ -67,7 +67,7 @@ final class CheckpointWriter: @unchecked Sendable {
     }
 
     private func run() {
-        let start = Self.processorSeconds
+        let (start, clock) = (Self.processorSeconds, ContinuousClock.now)
         while let job = locked({ jobs.isEmpty ? nil : jobs.removeFirst() }) {
             do {
                 try write(job)
@@ -79,7 +79,7 @@ final class CheckpointWriter: @unchecked Sendable {
         locked {
             // One to write and a best one that waits are all that are ever needed.
             spare = Array(spare.suffix(2))
-            cost = Self.processorSeconds - start
+            cost = (Self.processorSeconds - start, (ContinuousClock.now - clock) / .seconds(1))
             isRunning = false
             condition.broadcast()
         }

@@ -175,13 +175,18 @@ public final class Checkpoints: Callback {
             || training.maxSteps == training.stepsDone
     }
 
+    /// With a limit of the cost, the times between two writings are at least so many times as long as a writing.
+    private static let diskShare = 10.0
+
     /// What the last one has cost decides when the next may come.
     private func settleCost(_ training: Training) {
         guard !costIsKnown else { return }
         costIsKnown = true
         // While a processor writes, the threads of a step wait for each other: it counts twice.
-        let cost = copySeconds + 2 * writer.seconds
-        if let costLimit { earliest = max(earliest, last.seconds + cost / costLimit) }
+        let (processor, wall) = writer.seconds
+        guard let costLimit else { return }
+        // Nor is the disk to be kept busy.
+        earliest = last.seconds + max((copySeconds + 2 * processor) / costLimit, Self.diskShare * wall)
     }
 
     // MARK: What
@@ -199,8 +204,7 @@ public final class Checkpoints: Callback {
         jobs.append(CheckpointWriter.Job(checkpoint: checkpoint, file: folder.file(step: step), isBest: isBest))
         checkpoint = Checkpoint()
         isBest = false
-        let duration = start.duration(to: clock.now).components
-        copySeconds = Double(duration.seconds) + Double(duration.attoseconds) * 1e-18
+        copySeconds = (clock.now - start) / .seconds(1)
         last = (training.seconds, training.stepsDone, training.progress.epoch)
         costIsKnown = false
         written = (step, epochIsDone)

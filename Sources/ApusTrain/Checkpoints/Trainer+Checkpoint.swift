@@ -8,7 +8,7 @@ struct RunningFit {
     let callbacks: [any Callback]
     let training: Training
     /// Whether the state is that after a whole step which every callback has seen.
-    var isAtRest = true
+    var isAtRest = false
 
     /// The callbacks by the names of their states; of equal names the second becomes `Name 2`.
     var namedCallbacks: [(name: String, callback: any Callback)] {

@@ -84,6 +84,7 @@ extension Trainer {
         do {
             for callback in callbacks { try callback.trainingWillStart(training) }
             if let checkpoint { try restore(checkpoint, runner, training, callbacks) }
+            running?.isAtRest = true
             try run(runner, evaluator, training, callbacks, resumes: checkpoint != nil)
             for callback in callbacks { try callback.trainingDidEnd(history, training) }
         } catch {
