@@ -10,8 +10,8 @@ let package = Package(
         .library(
             name: "Apus",
             targets: [
-                "Apus", "ApusCPU", "ApusCore", "ApusData", "ApusGraph", "ApusNN", "ApusPictures", "ApusPlan",
-                "ApusTrain",
+                "Apus", "ApusCPU", "ApusCore", "ApusData", "ApusGraph", "ApusImages", "ApusNN", "ApusPictures",
+                "ApusPlan", "ApusTrain",
             ]),
         .executable(name: "apus", targets: ["ApusCLI"]),
     ],
@@ -75,6 +75,9 @@ let package = Package(
         .executableTarget(
             name: "TransferLearning", dependencies: ["Apus"], path: "Examples/transfer-learning",
             packageAccess: false),
+
+        // Memory over a long time; see Benchmarks/soak.
+        .executableTarget(name: "Soak", dependencies: ["ApusExperiments"], path: "Benchmarks/Soak"),
 
         .target(name: "ApusTestSupport", dependencies: ["ApusGraph"], path: "Tests/ApusTestSupport"),
         .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusTestSupport"]),

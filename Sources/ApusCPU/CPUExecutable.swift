@@ -37,35 +37,22 @@ package final class CPUExecutable: Executable {
 
     package func output(_ index: Int) -> UnsafeRawPointer { UnsafeRawPointer(memory.addresses[plan.outputs[index]]) }
 
-    /// No variable has changed so far, so a value that is not finite can still be traced to where it began.
+    package func run(
+        inputs: UnsafeBufferPointer<UnsafeRawPointer>, context: RunContext,
+        afterEach body: (Int, (Int) -> UnsafeRawPointer) throws -> Void
+    ) throws {
+        precondition(inputs.count == plan.inputTypes.count, "\(inputs.count) inputs for \(plan.inputTypes.count)")
+        memory.bind(inputs)
+        for index in kernels.indices {
+            try kernels[index].run(memory, context)
+            try body(index) { UnsafeRawPointer(memory.addresses[$0]) }
+        }
+    }
+
+    /// No variable has changed so far.
     private func checkGuardedValue(_ context: RunContext) throws {
         guard let value = plan.guardedValue, !memory.floats(value)[0].isFinite else { return }
-        throw ApusError.notFinite(quantity: "loss", step: context.step + 1, origin: try firstNonFinite(context))
-    }
-
-    /// Runs again up to the guard, looking at every value that is read or written.
-    private func firstNonFinite(_ context: RunContext) throws -> String? {
-        for index in 0...(plan.guardedStep ?? 0) {
-            let step = plan.steps[index]
-            let owner = step.origin.isEmpty ? "the computation of the loss" : "layer '\(step.origin)'"
-            let place = "\(owner) (\(step.kernel.words))"
-            for input in step.inputs where !isFinite(input) {
-                switch plan.values[input].location {
-                case .input(let number): return "input \(number) of the network, read by \(place)"
-                case .variable: return "a weight of \(place)"
-                case .arena, .constant: break
-                }
-            }
-            try kernels[index].run(memory, context)
-            if step.outputs.contains(where: { !isFinite($0) }) { return place }
-        }
-        return nil
-    }
-
-    private func isFinite(_ value: Int) -> Bool {
-        let type = plan.values[value].type
-        return type.elementType != .float32
-            || apus_first_nonfinite(memory.floats(value), Int64(type.shape.elementCount)) < 0
+        throw ApusError.notFinite(quantity: "loss", step: context.step + 1)
     }
 }
 
@@ -98,6 +85,10 @@ private func makeKernel(_ step: Plan.Step, _ plan: Plan, _ engine: KernelObject)
         return try ConvolutionKernel(
             APUS_CONVOLUTION_FORWARD, convolution.motion, groups: convolution.groups, hasBias: hasBias,
             activation: activation, output: convolution.resultType(of: Array(step.inputTypes.prefix(2))), step, engine)
+    case .projectedRecurrence(let rules, let stepCount, let hasBias):
+        return try RecurrenceKernel(rules, projection: .init(stepCount: stepCount, hasBias: hasBias), step)
+    case .recurrenceGradient(let rule, let results, let sums):
+        return try RecurrenceGradientKernel(rule, results, sums: sums, step)
     case .copy:
         let type = step.inputTypes[0]
         return try CopyKernel(
@@ -211,10 +202,10 @@ private func makeSharedKernel(_ operations: [Operation], _ step: Plan.Step) thro
     switch operations.first {
     case .recurrence:
         let rules = operations.compactMap { if case .recurrence(let rule) = $0 { rule } else { nil } }
-        return try RecurrenceKernel(rules, step)
+        return try RecurrenceKernel(rules, projection: nil, step)
     case .recurrenceGradient:
         let rules = operations.compactMap { if case .recurrenceGradient(let rule) = $0 { rule } else { nil } }
-        return try RecurrenceGradientKernel(rules, step)
+        return try RecurrenceGradientKernel(rules[0], rules.map(\.result), sums: [], step)
     default: preconditionFailure("\(operations) share no pass")
     }
 }

@@ -17,11 +17,7 @@ extension ApusError: CustomStringConvertible {
             return "Unknown \(kind) '\(name)'.\(guess) Known: \(known.joined(separator: ", "))."
         case .library(let name, let call, let status):
             return "\(name): \(call) failed: \(status). Run 'apus doctor' to see which libraries are in use."
-        case .notFinite(let quantity, let step, let origin, let epoch):
-            let place = origin.map { ", first in \($0)" } ?? ""
-            let time = epoch.map { "epoch \($0), " } ?? ""
-            return "The \(quantity) is not finite at \(time)step \(step)\(place). "
-                + "Lower the learning rate, clip the gradient, or check the data."
+        case .notFinite(let problem): return problem.description
         case .uninitialized(let variable, let layer):
             let reader = layer.map { ", read by layer '\($0)'," } ?? ""
             return "Variable '\(variable)'\(reader) has no values yet. Put the layer into a Model, which gives it its "

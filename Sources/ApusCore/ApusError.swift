@@ -16,9 +16,8 @@ public enum ApusError: Error, Hashable, Sendable {
     case unknownName(kind: String, name: String, known: [String])
     /// A call of a library that failed, by the library's own account.
     case library(name: String, call: String, status: String)
-    /// A quantity that is not finite at `step` (counted from 1); `origin` is where it came up first, if that was found,
-    /// and `epoch` the training's.
-    case notFinite(quantity: String, step: Int, origin: String?, epoch: Int? = nil)
+    /// Something that should be a finite number and is not.
+    case notFinite(NotFiniteProblem)
     /// A variable that is read before it has been given its first values, by a layer (`nil` outside layers).
     case uninitialized(variable: String, layer: String?)
     /// Something that could not be fetched.

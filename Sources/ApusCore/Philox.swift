@@ -53,10 +53,22 @@ public struct Philox: Sendable, Hashable {
     /// `sqrt(-2 ln(1 - u)) * cos(2 pi v)` for an even index, with `sin` for an odd one.
     public func normal(_ index: Int) -> Float {
         let words = block(UInt32(truncatingIfNeeded: index >> 2))
-        let pair = index & 2
-        let radius = (-2 * Double.log(1 - Double(Self.unitInterval(words[pair])))).squareRoot()
-        let angle = 2 * Double.pi * Double(Self.unitInterval(words[pair + 1]))
+        let (radius, angle) = Self.point(words[index & 2], words[index & 2 + 1])
         return Float(index & 1 == 0 ? radius * Double.cos(angle) : radius * Double.sin(angle))
+    }
+
+    /// The four numbers from `normal(4 * index)` on.
+    package func normals(_ index: UInt32) -> SIMD4<Float> {
+        let words = block(index)
+        let (first, second) = (Self.point(words[0], words[1]), Self.point(words[2], words[3]))
+        return SIMD4(
+            Float(first.radius * Double.cos(first.angle)), Float(first.radius * Double.sin(first.angle)),
+            Float(second.radius * Double.cos(second.angle)), Float(second.radius * Double.sin(second.angle)))
+    }
+
+    /// A point of the plane whose coordinates are two independent normal numbers.
+    private static func point(_ u: UInt32, _ v: UInt32) -> (radius: Double, angle: Double) {
+        ((-2 * Double.log(1 - Double(unitInterval(u)))).squareRoot(), 2 * Double.pi * Double(unitInterval(v)))
     }
 
     /// 1 with `probability`, else 0.

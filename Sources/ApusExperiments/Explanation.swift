@@ -29,6 +29,6 @@ public struct Explanation: Sendable {
         "\(classNames[classIndex]) \(decimals(score, 2))"
     }
 
-    /// The map over `image`, which is made grey: from blue, where least speaks for the class, to red.
-    public func overlay(on image: Pixels) throws -> Pixels { try ColorMap.jet.overlay(map, on: image.gray) }
+    /// The map, from blue, where least speaks for the class, to red, mixed half and half with `image`.
+    public func overlay(on image: Pixels) throws -> Pixels { try ColorMap.jet.overlay(map, on: image) }
 }

@@ -15,7 +15,7 @@ public struct Tensor {
     package var type: TensorType { node.type }
 
     /// A place for a batch of samples of `shape` each (without the batch axis, which is added in front). Holds an error
-    /// where a size is negative.
+    /// where a size is negative, or a sample has more than 2^40 elements.
     public static func input(_ shape: Shape, _ elementType: ElementType = .float32, name: String = "input") -> Tensor {
         guard !shape.isSymbolic else {
             return Tensor(
@@ -25,14 +25,21 @@ public struct Tensor {
                             operation: "input '\(name)'", expected: "the shape of one sample",
                             received: "\(shape.sizes)", cure: "leave out the batch axis, which is added in front"))))
         }
-        let type = TensorType(Shape([-1] + shape.sizes), elementType)
-        return Tensor(node: Node(operation: .input(InputSlot(name: name, type: type)), inputs: [], type: type))
+        return .placeholder(Shape([-1] + shape.sizes), elementType, name: name)
     }
 
-    /// A place for an array of just this shape, no batch axis added.
+    /// A place for an array of just this shape, no batch axis added. Holds an error for more than 2^40 elements.
     public static func placeholder(
         _ shape: Shape, _ elementType: ElementType = .float32, name: String = "input"
     ) -> Tensor {
+        guard let count = Shape.product(of: shape.sizes), count.magnitude <= Shape.largestCount else {
+            return Tensor(
+                node: Node(
+                    failure: ApusError.shape(
+                        ShapeProblem(
+                            operation: "input '\(name)'", expected: "at most 2^40 elements", received: "\(shape)",
+                            cure: "check the sizes"))))
+        }
         let type = TensorType(shape, elementType)
         return Tensor(node: Node(operation: .input(InputSlot(name: name, type: type)), inputs: [], type: type))
     }

@@ -13,8 +13,8 @@ public final class Variable {
     public var isTrainable: Bool { isParameter && !isFrozen }
     /// Whether it was made for optimizers to change, as running statistics are not.
     public let isParameter: Bool
-    /// Whether training leaves it as it is: optimizers do, and so do running averages. Trainers and functions take
-    /// this as it is when they are made.
+    /// Whether training leaves it as it is: optimizers do, and so do running averages. A function takes this as it is
+    /// when it is made, a trainer at each `fit` and `evaluate`.
     public var isFrozen = false
     /// How it gets its first values; `nil` for all zeros.
     package let initializer: (any VariableInitializer)?
@@ -24,6 +24,8 @@ public final class Variable {
     package let storage: UnsafeMutableRawPointer
     /// Whether the values have been set, by an initializer or a file.
     package private(set) var isInitialized: Bool
+    /// How often values have been assigned from outside of steps.
+    package private(set) var assignmentCount = 0
     private weak var node: Node?
 
     /// The sizes of its values.
@@ -83,6 +85,7 @@ public final class Variable {
             if let source = $0.baseAddress { storage.copyMemory(from: source, byteCount: $0.count) }
         }
         isInitialized = true
+        assignmentCount += 1
     }
 
     /// Draws the first values again, as a function of `seed` and `stream`.
@@ -98,6 +101,23 @@ public final class Variable {
                     cure: "return values of the shape that the initializer is asked for, as float32"))
         }
         copy(from: values)
+    }
+
+    /// Whether all numbers are finite: one pass over the values.
+    package var isFinite: Bool {
+        guard type.elementType == .float32 else { return true }
+        let bits = UnsafeBufferPointer(
+            start: storage.assumingMemoryBound(to: UInt32.self), count: type.shape.elementCount)
+        // NaN and infinity have all bits of the exponent set. Blocks, so that the loop has no branch.
+        var start = 0
+        while start < bits.count {
+            let end = min(start + 4096, bits.count)
+            var found: UInt32 = 0
+            for place in start..<end { found |= (bits[place] & 0x7f80_0000) &+ 0x0080_0000 }
+            if found & 0x8000_0000 != 0 { return false }
+            start = end
+        }
+        return true
     }
 
     /// The variable's value at the start of a step, as a tensor; the same one as long as anybody holds it.

@@ -98,9 +98,9 @@ extension ActivationFunction {
             return 0.5 * x * (1 + ApusGraph.tanh(Float((2 / Double.pi).squareRoot()) * (x + 0.044715 * x * square(x))))
         case .glu: return gatedLinearUnit(x)
         case .hardShrink(let threshold): return select(abs(x) .> .constant(threshold), x, 0)
-        case .hardSigmoid(let slope): return clamp(slope * x + 0.5, 0...1)
-        case .hardSiLU: return x * clamp(x + 3, 0...6) / 6
-        case .hardTanh: return clamp(x, -1...1)
+        case .hardSigmoid(let slope): return saturate(slope * x + 0.5, 0...1)
+        case .hardSiLU: return x * saturate(x + 3, 0...6) / 6
+        case .hardTanh: return saturate(x, -1...1)
         case .leakyReLU(let slope): return select(x .> 0, x, slope * x)
         case .linear: return x
         case .logSigmoid: return -ApusGraph.softplus(-x)
@@ -108,7 +108,7 @@ extension ActivationFunction {
         case .mish: return x * ApusGraph.tanh(ApusGraph.softplus(x))
         case .relu: return ApusGraph.relu(x)
         case .boundedReLU(let limit, let slope, let threshold): return twoSidedReLU(x, limit, slope, threshold)
-        case .relu6: return clamp(x, 0...6)
+        case .relu6: return saturate(x, 0...6)
         case .selu: return 1.05070098 * exponentialBelowZero(x) { 1.67326324 * expMinusOne($0) }
         case .sigmoid: return ApusGraph.sigmoid(x)
         case .silu: return x * ApusGraph.sigmoid(x)
@@ -117,7 +117,7 @@ extension ActivationFunction {
         case .softplus: return ApusGraph.softplus(x)
         case .softsign: return x / (1 + abs(x))
         case .sparsePlus: return select(x .>= 1, x, 0.25 * square(ApusGraph.relu(x + 1)))
-        case .sparseSigmoid: return clamp(0.5 * x + 0.5, 0...1)
+        case .sparseSigmoid: return saturate(0.5 * x + 0.5, 0...1)
         case .sparsemax: return sparseMaximum(x)
         case .squareplus(let b): return squarePlus(x, b)
         case .tanh: return ApusGraph.tanh(x)

@@ -11,7 +11,12 @@ struct InitialDraw {
 
     func normal(_ mean: Float, _ deviation: Float) -> NDArray {
         NDArray(shape: shape) { (target: UnsafeMutableBufferPointer<Float>) in
-            for index in target.indices { target[index] = mean + deviation * philox.normal(index) }
+            for start in stride(from: 0, to: target.count, by: 4) {
+                let numbers = philox.normals(UInt32(truncatingIfNeeded: start / 4))
+                for lane in 0..<min(4, target.count - start) {
+                    target[start + lane] = mean + deviation * numbers[lane]
+                }
+            }
         }
     }
 
@@ -42,29 +47,19 @@ struct InitialDraw {
     }
 
     /// The orthogonal factor Q of a matrix of normal numbers, with the signs that make R's diagonal positive: so all
-    /// orthogonal matrices are equally likely. Gram and Schmidt's process, each column projected twice.
+    /// orthogonal matrices are equally likely.
     ///
-    /// Source: Mezzadri, How to generate random matrices from the classical compact groups, 2007; Giraud and others,
-    /// The loss of orthogonality in the Gram-Schmidt orthogonalization process, 2005 (why twice).
+    /// Source: Mezzadri, How to generate random matrices from the classical compact groups, 2007.
     func orthogonal(gain: Float) -> NDArray {
         let (rows, columns) = (shape.sizes.dropLast().reduce(1, *), shape[-1])
         let (length, count) = (max(rows, columns), min(rows, columns))
-        var vectors: [[Double]] = []
-        for index in 0..<count {
-            var vector = (0..<length).map { Double(philox.normal(index * length + $0)) }
-            for _ in 0..<2 {
-                for other in vectors {
-                    let product = zip(vector, other).reduce(0) { $0 + $1.0 * $1.1 }
-                    for place in vector.indices { vector[place] -= product * other[place] }
-                }
-            }
-            let norm = vector.reduce(0) { $0 + $1 * $1 }.squareRoot()
-            vectors.append(vector.map { $0 / norm })
-        }
+        let numbers = InitialDraw(philox: philox, shape: [count, length]).normal(0, 1).floats
+        var vectors = VectorRows(count: count, length: length) { Double(numbers[$0 * length + $1]) }
+        vectors.orthonormalize()
         return NDArray(shape: shape) { (target: UnsafeMutableBufferPointer<Float>) in
             for row in 0..<rows {
                 for column in 0..<columns {
-                    let value = rows >= columns ? vectors[column][row] : vectors[row][column]
+                    let value = rows >= columns ? vectors[column, row] : vectors[row, column]
                     target[row * columns + column] = gain * Float(value)
                 }
             }

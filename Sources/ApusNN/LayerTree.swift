@@ -87,6 +87,16 @@ extension LayerCall {
         return call
     }
 
+    /// The application of a model that this one is or is part of, and that is part of no other model's.
+    var outermostModel: LayerCall? {
+        var (found, next): (LayerCall?, LayerCall?) = (nil, self)
+        while let call = next {
+            if call.application != nil { found = call }
+            next = call.parent
+        }
+        return found
+    }
+
     /// The model that was applied, where one was.
     var appliedModel: Model? { (application as? ModelApplication)?.model }
 }

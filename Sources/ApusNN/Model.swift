@@ -74,7 +74,7 @@ public class Model {
 
     /// Whether training may change the model's variables. Setting it freezes or frees all of them, those shared with
     /// other models too: optimizers leave frozen ones as they are, and a frozen `BatchNormalization` uses its running
-    /// statistics. Set it before a `Trainer` is made.
+    /// statistics. A `Trainer` takes it as it is at each `fit` and `evaluate`, a `Function` when it is made.
     ///
     ///     trunk.isTrainable = false
     ///     let model = try Model(inputs: [image], outputs: [Dense(10)(trunk(image))])
@@ -190,7 +190,8 @@ extension Model {
     /// The added losses of the models that were applied between inputs and outputs.
     private func adoptLosses(of nodes: [Node]) throws {
         var seen: Set<ObjectIdentifier> = []
-        for call in nodes.compactMap({ $0.layerCall?.outermost }) where seen.insert(ObjectIdentifier(call)).inserted {
+        for call in nodes.compactMap({ $0.layerCall?.outermostModel })
+        where seen.insert(ObjectIdentifier(call)).inserted {
             guard let application = call.application as? ModelApplication else { continue }
             for loss in try application.losses(call: call) {
                 let name = numbered("\(layerPath(of: call))/\(loss.name)") { name in

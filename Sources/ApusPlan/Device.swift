@@ -32,6 +32,12 @@ package protocol Executable: AnyObject {
     ///   `ApusError.library` where a kernel fails.
     func run(inputs: UnsafeBufferPointer<UnsafeRawPointer>, context: RunContext) throws
 
+    /// As `run(inputs:context:)`, without a look at the guarded output; `body` is called after each step with its number
+    /// and may look at the step's values, each by its number in the plan.
+    func run(
+        inputs: UnsafeBufferPointer<UnsafeRawPointer>, context: RunContext,
+        afterEach body: (Int, (Int) -> UnsafeRawPointer) throws -> Void) throws
+
     /// Where output number `index` of the last run is, until the next run.
     func output(_ index: Int) -> UnsafeRawPointer
 }

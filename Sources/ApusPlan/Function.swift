@@ -25,9 +25,16 @@ public final class Function {
     private let returnedCount: Int
     private let updates: [VariableUpdate]
     private let mode: Mode
-    private let guardedOutput: Int?
+    let guardedOutput: Int?
     private let origin: (LayerCall) -> String
+    /// What a variable is called in messages.
+    let variableName: (Variable) -> String
+    /// The variables that were frozen when the function was made: its updates are those of the others.
+    private let frozen: Set<ObjectIdentifier>
     private var executables: [Int: any Executable] = [:]
+    /// The variables that runs change, and single numbers that they only read; known with the first executable.
+    package private(set) var changedVariables: [Variable] = []
+    package private(set) var constantNumbers: [Variable] = []
 
     /// - Parameters:
     ///   - inputs: tensors made by `Tensor.input` or `Tensor.placeholder`, each once; calls give arrays in their order.
@@ -75,14 +82,18 @@ public final class Function {
     ///   - guardedOutput: the number of a scalar output that stops a call before any update where it is not finite.
     ///   - returnedCount: how many of the outputs a call returns; `nil` for all.
     ///   - origin: the name of a layer's application, for errors.
+    ///   - variableName: a variable's name, for errors.
     package init(
         inputs: [Tensor], outputs: [Tensor], updates: [VariableUpdate] = [], mode: Mode? = nil, seed: UInt64 = 0,
-        device: Device, guardedOutput: Int?, returnedCount: Int? = nil, origin: @escaping (LayerCall) -> String
+        device: Device, guardedOutput: Int?, returnedCount: Int? = nil, origin: @escaping (LayerCall) -> String,
+        variableName: @escaping (Variable) -> String = { $0.name }
     ) throws {
         for tensor in inputs + outputs + updates.map(\.value) { _ = try tensor.checked() }
         let mode = mode ?? (updates.isEmpty ? .inference : .training)
         // What does not fit together is found here, not at the first call.
-        _ = try Trace(inputs: inputs, outputs: outputs, updates: updates, mode: mode, batchSize: 1, origin: origin)
+        let trace = try Trace(
+            inputs: inputs, outputs: outputs, updates: updates, mode: mode, batchSize: 1, origin: origin)
+        frozen = Set(trace.variables.filter(\.isFrozen).map { ObjectIdentifier($0) })
         self.inputs = inputs
         self.outputs = outputs
         self.returnedCount = returnedCount ?? outputs.count
@@ -92,6 +103,7 @@ public final class Function {
         self.device = device
         self.guardedOutput = guardedOutput
         self.origin = origin
+        self.variableName = variableName
     }
 
     /// Runs once on `arrays`, one for each input, all with the same batch size, and counts a step.
@@ -104,27 +116,16 @@ public final class Function {
     public func callAsFunction(_ arrays: [NDArray]) throws -> [NDArray] {
         let executable = try executable(batchSize: batchSize(of: arrays))
         do {
-            try withPointers(to: arrays[...], []) { pointers in
-                try pointers.withUnsafeBufferPointer {
-                    try executable.run(inputs: $0, context: RunContext(seed: seed, step: step))
-                }
+            try withPointers(to: arrays) {
+                try executable.run(inputs: $0, context: RunContext(seed: seed, step: step))
             }
-        } catch ApusError.notFinite(_, let step, let origin, _) {
+        } catch ApusError.notFinite(let problem) {
+            let name = "guarded value"
             throw ApusError.notFinite(
-                quantity: "guarded value", step: step, origin: firstNotFinite(arrays) ?? origin)
+                try self.problem(in: arrays, quantity: name) ?? NotFiniteProblem(quantity: name, step: problem.step))
         }
         step += 1
         return (0..<returnedCount).map { executable.outputArray($0) }
-    }
-
-    /// The first number of `arrays` that is not finite, in words.
-    private func firstNotFinite(_ arrays: [NDArray]) -> String? {
-        for (index, array) in arrays.enumerated() where array.elementType == .float32 {
-            guard let place = array.floats.firstIndex(where: { !$0.isFinite }) else { continue }
-            let (sizes, name) = (inputs[index].shape.sizes, "input \(index), '\(inputs[index].inputName)'")
-            return sizes.first == -1 ? "\(name), sample \(place / (array.elementCount / array.shape[0]))" : name
-        }
-        return nil
     }
 
     /// The names of the inputs, in their order.
@@ -133,12 +134,22 @@ public final class Function {
     /// The computation for batches of one size.
     package func executable(batchSize: Int) throws -> any Executable {
         if let executable = executables[batchSize] { return executable }
-        let trace = try Trace(
-            inputs: inputs, outputs: outputs, updates: updates, mode: mode, batchSize: batchSize, origin: origin)
+        let trace = try trace(batchSize: batchSize)
         try checkInitialized(trace)
         let executable = try device.compile(Plan(trace.graph, guardedOutput: guardedOutput), trace.variables)
         executables[batchSize] = executable
+        let changed = Set(trace.graph.updates.map(\.variable))
+        let (others, own) = (trace.variables.indices.filter { !changed.contains($0) }, changed.sorted())
+        changedVariables = own.map { trace.variables[$0] }
+        constantNumbers = others.map { trace.variables[$0] }.filter { $0.elementCount == 1 }
         return executable
+    }
+
+    /// The graph for batches of one size.
+    func trace(batchSize: Int) throws -> Trace {
+        try Trace(
+            inputs: inputs, outputs: outputs, updates: updates, mode: mode, batchSize: batchSize, frozen: frozen,
+            origin: origin)
     }
 
     /// A layer that is part of no model would run with zeros.
@@ -148,18 +159,24 @@ public final class Function {
         throw ApusError.uninitialized(variable: trace.variables[place].name, layer: reader?.origin)
     }
 
-    private func withPointers(
-        to arrays: ArraySlice<NDArray>, _ pointers: [UnsafeRawPointer], _ body: ([UnsafeRawPointer]) throws -> Void
-    ) throws {
-        guard let first = arrays.first else { return try body(pointers) }
-        try first.withUnsafeBytes { bytes in
-            guard let base = bytes.baseAddress else { preconditionFailure("an array without storage") }
-            try withPointers(to: arrays.dropFirst(), pointers + [base], body)
+    /// Calls `body` with where the arrays are.
+    func withPointers<Result>(
+        to arrays: [NDArray], _ body: (UnsafeBufferPointer<UnsafeRawPointer>) throws -> Result
+    ) throws -> Result {
+        var pointers: [UnsafeRawPointer] = []
+        func collect(_ rest: ArraySlice<NDArray>) throws -> Result {
+            guard let first = rest.first else { return try pointers.withUnsafeBufferPointer(body) }
+            return try first.withUnsafeBytes { bytes in
+                guard let base = bytes.baseAddress else { preconditionFailure("an array without storage") }
+                pointers.append(base)
+                return try collect(rest.dropFirst())
+            }
         }
+        return try collect(arrays[...])
     }
 
     /// The batch size that the arrays agree on; 1 where no input has an open size.
-    private func batchSize(of arrays: [NDArray]) throws -> Int {
+    func batchSize(of arrays: [NDArray]) throws -> Int {
         func problem(_ expected: String, _ received: String, _ cure: String) -> ApusError {
             .shape(ShapeProblem(operation: "call of a function", expected: expected, received: received, cure: cure))
         }

@@ -10,6 +10,10 @@ struct Fusion {
             case matMul(bias: Int?, activation: Unary.Function?)
             /// Likewise a convolution.
             case convolution(bias: Int?, activation: Unary.Function?)
+            /// Results of one recurrence with the product that projects its inputs, and a bias.
+            case projectedRecurrence(product: Int, bias: Int?)
+            /// Results of one recurrence's gradient with sums over all its rows and steps.
+            case recurrenceGradient(sums: [RecurrenceSum])
             /// A product that is taken from a variable, times a single number if there is one: a step of descent.
             case matMulUpdate(variable: Int, scale: Int?)
             /// Element-wise operations, and sums of what they compute.
@@ -17,6 +21,13 @@ struct Fusion {
             /// Results of one computation on the same inputs.
             case shared
         }
+        /// The product or sum `node`, taken of a gradient as a recurrence goes.
+        struct RecurrenceSum {
+            var node: Int
+            var of: RecurrenceGradient.Result
+            var factors: Int?
+        }
+
         var kind: Kind
         /// In rising order.
         var nodes: [Int]
@@ -32,15 +43,17 @@ struct Fusion {
     let largeElementCount: Int
     var groups: [Group] = []
     /// The group of each node; `nil` for nodes without a step of their own (sources, reshapes, views).
-    private(set) var groupOfNode: [Int?]
+    var groupOfNode: [Int?]
 
     /// Programs stay within what executors take.
     private static let largestNodeCount = 160
     private static let largestInputCount = 48
     private static let largestOutputCount = 24
 
-    /// - Parameter largeElementCount: the elements from which a value is rather computed again than read again.
-    init(_ graph: Graph, largeElementCount: Int) {
+    /// - Parameters:
+    ///   - largeElementCount: the elements from which a value is rather computed again than read again.
+    ///   - isOff: every operation is a step of its own.
+    init(_ graph: Graph, largeElementCount: Int, isOff: Bool = false) {
         self.graph = graph
         self.largeElementCount = largeElementCount
         var consumers = [[Int]](repeating: [], count: graph.nodes.count)
@@ -56,10 +69,25 @@ struct Fusion {
         self.isRoot = isRoot
         groupOfNode = [Int?](repeating: nil, count: graph.nodes.count)
 
-        for index in graph.nodes.indices { fuseAfterProduct(index) }
+        if isOff {
+            placeApart()
+            return
+        }
         shareComputations()
+        fuseIntoRecurrences()
+        for index in graph.nodes.indices where groupOfNode[index] == nil { fuseAfterProduct(index) }
         for index in graph.nodes.indices where groupOfNode[index] == nil { place(index) }
         recompute()
+    }
+
+    private mutating func placeApart() {
+        for (index, node) in graph.nodes.enumerated() {
+            switch node.operation {
+            case .input, .variable, .constant, .reshape: continue
+            case .broadcast where !isMaterialized(broadcast: index): continue
+            default: makeGroup(Self.isElementwise(node) ? .elementwise : .single, [index])
+            }
+        }
     }
 
     /// Whether the node is part of element-wise programs.
@@ -151,12 +179,12 @@ struct Fusion {
         return true
     }
 
-    private func onlyReader(of index: Int) -> Int? {
+    func onlyReader(of index: Int) -> Int? {
         isRoot[index] || consumers[index].count != 1 ? nil : consumers[index].first
     }
 
     /// The vector that `index` stretches to the same value in each row.
-    private func columnVector(_ index: Int, columns: Int) -> Int? {
+    func columnVector(_ index: Int, columns: Int) -> Int? {
         guard case .broadcast = graph.nodes[index].operation else { return nil }
         let source = graph.nodes[index].inputs[0]
         let shape = graph.nodes[source].type.shape
@@ -219,7 +247,7 @@ struct Fusion {
 
     /// No other step may come between the members: none that they need, as far back as that goes, needs one of them.
     /// Steps count as a whole here, since each waits for all that any of its nodes needs.
-    private func canRunTogether(_ union: [Int]) -> Bool {
+    func canRunTogether(_ union: [Int]) -> Bool {
         var isMember = [Bool](repeating: false, count: graph.nodes.count)
         for node in union { isMember[node] = true }
         var isSeen = isMember

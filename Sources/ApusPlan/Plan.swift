@@ -29,11 +29,28 @@ package struct Plan: Sendable {
         case matMul(MatMul, hasBias: Bool, activation: Unary.Function?)
         /// A convolution, likewise.
         case convolution(Convolution, hasBias: Bool, activation: Unary.Function?)
+        /// A recurrence whose inputs are projected as it goes: in place of the projected inputs come the rows, their
+        /// kernel, and the bias if there is one; `stepCount` rows are a sample.
+        case projectedRecurrence([Recurrence], stepCount: Int, hasBias: Bool)
+        /// A recurrence's gradient with sums over all its rows and steps, whose factors are further inputs.
+        case recurrenceGradient(RecurrenceGradient, results: [RecurrenceGradient.Result], sums: [RecurrenceSum])
         /// The third input less the product, which is first multiplied by the fourth input's number if there is one.
         case matMulUpdate(MatMul, hasScale: Bool)
         case elementwise(ElementwiseProgram)
         /// The first input's elements, copied.
         case copy
+    }
+
+    /// `factors` transposed times a recurrence's gradient, both with a row for each step of each sample.
+    package struct RecurrenceSum: Hashable, Sendable {
+        /// The gradient that is summed.
+        package var of: RecurrenceGradient.Result
+        /// Without factors, each is 1.
+        package var hasFactors: Bool
+
+        package init(of: RecurrenceGradient.Result, hasFactors: Bool) {
+            (self.of, self.hasFactors) = (of, hasFactors)
+        }
     }
 
     package struct Step: Hashable, Sendable {
@@ -101,6 +118,13 @@ extension Plan.Kernel: CustomStringConvertible {
         case .convolution(let convolution, let hasBias, let activation):
             [Operation.convolution(convolution).description, hasBias ? "bias" : nil, activation?.rawValue]
                 .compactMap { $0 }.joined(separator: "+")
+        case .projectedRecurrence(let rules, _, let hasBias):
+            ([Operation.matMul(MatMul()).description, hasBias ? "bias" : nil].compactMap { $0 }
+                + [Plan.Kernel.shared(rules.map { .recurrence($0) }).description]).joined(separator: "+")
+        case .recurrenceGradient(let rule, let results, let sums):
+            ([Operation.recurrenceGradient(rule.sibling(.projected)).description]
+                + results.filter { $0 != .projected }.map(\.rawValue)
+                + sums.map { $0.hasFactors ? "product" : "sum" }).joined(separator: "+")
         case .matMulUpdate(let product, let hasScale):
             "\(Operation.matMul(product))+\(hasScale ? "scale+" : "")subtract"
         case .elementwise(let program): "elementwise[\(program)]"

@@ -8,11 +8,17 @@ extension Plan {
     ///     and leave the variables as they were.
     ///   - largeElementCount: the elements from which a value is rather computed again than read again: what lies in
     ///     the second-level cache is cheap to read.
-    /// - Parameter largeElementCount: the elements from which a value is rather computed again than read again: what
-    ///   lies in the second-level cache is cheap to read.
     package init(_ graph: Graph, guardedOutput: Int? = nil, largeElementCount: Int = 65_536) {
         var planner = Planner(graph.simplified(), largeElementCount: largeElementCount)
         self = planner.plan(guardedOutput: guardedOutput)
+    }
+
+    /// The plan of a graph as it is, each operation a step of its own; and the value of each node, `nil` for those that
+    /// no step makes or reads.
+    static func apart(_ graph: Graph) -> (plan: Plan, valueOfNode: [Int?]) {
+        var planner = Planner(graph, largeElementCount: .max, fuses: false)
+        let plan = planner.plan(guardedOutput: nil)
+        return (plan, planner.valueOfNode)
     }
 }
 
@@ -29,9 +35,9 @@ private struct Planner {
     /// The values that the caller reads.
     var outputs: [Int] = []
 
-    init(_ graph: Graph, largeElementCount: Int) {
+    init(_ graph: Graph, largeElementCount: Int, fuses: Bool = true) {
         self.graph = graph
-        fusion = Fusion(graph, largeElementCount: largeElementCount)
+        fusion = Fusion(graph, largeElementCount: largeElementCount, isOff: !fuses)
         valueOfNode = [Int?](repeating: nil, count: graph.nodes.count)
     }
 
@@ -148,6 +154,30 @@ private struct Planner {
                 step.kernel = .convolution(convolution, hasBias: bias != nil, activation: activation)
                 setInputs(graph.nodes[group.nodes[0]].inputs + [bias].compactMap { $0 }, &step)
                 step.outputs = [value(of: last)]
+            case .projectedRecurrence(let product, let bias):
+                let members = group.nodes.filter { fusion.recurrence($0) != nil }
+                step.kernel = .projectedRecurrence(
+                    members.compactMap { fusion.recurrence($0) },
+                    stepCount: graph.nodes[graph.nodes[members[0]].inputs[0]].type.shape[1], hasBias: bias != nil)
+                step.flopCount = self.flopCount(product) + (members.map { self.flopCount($0) }.max() ?? 0)
+                setInputs(
+                    graph.nodes[product].inputs + [bias].compactMap { $0 }
+                        + graph.nodes[members[0]].inputs.dropFirst(), &step)
+                step.outputs = members.map { value(of: $0) }
+            case .recurrenceGradient(let sums):
+                let members = group.nodes.filter { fusion.recurrenceGradient($0) != nil }
+                guard let rule = fusion.recurrenceGradient(members[0]) else {
+                    preconditionFailure("a recurrence's gradient without a rule")
+                }
+                let stored = members.filter { fusion.isStored($0) }
+                step.kernel = .recurrenceGradient(
+                    rule, results: stored.compactMap { fusion.recurrenceGradient($0)?.result },
+                    sums: sums.map { .init(of: $0.of, hasFactors: $0.factors != nil) })
+                step.flopCount =
+                    (members.map { self.flopCount($0) }.max() ?? 0)
+                    + sums.reduce(0) { $0 + self.flopCount($1.node) }
+                setInputs(graph.nodes[members[0]].inputs + sums.compactMap(\.factors), &step)
+                step.outputs = (stored + sums.map(\.node)).map { value(of: $0) }
             case .matMulUpdate(let variable, let scale):
                 guard case .matMul(let product) = graph.nodes[group.nodes[0]].operation else {
                     preconditionFailure("a product's group starts with \(graph.nodes[group.nodes[0]])")
@@ -272,7 +302,7 @@ private struct Planner {
                 input != variable || description.strides == program.domain.strides
             }
         case .matMulUpdate: return steps[step].inputs.filter { $0 == variable }.count == 1
-        case .operation, .shared, .matMul, .convolution, .copy: return false
+        case .operation, .shared, .matMul, .convolution, .projectedRecurrence, .recurrenceGradient, .copy: return false
         }
     }
 
@@ -332,7 +362,11 @@ private struct Planner {
                 .filter { $1.strides == program.domain.strides && $1.elementType == .float32 }.map(\.0)
         case .operation(let operation): operation.overwritableInput.map { [step.inputs[$0]] } ?? []
         case .shared(let operations): operations[output].overwritableInput.map { [step.inputs[$0]] } ?? []
-        case .matMul, .convolution, .matMulUpdate, .copy: []
+        case .recurrenceGradient(let rule, let results, _):
+            results.dropFirst(output).first
+                .flatMap { Operation.recurrenceGradient(rule.sibling($0)).overwritableInput }
+                .map { [step.inputs[$0]] } ?? []
+        case .matMul, .convolution, .projectedRecurrence, .matMulUpdate, .copy: []
         }
     }
 

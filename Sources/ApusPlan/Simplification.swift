@@ -4,17 +4,21 @@ import ApusGraph
 extension Graph {
     /// An equal graph with less to do: constants folded, neutral operations gone, common subexpressions computed
     /// once, nodes that nobody reads dropped. Random operations stay apart: each has a stream of its own.
-    package func simplified() -> Graph {
+    package func simplified() -> Graph { simplifiedWithSources().graph }
+
+    /// As `simplified()`; with the node of this graph that each node was made for.
+    package func simplifiedWithSources() -> (graph: Graph, sources: [Int]) {
         var rewriter = Rewriter(source: self)
         for index in nodes.indices { rewriter.add(index) }
         var result = rewriter.result
-        result.dropUnreadNodes()
+        let kept = result.dropUnreadNodes()
         result.verify(after: "simplification")
-        return result
+        return (result, kept.map { rewriter.sources[$0] })
     }
 
     /// Removes nodes that no root needs; inputs and variables stay, since the caller gives them.
-    private mutating func dropUnreadNodes() {
+    /// - Returns: the nodes that stay, by their places before.
+    private mutating func dropUnreadNodes() -> [Int] {
         var isNeeded = [Bool](repeating: false, count: nodes.count)
         for root in roots + inputs + variables { isNeeded[root] = true }
         for index in nodes.indices.reversed() where isNeeded[index] {
@@ -32,6 +36,7 @@ extension Graph {
         variables = variables.map { places[$0] }
         outputs = outputs.map { places[$0] }
         updates = updates.map { Update(variable: $0.variable, value: places[$0.value]) }
+        return isNeeded.indices.filter { isNeeded[$0] }
     }
 }
 
@@ -41,6 +46,8 @@ private struct Rewriter {
     private var nodes: [Graph.Node] = []
     /// Where each source node's value is in the new graph.
     private var places: [Int] = []
+    /// For each node of the new graph the source node that it was made for.
+    private(set) var sources: [Int] = []
     /// Equal operations on equal inputs have equal values.
     private var known: [Expression: Int] = [:]
 
@@ -89,6 +96,7 @@ private struct Rewriter {
             preconditionFailure("simplification made \(operation), which does not fit: \(error)")
         }
         nodes.append(Graph.Node(operation, inputs, type, origin: origin))
+        sources.append(places.count)
         return nodes.count - 1
     }
 

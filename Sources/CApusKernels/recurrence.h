@@ -11,6 +11,7 @@
 #include "apus_kernels.h"
 #include "instruction_set.h"
 #include "lanes.h"
+#include "lanes_functions.h"
 #include "math_functions.h"
 #include "threads.h"
 
@@ -35,7 +36,7 @@ static inline int apus_cell_stored(apus_cell cell) { return cell == APUS_CELL_SI
 
 static inline bool apus_recurrence_is_valid(const apus_recurrence_description *wanted) {
     return wanted->cell >= APUS_CELL_SIMPLE && wanted->cell <= APUS_CELL_LSTM && wanted->batch >= 0 &&
-           wanted->steps >= 1 && wanted->units >= 1 && wanted->activation >= APUS_CELL_LINEAR &&
+           wanted->steps >= 1 && wanted->units >= 1 && wanted->features >= 0 && wanted->activation >= APUS_CELL_LINEAR &&
            wanted->activation <= APUS_CELL_HARD_SIGMOID && wanted->gate_activation >= APUS_CELL_LINEAR &&
            wanted->gate_activation <= APUS_CELL_HARD_SIGMOID;
 }
@@ -71,109 +72,124 @@ APUS_INLINE void apus_store(float *to, const apus_lanes *from, int64_t count) {
     }
 }
 
-/// Brings a vector of each of `blocks` of an array `[place, blocks, units]` into the second cache; NULL is left alone.
-APUS_INLINE void apus_fetch(const float *array, int64_t place, int blocks, int64_t units, int64_t unit) {
-    for (int block = 0; array && block < blocks; block++)
-        __builtin_prefetch(array + (place * blocks + block) * units + unit, 0, 2);
+/// What is the same for all vectors of a run; the usual forms are compiled as constants.
+typedef struct {
+    apus_cell_activation activation, gate_activation;
+    bool is_whole;  // every vector has sixteen units
+} apus_cell_form;
+
+static inline apus_cell_form apus_form_of(const apus_recurrence_description *wanted) {
+    return (apus_cell_form){wanted->activation, wanted->gate_activation, wanted->units % APUS_LANE_COUNT == 0};
 }
 
-#define APUS_FOR_LANES(x, expression)                                                            \
-    do {                                                                                         \
-        float *y = (float *)(x);                                                                 \
-        _Pragma("clang loop vectorize(assume_safety) vectorize_width(16) interleave_count(1)")   \
-        for (int k = 0; k < APUS_LANE_COUNT; k++) y[k] = (expression);                           \
-    } while (0)
-
-APUS_INLINE float apus_hard_sigmoid(float x, float slope) {
-    float y = slope * x + 0.5f;
-    y = y < 0.0f ? 0.0f : y;
-    return y > 1.0f ? 1.0f : y;
+static inline bool apus_form_is_usual(apus_cell_form form) {
+    return form.activation == APUS_CELL_TANH && form.gate_activation == APUS_CELL_SIGMOID && form.is_whole;
 }
+
+#define APUS_USUAL_FORM ((apus_cell_form){APUS_CELL_TANH, APUS_CELL_SIGMOID, true})
 
 APUS_INLINE void apus_activate(apus_lanes *x, apus_cell_activation activation, float slope) {
+    apus_lanes y;
     switch (activation) {
         case APUS_CELL_LINEAR: break;
-        case APUS_CELL_RELU: APUS_FOR_LANES(x, y[k] < 0.0f ? 0.0f : y[k]); break;
-        case APUS_CELL_SIGMOID: APUS_FOR_LANES(x, apus_sigmoid(y[k])); break;
-        case APUS_CELL_TANH: APUS_FOR_LANES(x, apus_tanh(y[k])); break;
-        case APUS_CELL_HARD_SIGMOID: APUS_FOR_LANES(x, apus_hard_sigmoid(y[k], slope)); break;
+        case APUS_CELL_RELU: *x = APUS_BLEND(*x < 0.0f, (apus_lanes){0}, *x); break;
+        case APUS_CELL_SIGMOID: apus_lanes_sigmoid(x); break;
+        case APUS_CELL_TANH: apus_lanes_tanh(x); break;
+        case APUS_CELL_HARD_SIGMOID:
+            y = slope * *x + 0.5f;
+            y = APUS_BLEND(y < 0.0f, (apus_lanes){0}, y);
+            *x = APUS_BLEND(y > 1.0f, (apus_lanes){0} + 1.0f, y);
+            break;
     }
 }
 
 /// `gradient` times the slope of the activation where its value is `value`.
 APUS_INLINE void apus_apply_slope(
     apus_lanes *gradient, const apus_lanes *value, apus_cell_activation activation, float slope) {
-    const float *v = (const float *)value;
+    apus_lanes y = *gradient, v = *value, nothing = {0};
     switch (activation) {
         case APUS_CELL_LINEAR: break;
-        case APUS_CELL_RELU: APUS_FOR_LANES(gradient, v[k] > 0.0f ? y[k] : 0.0f); break;
-        case APUS_CELL_SIGMOID: APUS_FOR_LANES(gradient, y[k] * (v[k] * (1.0f - v[k]))); break;
-        case APUS_CELL_TANH: APUS_FOR_LANES(gradient, y[k] * (1.0f - v[k] * v[k])); break;
-        case APUS_CELL_HARD_SIGMOID:
-            APUS_FOR_LANES(gradient, ((v[k] > 0.0f) & (v[k] < 1.0f)) ? slope * y[k] : 0.0f);
-            break;
+        case APUS_CELL_RELU: *gradient = APUS_BLEND(v > 0.0f, y, nothing); break;
+        case APUS_CELL_SIGMOID: *gradient = y * (v * (1.0f - v)); break;
+        case APUS_CELL_TANH: *gradient = y * (1.0f - v * v); break;
+        case APUS_CELL_HARD_SIGMOID: *gradient = APUS_BLEND((v > 0.0f) & (v < 1.0f), slope * y, nothing); break;
     }
 }
 
 #define APUS_UNROLLED _Pragma("clang loop unroll(full)")
 
-/// output[r, j] (+)= sum over k of left[r, k] panel[k, j], for `rows` rows (8 at most) and 16 `vectors` columns; both
-/// are to be constants.
+/// The left side of a product: the number of row r and term k is at `start[r * row_stride + k * term_stride]`.
+typedef struct {
+    const float *start;
+    int64_t row_stride, term_stride;
+} apus_left;
+
+/// The right side: `stride` numbers from one term to the next, and so many terms.
+typedef struct {
+    const float *start;
+    int64_t stride, terms;
+} apus_right;
+
+/// output[r, j] (+)= sum over k of left[r, k] right[k, j], for `rows` rows (8 at most) and 16 `vectors` columns; both
+/// are to be constants. The output's last vector stands `gap` vectors after the others.
 APUS_INLINE void apus_multiply_tile(
-    const int rows, const int vectors, const float *left, int64_t left_stride, const float *panel, int64_t terms,
-    float *output, int64_t output_stride, bool accumulates) {
+    const int rows, const int vectors, const int gap, apus_left left, apus_right right, float *output, int64_t output_stride,
+    bool accumulates) {
     apus_lanes sums[8][APUS_PANEL_VECTORS];
     APUS_UNROLLED for (int r = 0; r < rows; r++) {
         APUS_UNROLLED for (int v = 0; v < vectors; v++) {
-            const apus_lanes *start = (const apus_lanes *)(output + r * output_stride + v * APUS_LANE_COUNT);
+            int place = v == vectors - 1 ? v + gap : v;
+            const apus_lanes *start = (const apus_lanes *)(output + r * output_stride + place * APUS_LANE_COUNT);
             sums[r][v] = accumulates ? *start : (apus_lanes){0};
         }
     }
-    for (int64_t k = 0; k < terms; k++) {
-        const apus_lanes *right = (const apus_lanes *)(panel + k * vectors * APUS_LANE_COUNT);
+    for (int64_t k = 0; k < right.terms; k++) {
+        const apus_lanes *columns = (const apus_lanes *)(right.start + k * right.stride);
         APUS_UNROLLED for (int r = 0; r < rows; r++) {
-            float factor = left[r * left_stride + k];
-            APUS_UNROLLED for (int v = 0; v < vectors; v++) sums[r][v] += factor * right[v];
+            float factor = left.start[r * left.row_stride + k * left.term_stride];
+            APUS_UNROLLED for (int v = 0; v < vectors; v++) sums[r][v] += factor * columns[v];
         }
     }
     APUS_UNROLLED for (int r = 0; r < rows; r++) {
-        APUS_UNROLLED for (int v = 0; v < vectors; v++)
-            *(apus_lanes *)(output + r * output_stride + v * APUS_LANE_COUNT) = sums[r][v];
+        APUS_UNROLLED for (int v = 0; v < vectors; v++) {
+            int place = v == vectors - 1 ? v + gap : v;
+            *(apus_lanes *)(output + r * output_stride + place * APUS_LANE_COUNT) = sums[r][v];
+        }
     }
 }
 
 /// The same for any number of rows, in tiles of `tile` (a constant) and the rest.
 APUS_INLINE void apus_multiply_rows(
-    const int tile, const int vectors, int64_t rows, const float *left, int64_t left_stride, const float *panel,
-    int64_t terms, float *output, int64_t output_stride, bool accumulates) {
-    int64_t row = 0;
-    for (; row + tile <= rows; row += tile)
-        apus_multiply_tile(
-            tile, vectors, left + row * left_stride, left_stride, panel, terms, output + row * output_stride,
-            output_stride, accumulates);
-    for (; tile > 4 && row + 4 <= rows; row += 4)
-        apus_multiply_tile(
-            4, vectors, left + row * left_stride, left_stride, panel, terms, output + row * output_stride,
-            output_stride, accumulates);
-    for (; tile > 2 && row + 2 <= rows; row += 2)
-        apus_multiply_tile(
-            2, vectors, left + row * left_stride, left_stride, panel, terms, output + row * output_stride,
-            output_stride, accumulates);
-    for (; row < rows; row++)
-        apus_multiply_tile(
-            1, vectors, left + row * left_stride, left_stride, panel, terms, output + row * output_stride,
-            output_stride, accumulates);
+    const int tile, const int vectors, const int gap, int64_t rows, apus_left left, apus_right right, float *output,
+    int64_t output_stride, bool accumulates) {
+    for (int64_t row = 0, step; row < rows; row += step) {
+        int64_t rest = rows - row;
+        step = rest >= tile ? tile : tile > 4 && rest >= 4 ? 4 : tile > 2 && rest >= 2 ? 2 : 1;
+        apus_left part = {left.start + row * left.row_stride, left.row_stride, left.term_stride};
+        float *target = output + row * output_stride;
+        if (step == tile)
+            apus_multiply_tile(tile, vectors, gap, part, right, target, output_stride, accumulates);
+        else if (step == 4)
+            apus_multiply_tile(4, vectors, gap, part, right, target, output_stride, accumulates);
+        else if (step == 2)
+            apus_multiply_tile(2, vectors, gap, part, right, target, output_stride, accumulates);
+        else
+            apus_multiply_tile(1, vectors, gap, part, right, target, output_stride, accumulates);
+    }
 }
 
-/// The product with a whole panel, a part of its terms after the other.
+/// The product with a whole panel `[terms, 16 vectors]`, a part of its terms after the other.
 APUS_INLINE void apus_multiply_panel(
-    const int tile, const int vectors, int64_t rows, const float *left, int64_t left_stride, const float *panel,
-    int64_t terms, float *output, int64_t output_stride, bool accumulates) {
+    const int tile, const int vectors, const int gap, int64_t rows, const float *left, int64_t left_stride,
+    const float *panel, int64_t terms, float *output, int64_t output_stride, bool accumulates) {
     int64_t parts = (terms + APUS_RECURRENCE_TERMS - 1) / APUS_RECURRENCE_TERMS, length = (terms + parts - 1) / parts;
-    for (int64_t k = 0; k < terms; k += length)
+    int64_t stride = vectors * APUS_LANE_COUNT;
+    for (int64_t k = 0; k < terms; k += length) {
+        apus_right right = {panel + k * stride, stride, terms - k < length ? terms - k : length};
         apus_multiply_rows(
-            tile, vectors, rows, left + k, left_stride, panel + k * vectors * APUS_LANE_COUNT,
-            terms - k < length ? terms - k : length, output, output_stride, accumulates || k > 0);
+            tile, vectors, gap, rows, (apus_left){left + k, left_stride, 1}, right, output, output_stride,
+            accumulates || k > 0);
+    }
 }
 
 /// Compiles the always inlined `body(work, begin, end, thread, tile)` for each instruction set, with rows a tile as

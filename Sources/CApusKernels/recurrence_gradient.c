@@ -1,5 +1,6 @@
 // A recurrence's gradient: each thread walks its rows of the batch back through all steps. A step first turns the
-// gradients of its states into those of its sums, then multiplies these by the packed transposed kernel.
+// gradients of its states into those of its sums, then multiplies these by the packed transposed kernel. Sums over all
+// rows and steps, as the kernels' gradients are, are taken while these gradients are in the second cache.
 #include "recurrence.h"
 
 #include "status.h"
@@ -10,135 +11,158 @@ struct apus_recurrence_gradient {
     int32_t thread_count;  // at creation: the workspace is for it
     int64_t panel_count;
     float *packed;     // [panel, gate * units + unit, 64]
-    float *workspace;  // of each thread: gradients of the hidden states, of the cells, of the products
-    int64_t state_width, thread_size, byte_count;
+    float *workspace;  // of each thread, see `area`
+    int64_t state_width, slope_stride, thread_size, byte_count;
+
+    apus_recurrence_sum sums[APUS_RECURRENCE_SUMS];
+    int32_t sum_count;
+    bool keeps_both;  // the gradients of x and of p, where they differ and both are summed
+    int64_t row_capacity, factor_stride, total_count, total_stride;
+    bool *has_totals;  // of each thread, in this run
 };
 
-enum { PANEL = APUS_PANEL_VECTORS * APUS_LANE_COUNT };
+enum {
+    PANEL = APUS_PANEL_VECTORS * APUS_LANE_COUNT,
+    // Rows that a sum waits for: it reads and writes its totals once for all of them.
+    SUM_ROWS = 128,
+};
 
 typedef struct {
     const apus_recurrence_gradient *gradient;
     apus_recurrence_gradient_arrays arrays;
 } job;
 
-/// Where a unit's vector is worked on: a row of the batch, a step, and sixteen units, or fewer at the end.
+/// A thread's memory.
 typedef struct {
-    int64_t row, place;  // place: row * steps + step
-    int64_t unit, count;
-    float *hidden, *cells;  // the row's gradients from this unit on
-    float *products;        // the row's
-    bool is_first, is_end, is_masked;
+    float *hidden, *cells;        // [row, state_width]: gradients of the states
+    float *products, *projected;  // [row, slope_stride]: gradients of p and of x
+    float *factors;               // [row, factor_stride]: of all sums, side by side
+    float *totals;                // [factor, total_stride]
+} area;
+
+static area area_of(const apus_recurrence_gradient *gradient, int32_t thread) {
+    area own;
+    own.hidden = gradient->workspace + thread * gradient->thread_size;
+    own.cells = own.hidden + APUS_RECURRENCE_ROWS * gradient->state_width;
+    own.products = own.cells + APUS_RECURRENCE_ROWS * gradient->state_width;
+    int64_t slopes = gradient->row_capacity * gradient->slope_stride;
+    own.projected = own.products + (gradient->keeps_both ? slopes : 0);
+    own.factors = own.projected + slopes;
+    own.totals = own.factors + gradient->row_capacity * gradient->factor_stride;
+    return own;
+}
+
+/// Where a vector of units is worked on: rows of the batch at one step, and sixteen units, or fewer at the end.
+typedef struct {
+    int64_t row, rows, step, unit, count;
+    bool is_first;
+    float *hidden, *cells;        // [rows, state_width], from this unit on
+    float *products, *projected;  // [rows, slope_stride], from this unit on
 } spot;
 
-/// The gradients of a step's sums: to the arrays that are wanted, and to the next product's left side.
-APUS_INLINE void keep_sums(
-    const job *work, const spot *at, int gate, const apus_lanes *projected, const apus_lanes *product) {
-    int64_t units = work->gradient->description.units, gates = apus_cell_gates(work->gradient->description.cell);
-    int64_t offset = (at->place * gates + gate) * units + at->unit;
-    if (work->arrays.projected) apus_store(work->arrays.projected + offset, projected, at->count);
-    if (work->arrays.products) apus_store(work->arrays.products + offset, product, at->count);
-    apus_store(at->products + gate * units + at->unit, product, at->count);
-}
-
-APUS_INLINE void load_gates(const job *work, const spot *at, int count, apus_lanes *gates) {
-    int64_t units = work->gradient->description.units;
-    for (int block = 0; block < count; block++)
-        apus_load(&gates[block], work->arrays.gates + (at->place * count + block) * units + at->unit, at->count);
-}
-
-APUS_INLINE void back_simple(const job *work, const spot *at, apus_lanes *hidden) {
-    const apus_recurrence_description *wanted = &work->gradient->description;
-    apus_lanes value;
-    load_gates(work, at, 1, &value);
-    apus_apply_slope(hidden, &value, wanted->activation, wanted->slope);
-    keep_sums(work, at, 0, hidden, hidden);
-    *hidden = (apus_lanes){0};
-}
-
-APUS_INLINE void back_gru(const job *work, const spot *at, apus_lanes *hidden) {
-    const apus_recurrence_description *wanted = &work->gradient->description;
-    apus_lanes gates[4], previous;
-    load_gates(work, at, 4, gates);
-    apus_load(&previous, work->arrays.previous + at->place * wanted->units + at->unit, at->count);
-    apus_lanes update = *hidden * (previous - gates[2]), candidate = *hidden * (1.0f - gates[0]);
-    apus_apply_slope(&update, &gates[0], wanted->gate_activation, wanted->gate_slope);
-    apus_apply_slope(&candidate, &gates[2], wanted->activation, wanted->slope);
-    apus_lanes reset = candidate * gates[3], product = candidate * gates[1];
-    apus_apply_slope(&reset, &gates[1], wanted->gate_activation, wanted->gate_slope);
-    keep_sums(work, at, 0, &update, &update);
-    keep_sums(work, at, 1, &reset, &reset);
-    keep_sums(work, at, 2, &candidate, &product);
-    *hidden *= gates[0];
-}
-
-APUS_INLINE void back_lstm(const job *work, const spot *at, apus_lanes *hidden) {
-    const apus_recurrence_description *wanted = &work->gradient->description;
-    apus_lanes gates[4], previous, cells = *(const apus_lanes *)at->cells;
-    load_gates(work, at, 4, gates);
-    apus_load(&previous, work->arrays.previous + at->place * wanted->units + at->unit, at->count);
-    if (work->arrays.last_cells && at->is_first) {
-        apus_lanes upstream;
-        apus_load(&upstream, work->arrays.last_cells + at->row * wanted->units + at->unit, at->count);
-        cells += upstream;
+/// The gradients of the states as they come in become those of the step's sums, and that part of the hidden state's
+/// which goes past the product.
+APUS_INLINE void run_units(const job *work, const apus_cell cell, const apus_cell_form form, const spot *at) {
+    const apus_recurrence_gradient *gradient = work->gradient;
+    const apus_recurrence_description *wanted = &gradient->description;
+    const apus_recurrence_gradient_arrays arrays = work->arrays;
+    const int gates = apus_cell_gates(cell), stored = apus_cell_stored(cell);
+    const int64_t units = wanted->units, width = gradient->state_width, stride = gradient->slope_stride;
+    const int64_t unit = at->unit, count = form.is_whole ? APUS_LANE_COUNT : at->count;
+    const float slope = wanted->slope, gate_slope = wanted->gate_slope;
+    const bool keeps_both = cell == APUS_CELL_GRU && gradient->keeps_both;
+    for (int64_t r = 0; r < at->rows; r++) {
+        int64_t row = at->row + r, place = row * wanted->steps + at->step;
+        bool is_masked = arrays.mask && arrays.mask[place] == 0.0f;
+        apus_lanes *hidden_place = (apus_lanes *)(at->hidden + r * width);
+        apus_lanes *cells_place = (apus_lanes *)(at->cells + r * width);
+        apus_lanes hidden = *hidden_place, cells, previous, value, upstream, nothing = {0};
+        apus_lanes kept[4], sums[4] = {nothing, nothing, nothing, nothing}, product = nothing;
+        if (arrays.hidden) {
+            apus_load(&upstream, arrays.hidden + place * units + unit, count);
+            hidden += upstream;
+        }
+        if (arrays.last_hidden && at->is_first) {
+            apus_load(&upstream, arrays.last_hidden + row * units + unit, count);
+            hidden += upstream;
+        }
+        for (int block = 0; block < stored; block++)
+            apus_load(&kept[block], arrays.gates + (place * stored + block) * units + unit, count);
+        if (cell != APUS_CELL_SIMPLE) apus_load(&previous, arrays.previous + place * units + unit, count);
+        if (cell == APUS_CELL_LSTM) {
+            cells = *cells_place;
+            if (arrays.last_cells && at->is_first) {
+                apus_load(&upstream, arrays.last_cells + row * units + unit, count);
+                cells += upstream;
+            }
+        }
+        if (!is_masked) {
+            switch (cell) {
+                case APUS_CELL_SIMPLE:
+                    sums[0] = hidden;
+                    apus_apply_slope(&sums[0], &kept[0], form.activation, slope);
+                    hidden = nothing;
+                    break;
+                case APUS_CELL_GRU:
+                    sums[0] = hidden * (previous - kept[2]);
+                    sums[2] = hidden * (1.0f - kept[0]);
+                    apus_apply_slope(&sums[0], &kept[0], form.gate_activation, gate_slope);
+                    apus_apply_slope(&sums[2], &kept[2], form.activation, slope);
+                    sums[1] = sums[2] * kept[3];
+                    product = sums[2] * kept[1];
+                    apus_apply_slope(&sums[1], &kept[1], form.gate_activation, gate_slope);
+                    hidden *= kept[0];
+                    break;
+                case APUS_CELL_LSTM:
+                    value = kept[1] * previous + kept[0] * kept[2];
+                    apus_activate(&value, form.activation, slope);
+                    upstream = hidden * kept[3];
+                    apus_apply_slope(&upstream, &value, form.activation, slope);
+                    cells += upstream;
+                    sums[0] = cells * kept[2];
+                    sums[1] = cells * previous;
+                    sums[2] = cells * kept[0];
+                    sums[3] = hidden * value;
+                    apus_apply_slope(&sums[0], &kept[0], form.gate_activation, gate_slope);
+                    apus_apply_slope(&sums[1], &kept[1], form.gate_activation, gate_slope);
+                    apus_apply_slope(&sums[2], &kept[2], form.activation, slope);
+                    apus_apply_slope(&sums[3], &kept[3], form.gate_activation, gate_slope);
+                    cells *= kept[1];
+                    hidden = nothing;
+                    break;
+            }
+        }
+        *hidden_place = hidden;
+        if (cell == APUS_CELL_LSTM) *cells_place = cells;
+        for (int gate = 0; gate < gates; gate++) {
+            const apus_lanes *of_product = cell == APUS_CELL_GRU && gate == 2 ? &product : &sums[gate];
+            int64_t offset = (place * gates + gate) * units + unit;
+            if (arrays.projected) apus_store(arrays.projected + offset, &sums[gate], count);
+            if (arrays.products) apus_store(arrays.products + offset, of_product, count);
+            if (keeps_both) apus_store(at->projected + r * stride + gate * units, &sums[gate], count);
+            apus_store(at->products + r * stride + gate * units, of_product, count);
+        }
     }
-    if (!at->is_masked) {
-        apus_lanes value = gates[1] * previous + gates[0] * gates[2], through = *hidden * gates[3];
-        apus_activate(&value, wanted->activation, wanted->slope);
-        apus_apply_slope(&through, &value, wanted->activation, wanted->slope);
-        cells += through;
-        apus_lanes sums[4] = {cells * gates[2], cells * previous, cells * gates[0], *hidden * value};
-        apus_apply_slope(&sums[0], &gates[0], wanted->gate_activation, wanted->gate_slope);
-        apus_apply_slope(&sums[1], &gates[1], wanted->gate_activation, wanted->gate_slope);
-        apus_apply_slope(&sums[2], &gates[2], wanted->activation, wanted->slope);
-        apus_apply_slope(&sums[3], &gates[3], wanted->gate_activation, wanted->gate_slope);
-        for (int gate = 0; gate < 4; gate++) keep_sums(work, at, gate, &sums[gate], &sums[gate]);
-        cells *= gates[1];
-        *hidden = (apus_lanes){0};
-    }
-    *(apus_lanes *)at->cells = cells;
 }
 
-/// Brings in what the next step reads and writes of this row and these units; see `fetch_ahead` of the other direction.
-APUS_INLINE void fetch_ahead(const job *work, const spot *at) {
-    const apus_recurrence_description *wanted = &work->gradient->description;
-    const apus_recurrence_gradient_arrays *arrays = &work->arrays;
-    if (at->is_end) return;
-    int64_t place = wanted->is_reversed ? at->place + 1 : at->place - 1;
-    int gates = apus_cell_gates(wanted->cell);
-    apus_fetch(arrays->gates, place, apus_cell_stored(wanted->cell), wanted->units, at->unit);
-    if (arrays->projected != arrays->gates) apus_fetch(arrays->projected, place, gates, wanted->units, at->unit);
-    apus_fetch(arrays->products, place, gates, wanted->units, at->unit);
-    apus_fetch(arrays->previous, place, 1, wanted->units, at->unit);
-    apus_fetch(arrays->hidden, place, 1, wanted->units, at->unit);
-}
-
-/// Sixteen units of one row of one step: the hidden state's gradient as it comes in becomes the part of it that goes
-/// past the product.
-APUS_INLINE void run_units(const job *work, const spot *at) {
-    const apus_recurrence_description *wanted = &work->gradient->description;
-    const apus_recurrence_gradient_arrays *arrays = &work->arrays;
-    apus_lanes hidden = *(const apus_lanes *)at->hidden, upstream, nothing = {0};
-    if (arrays->hidden) {
-        apus_load(&upstream, arrays->hidden + at->place * wanted->units + at->unit, at->count);
-        hidden += upstream;
-    }
-    if (arrays->last_hidden && at->is_first) {
-        apus_load(&upstream, arrays->last_hidden + at->row * wanted->units + at->unit, at->count);
-        hidden += upstream;
-    }
-    if (at->is_masked)
-        for (int gate = 0; gate < apus_cell_gates(wanted->cell); gate++)
-            keep_sums(work, at, gate, &nothing, &nothing);
-    switch (wanted->cell) {
-        case APUS_CELL_SIMPLE:
-            if (!at->is_masked) back_simple(work, at, &hidden);
-            break;
+/// The usual forms have code of their own.
+APUS_INLINE void run_units_of_any(const job *work, const apus_cell_form form, const spot *at) {
+    bool is_usual = apus_form_is_usual(form);
+    switch (work->gradient->description.cell) {
+        case APUS_CELL_SIMPLE: run_units(work, APUS_CELL_SIMPLE, form, at); break;
         case APUS_CELL_GRU:
-            if (!at->is_masked) back_gru(work, at, &hidden);
+            if (is_usual)
+                run_units(work, APUS_CELL_GRU, APUS_USUAL_FORM, at);
+            else
+                run_units(work, APUS_CELL_GRU, form, at);
             break;
-        case APUS_CELL_LSTM: back_lstm(work, at, &hidden); break;
+        case APUS_CELL_LSTM:
+            if (is_usual)
+                run_units(work, APUS_CELL_LSTM, APUS_USUAL_FORM, at);
+            else
+                run_units(work, APUS_CELL_LSTM, form, at);
+            break;
     }
-    *(apus_lanes *)at->hidden = hidden;
 }
 
 static void write_states(float *target, const float *states, int64_t width, int64_t rows, int64_t units) {
@@ -146,42 +170,87 @@ static void write_states(float *target, const float *states, int64_t width, int6
         memcpy(target + row * units, states + row * width, (size_t)units * sizeof *target);
 }
 
+/// Puts the rows' factors of a step side by side.
+static void gather_factors(const job *work, const spot *at, float *target) {
+    const apus_recurrence_gradient *gradient = work->gradient;
+    int64_t first = 0;
+    for (int32_t index = 0; index < gradient->sum_count; index++) {
+        int64_t width = gradient->sums[index].width;
+        for (int64_t r = 0; r < at->rows; r++) {
+            float *own = target + r * gradient->factor_stride + first;
+            if (width == 0) {
+                *own = 1.0f;
+                continue;
+            }
+            int64_t place = (at->row + r) * gradient->description.steps + at->step;
+            const float *source = work->arrays.factors[index] + place * width;
+            memcpy(own, source, (size_t)width * sizeof *own);
+        }
+        first += width == 0 ? 1 : width;
+    }
+}
+
+/// Adds the products of the first `rows` rows' factors and gradients to the totals.
+APUS_INLINE void add_to_totals(const job *work, const area *own, int64_t rows, const int tile) {
+    const apus_recurrence_gradient *gradient = work->gradient;
+    for (int64_t column = 0; column < gradient->total_stride; column += PANEL) {
+        int64_t first = 0;
+        for (int32_t index = 0; index < gradient->sum_count; index++) {
+            const apus_recurrence_sum *sum = &gradient->sums[index];
+            int64_t count = sum->width == 0 ? 1 : sum->width;
+            apus_left left = {own->factors + first, 1, gradient->factor_stride};
+            apus_right right = {
+                (sum->is_of_products ? own->products : own->projected) + column, gradient->slope_stride, rows};
+            apus_multiply_rows(
+                tile, APUS_PANEL_VECTORS, 0, count, left, right, own->totals + first * gradient->total_stride + column,
+                gradient->total_stride, true);
+            first += count;
+        }
+    }
+}
+
 APUS_INLINE void run_rows(void *context, int64_t begin, int64_t end, int32_t thread, const int tile) {
     const job *work = context;
     const apus_recurrence_gradient *gradient = work->gradient;
     const apus_recurrence_description *wanted = &gradient->description;
     int64_t units = wanted->units, width = gradient->state_width, terms = units * apus_cell_gates(wanted->cell);
-    float *hidden = gradient->workspace + thread * gradient->thread_size;
-    float *cells = hidden + APUS_RECURRENCE_ROWS * width, *products = cells + APUS_RECURRENCE_ROWS * width;
+    area own = area_of(gradient, thread);
+    const apus_cell_form form = apus_form_of(wanted);
+    memset(own.totals, 0, (size_t)(gradient->total_count * gradient->total_stride) * sizeof *own.totals);
+    gradient->has_totals[thread] = true;
     int64_t block = apus_recurrence_block(end - begin);
     for (int64_t row = begin; row < end; row += block) {
-        int64_t rows = end - row < block ? end - row : block;
-        memset(hidden, 0, (size_t)(rows * width) * sizeof *hidden);
-        memset(cells, 0, (size_t)(rows * width) * sizeof *cells);
+        int64_t rows = end - row < block ? end - row : block, waiting = 0;
+        memset(own.hidden, 0, (size_t)(rows * width) * sizeof *own.hidden);
+        memset(own.cells, 0, (size_t)(rows * width) * sizeof *own.cells);
         for (int64_t number = 0; number < wanted->steps; number++) {
-            int64_t step = wanted->is_reversed ? number : wanted->steps - 1 - number;
-            for (int64_t r = 0; r < rows; r++) {
-                spot at = {.row = row + r, .place = (row + r) * wanted->steps + step, .is_first = number == 0};
-                at.is_end = number == wanted->steps - 1;
-                at.is_masked = work->arrays.mask && work->arrays.mask[at.place] == 0.0f;
-                at.products = products + r * terms;
-                for (at.unit = 0; at.unit < units; at.unit += APUS_LANE_COUNT) {
-                    at.count = units - at.unit;
-                    at.hidden = hidden + r * width + at.unit;
-                    at.cells = cells + r * width + at.unit;
-                    fetch_ahead(work, &at);
-                    run_units(work, &at);
-                }
+            bool is_end = number == wanted->steps - 1;
+            spot at = {.row = row, .rows = rows, .is_first = number == 0};
+            at.step = wanted->is_reversed ? number : wanted->steps - 1 - number;
+            float *products = own.products + waiting * gradient->slope_stride;
+            for (at.unit = 0; at.unit < units; at.unit += APUS_LANE_COUNT) {
+                at.count = units - at.unit;
+                at.hidden = own.hidden + at.unit;
+                at.cells = own.cells + at.unit;
+                at.products = products + at.unit;
+                at.projected = own.projected + waiting * gradient->slope_stride + at.unit;
+                run_units_of_any(work, form, &at);
             }
-            if (number == wanted->steps - 1 && !work->arrays.initial_hidden) break;
+            gather_factors(work, &at, own.factors + waiting * gradient->factor_stride);
+            if (gradient->sum_count > 0) waiting += rows;
+            if (waiting >= SUM_ROWS || (is_end && waiting > 0)) {
+                add_to_totals(work, &own, waiting, tile);
+                waiting = 0;
+            }
+            if (is_end && !work->arrays.initial_hidden) break;
             for (int64_t panel = 0; panel < gradient->panel_count; panel++)
                 apus_multiply_panel(
-                    tile, APUS_PANEL_VECTORS, rows, products, terms, gradient->packed + panel * terms * PANEL, terms,
-                    hidden + panel * PANEL, width, true);
+                    tile, APUS_PANEL_VECTORS, 0, rows, products, gradient->slope_stride,
+                    gradient->packed + panel * terms * PANEL, terms, own.hidden + panel * PANEL, width, true);
         }
         float *first = work->arrays.initial_hidden, *first_cells = work->arrays.initial_cells;
-        write_states(first ? first + row * units : NULL, hidden, width, rows, units);
-        write_states(first_cells ? first_cells + row * units : NULL, cells, width, rows, units);
+        write_states(first ? first + row * units : NULL, own.hidden, width, rows, units);
+        write_states(first_cells ? first_cells + row * units : NULL, own.cells, width, rows, units);
     }
 }
 
@@ -205,10 +274,54 @@ static void pack(void *context, int64_t begin, int64_t end, int32_t thread) {
     }
 }
 
+/// Rows `begin..<end` of all sums: the threads' totals, added in their order.
+static void finish_sums(void *context, int64_t begin, int64_t end, int32_t thread) {
+    (void)thread;
+    const job *work = context;
+    const apus_recurrence_gradient *gradient = work->gradient;
+    int64_t columns = gradient->description.units * apus_cell_gates(gradient->description.cell), first = 0;
+    for (int32_t index = 0; index < gradient->sum_count; index++) {
+        int64_t count = gradient->sums[index].width == 0 ? 1 : gradient->sums[index].width;
+        for (int64_t row = begin > first ? begin : first; row < end && row < first + count; row++) {
+            float *target = work->arrays.sums[index] + (row - first) * columns;
+            memset(target, 0, (size_t)columns * sizeof *target);
+            for (int32_t other = 0; other < gradient->thread_count; other++) {
+                if (!gradient->has_totals[other]) continue;
+                const float *totals = area_of(gradient, other).totals + row * gradient->total_stride;
+                for (int64_t column = 0; column < columns; column++) target[column] += totals[column];
+            }
+        }
+        first += count;
+    }
+}
+
+/// Sizes of what the sums need.
+static void lay_out_sums(apus_recurrence_gradient *gradient, const apus_recurrence_sum *sums, int32_t count) {
+    bool sums_projected = false;
+    gradient->sum_count = count;
+    for (int32_t index = 0; index < count; index++) {
+        gradient->sums[index] = sums[index];
+        gradient->total_count += sums[index].width == 0 ? 1 : sums[index].width;
+        sums_projected |= !sums[index].is_of_products;
+    }
+    gradient->keeps_both = sums_projected && gradient->description.cell == APUS_CELL_GRU;
+    gradient->row_capacity = APUS_RECURRENCE_ROWS + (count > 0 ? SUM_ROWS : 0);
+    gradient->factor_stride = apus_rounded_up(gradient->total_count, APUS_LANE_COUNT);
+    gradient->total_stride = count > 0 ? gradient->slope_stride - APUS_LANE_COUNT : 0;
+}
+
+static bool sums_are_valid(const apus_recurrence_sum *sums, int32_t count) {
+    if (count < 0 || count > APUS_RECURRENCE_SUMS) return false;
+    for (int32_t index = 0; index < count; index++)
+        if (sums[index].width < 0) return false;
+    return true;
+}
+
 apus_status apus_recurrence_gradient_create(
-    const apus_recurrence_description *description, apus_recurrence_gradient **result) {
+    const apus_recurrence_description *description, const apus_recurrence_sum *sums, int32_t sum_count,
+    apus_recurrence_gradient **result) {
     *result = NULL;
-    if (!apus_recurrence_is_valid(description))
+    if (!apus_recurrence_is_valid(description) || !sums_are_valid(sums, sum_count))
         return apus_fail("apus_recurrence_gradient_create", APUS_INVALID_DESCRIPTION);
     apus_recurrence_gradient *gradient = calloc(1, sizeof *gradient);
     if (!gradient) return apus_fail("apus_recurrence_gradient_create", APUS_OUT_OF_MEMORY);
@@ -218,17 +331,25 @@ apus_status apus_recurrence_gradient_create(
     gradient->panel_count = (description->units + PANEL - 1) / PANEL;
     gradient->state_width = gradient->panel_count * PANEL;
     int64_t terms = description->units * apus_cell_gates(description->cell);
-    gradient->thread_size =
-        APUS_RECURRENCE_ROWS * (2 * gradient->state_width + apus_rounded_up(terms, APUS_LANE_COUNT));
+    // A vector more than whole panels, so that rows do not compete for the same places in the cache.
+    gradient->slope_stride = apus_rounded_up(terms, PANEL) + APUS_LANE_COUNT;
+    lay_out_sums(gradient, sums, sum_count);
+    gradient->thread_size = 2 * APUS_RECURRENCE_ROWS * gradient->state_width +
+                            gradient->row_capacity * gradient->slope_stride * (gradient->keeps_both ? 2 : 1) +
+                            gradient->row_capacity * gradient->factor_stride +
+                            gradient->total_count * gradient->total_stride;
     int64_t packed_size = gradient->panel_count * terms * PANEL;
     gradient->byte_count =
         (packed_size + gradient->thread_count * gradient->thread_size) * (int64_t)sizeof(float);
     gradient->packed = aligned_alloc(64, (size_t)gradient->byte_count);
-    if (!gradient->packed) {
-        free(gradient);
+    gradient->has_totals = calloc((size_t)gradient->thread_count, sizeof *gradient->has_totals);
+    if (!gradient->packed || !gradient->has_totals) {
+        apus_recurrence_gradient_destroy(gradient);
         return apus_fail("apus_recurrence_gradient_create", APUS_OUT_OF_MEMORY);
     }
     gradient->workspace = gradient->packed + packed_size;
+    // What lies beyond the last unit is multiplied too, for nobody; it had better be numbers.
+    memset(gradient->workspace, 0, (size_t)(gradient->thread_count * gradient->thread_size) * sizeof(float));
     *result = gradient;
     return APUS_SUCCESS;
 }
@@ -239,13 +360,17 @@ void apus_recurrence_gradient_run(
     job work = {gradient, *arrays};
     int64_t panel_size = wanted->units * apus_cell_gates(wanted->cell) * PANEL;
     apus_parallel(gradient->panel_count, 1 + APUS_GRAIN / panel_size, pack, &work);
+    memset(gradient->has_totals, 0, (size_t)gradient->thread_count * sizeof *gradient->has_totals);
     apus_parallel_limited(
         wanted->batch, apus_recurrence_grain(wanted), gradient->thread_count, gradient->body, &work);
+    apus_parallel(
+        gradient->total_count, 1 + APUS_GRAIN / (gradient->total_stride + 1), finish_sums, &work);
 }
 
 void apus_recurrence_gradient_destroy(apus_recurrence_gradient *gradient) {
     if (!gradient) return;
     free(gradient->packed);
+    free(gradient->has_totals);
     free(gradient);
 }
 

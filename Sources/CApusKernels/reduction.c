@@ -214,19 +214,3 @@ apus_status apus_reduction_run(apus_reduction *reduction, const float *input, vo
         apus_parallel(outer * inner, APUS_GRAIN / reduction->blocks + 1, combine_blocks, &work);
     return APUS_SUCCESS;
 }
-
-APUS_CLONED static int block_has_nonfinite(const float *input, int64_t count) {
-    int found = 0;
-    for (int64_t i = 0; i < count; i++) found |= (apus_bits(input[i]) & 0x7f800000u) == 0x7f800000u;
-    return found;
-}
-
-int64_t apus_first_nonfinite(const float *input, int64_t count) {
-    for (int64_t begin = 0; begin < count; begin += 4096) {
-        int64_t length = count - begin < 4096 ? count - begin : 4096;
-        if (!block_has_nonfinite(input + begin, length)) continue;
-        for (int64_t i = begin;; i++)
-            if ((apus_bits(input[i]) & 0x7f800000u) == 0x7f800000u) return i;
-    }
-    return -1;
-}

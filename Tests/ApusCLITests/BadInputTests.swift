@@ -99,11 +99,19 @@ import Testing
         let result = try BuiltProgram.run(
             ["train", "vae", "--learning-rate", "1e38", "--epochs", "1", "--out", "run"], in: folder)
         #expect(result.status == 1)
-        let message = lastLine(result)
+        let lines = result.errors.split(separator: "\n").map(String.init).drop { !$0.hasPrefix("apus:") }
+        let message = try #require(lines.first)
         #expect(message.hasPrefix("apus: The loss is not finite at epoch 1, step 2, first in layer 'encoder/"))
-        #expect(message.hasSuffix("data. The run so far is in run: weights, history and settings."))
+        #expect(
+            message.hasSuffix(
+                "data. The run so far is in run: weights, history and settings; the batch and a report are in "
+                    + "run/failure."))
         // Of what the planner made of the network, nothing is shown.
         #expect(!message.contains("[") && !message.contains("+"))
+        #expect(lines.dropFirst().first?.hasPrefix("  operation: matMul of layer 'encoder/") == true)
+        for name in ["report.txt", "report.json", "batch.safetensors", "variables.safetensors"] {
+            #expect(FileManager.default.fileExists(atPath: folder.file("run/failure/\(name)").path))
+        }
         #expect(FileManager.default.fileExists(atPath: folder.file("run/weights.safetensors").path))
         #expect(try String(contentsOf: folder.file("run/card.json"), encoding: .utf8).contains("\"failed\""))
     }

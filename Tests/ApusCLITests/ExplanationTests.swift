@@ -110,9 +110,11 @@ import Testing
             #expect((tiles[2 * pair + 1].captionColor == tiles[0].captionColor) == isRight)
         }
         #expect(tiles.count { $0.caption == "deer" } == 3)
-        // A map of one value throughout is jet's middle (128, 255, 128), half and half with the grey image.
-        let gray = Double(tiles[0].pixels.gray.bytes[0])
-        let mixed = [128, 255, 128].map { (color: Double) in UInt8((gray / 2 + color / 2).rounded()) }
+        // A map of one value throughout is jet's middle (128, 255, 128), half and half with the image, whose
+        // colours stay.
+        let corner = tiles[0].pixels.bytes.prefix(3)
+        #expect(Set(corner).count == 3)
+        let mixed = zip(corner, [128, 255, 128]).map { UInt8((Double($0) / 2 + $1 / 2).rounded()) }
         #expect(Array(tiles[1].pixels.bytes.prefix(3)) == mixed)
     }
 

@@ -8,18 +8,22 @@ import Testing
 /// Runs a trace on the processor.
 func runOnCPU(_ trace: Trace, _ inputs: [NDArray], _ context: RunContext) throws -> [NDArray] {
     let executable = try Device.cpu.compile(Plan(trace.graph), trace.variables)
-    try run(executable, inputs, context)
+    try runOnce(executable, inputs, context)
     return trace.graph.outputs.indices.map { executable.outputArray($0) }
 }
 
-private func run(_ executable: any Executable, _ inputs: [NDArray], _ context: RunContext) throws {
+/// A run of an executable.
+func runOnce(_ executable: any Executable, _ inputs: [NDArray], _ context: RunContext) throws {
+    try withPointers(to: inputs) { try executable.run(inputs: $0, context: context) }
+}
+
+/// Calls `body` with where the arrays are.
+func withPointers(to inputs: [NDArray], _ body: (UnsafeBufferPointer<UnsafeRawPointer>) throws -> Void) throws {
     let empty = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
     defer { empty.deallocate() }
     // The arrays stay alive in `inputs`; their storage does not move.
     let pointers = inputs.map { $0.withUnsafeBytes { $0.baseAddress ?? UnsafeRawPointer(empty) } }
-    try withExtendedLifetime(inputs) {
-        try pointers.withUnsafeBufferPointer { try executable.run(inputs: $0, context: context) }
-    }
+    try withExtendedLifetime(inputs) { try pointers.withUnsafeBufferPointer(body) }
 }
 
 @Suite struct CPUExecutableTests {
@@ -82,14 +86,21 @@ private func run(_ executable: any Executable, _ inputs: [NDArray], _ context: R
             guardedOutput: 0, origin: { $0.name ?? $0.kind })
         _ = try function(NDArray([1, 2] as [Float]))
         #expect(w.value.floats == [2, 2])
-        #expect(
-            throws: ApusError.notFinite(
-                quantity: "guarded value", step: 2, origin: "the computation of the loss (divide)")
-        ) { try function(NDArray([1, 0] as [Float])) }
+        func headline(_ values: [Float]) -> String {
+            do {
+                _ = try function(NDArray(values))
+            } catch ApusError.notFinite(let problem) {
+                return problem.headline
+            } catch {
+                return "\(error)"
+            }
+            return "no error"
+        }
+        let place = "The guarded value is not finite at step 2, first in "
+        #expect(headline([1, 0]).hasPrefix(place + "the computation of the loss (divide). Lower"))
         #expect(w.value.floats == [2, 2])
-        #expect(
-            throws: ApusError.notFinite(quantity: "guarded value", step: 2, origin: "input 0, 'input'")
-        ) { try function(NDArray([1, .nan] as [Float])) }
+        #expect(headline([1, .nan]).hasPrefix(place + "input 0, 'input'. Lower"))
+        #expect(w.value.floats == [2, 2])
     }
 
     @Test func twoRunsAreBitwiseEqual() throws {

@@ -13,10 +13,11 @@ import Testing
         (5, 3, 17), (13, 2, 33), (195, 2, 5), (3, 2, 130), (1, 1, 16), (2, 3, 64), (100, 1, 1), (7, 4, 48),
     ]
 
+    /// Steep hard sigmoids, which are clipped on both sides.
     private static let cells = [
         RecurrentCell(.simple), RecurrentCell(.simple, activation: .relu), RecurrentCell(.gru),
-        RecurrentCell(.gru, gateActivation: .hardSigmoid(slope: 0.2)), RecurrentCell(.lstm),
-        RecurrentCell(.lstm, activation: .linear, gateActivation: .hardSigmoid(slope: 1 / 6)),
+        RecurrentCell(.gru, gateActivation: .hardSigmoid(slope: 0.75)), RecurrentCell(.lstm),
+        RecurrentCell(.lstm, activation: .linear, gateActivation: .hardSigmoid(slope: 0.6)),
     ]
 
     private static func row(_ rule: Recurrence) -> OperationRow {
@@ -51,6 +52,92 @@ import Testing
     @Test(arguments: rows) func agreesWithTheReference(row: OperationRow) {
         #expect(checkExecutor([row], run: runOnCPU) == [])
     }
+
+    /// Gates that are 0 or 1 are clipped ones, whose slope is 0.
+    private static let clippedRows = [RecurrentCell.Kind.gru, .lstm].flatMap { kind in
+        RecurrenceGradient.Result.allCases.filter { $0 != .initialCells || kind == .lstm }.map { result in
+            let cell = RecurrentCell(kind, gateActivation: .hardSigmoid(slope: 0.2))
+            let rule = RecurrenceGradient(cell: cell, upstream: .hidden, result: result)
+            let cases = [(3, 2, 5), (2, 3, 19)].map { (batch: Int, steps: Int, units: Int) in
+                [
+                    RowInput([batch, steps, cell.storedCount * units], .listed([0, 0.3, 1, 0.75, 1, 0, 0.5])),
+                    RowInput([batch, steps, units], .range(-1...1)),
+                    RowInput([units, cell.gateCount * units], .range(-0.6...0.6)),
+                    RowInput([batch, steps, units], .range(-1...1)),
+                ]
+            }
+            return OperationRow(
+                OperationKind(.recurrenceGradient, kind.rawValue), rule.settings, cases: cases,
+                isDifferentiable: cases[0].map { _ in true }
+            ) { Tensor(.recurrenceGradient(rule), $0) }
+        }
+    }
+
+    @Test(arguments: clippedRows) func clippedGatesPassNoGradient(row: OperationRow) {
+        #expect(checkExecutor([row], run: runOnCPU) == [])
+    }
+}
+
+/// Recurrences that project their inputs and sum their kernels' gradients as they go, against the same graph in the
+/// reference.
+@Suite struct ProjectedRecurrenceTests {
+    private static let sizes: [(batch: Int, steps: Int, features: Int, units: Int)] = [
+        (16, 3, 5, 17), (19, 2, 1, 33), (200, 2, 40, 5), (17, 1, 16, 16), (33, 3, 7, 64), (130, 2, 3, 1),
+    ]
+
+    /// - Parameter needsInputGradient: then the gradient of the projected inputs is written out as well.
+    private static func row(
+        _ rule: Recurrence, hasBias: Bool = true, needsInputGradient: Bool = false
+    ) -> OperationRow {
+        let cases = sizes.map { size in
+            let (width, scale) = (rule.cell.gateCount * size.units, 1 / Double(size.units).squareRoot())
+            let state = RowInput([size.batch, size.units], .range(-0.9...0.9))
+            var inputs = [
+                RowInput([size.batch, size.steps, size.features], .range(-1...1)),
+                RowInput([size.features, width], .range(-1...1)), RowInput([width], .range(-1...1)),
+                RowInput([size.units, width], .range(-scale...scale)),
+            ]
+            if rule.hasRecurrentBias { inputs.append(RowInput([width], .range(-0.2...0.2))) }
+            if rule.hasInitialState { inputs += rule.cell.kind == .lstm ? [state, state] : [state] }
+            if rule.hasMask { inputs.append(RowInput([size.batch, size.steps], .listed([1, 0, 1, 1, 1]))) }
+            return inputs
+        }
+        let isDifferentiable = cases[0].indices.map { $0 == 0 ? needsInputGradient : $0 != 2 || hasBias }
+        return OperationRow(
+            OperationKind(.recurrence, rule.cell.kind.rawValue),
+            "projected, \(rule.settings)\(hasBias ? "" : ", no bias")", cases: cases,
+            isDifferentiable: isDifferentiable
+        ) { inputs in
+            let (sequence, kernel) = (inputs[0].shape, inputs[1])
+            let rows = inputs[0].reshaped(to: [sequence[0] * sequence[1], sequence[2]])
+            var projected = matMul(rows, kernel)
+            if hasBias { projected = projected + inputs[2] }
+            return Tensor(
+                .recurrence(rule),
+                [projected.reshaped(to: [sequence[0], sequence[1], kernel.shape[1]])] + inputs.dropFirst(3))
+        }
+    }
+
+    private static let rows = [
+        row(Recurrence(cell: RecurrentCell(.lstm), result: .lastHidden)),
+        row(Recurrence(cell: RecurrentCell(.lstm), isReversed: true), hasBias: false, needsInputGradient: true),
+        row(
+            Recurrence(
+                cell: RecurrentCell(.lstm, gateActivation: .hardSigmoid(slope: 0.75)), hasInitialState: true,
+                hasMask: true, result: .lastCells)),
+        row(Recurrence(cell: RecurrentCell(.gru), hasRecurrentBias: true)),
+        row(Recurrence(cell: RecurrentCell(.gru), isReversed: true, result: .lastHidden), hasBias: false),
+        row(
+            Recurrence(
+                cell: RecurrentCell(.gru, activation: .relu), hasRecurrentBias: true, hasInitialState: true,
+                hasMask: true), needsInputGradient: true),
+        row(Recurrence(cell: RecurrentCell(.simple), result: .lastHidden)),
+        row(Recurrence(cell: RecurrentCell(.simple, activation: .relu), hasInitialState: true, hasMask: true)),
+    ]
+
+    @Test(arguments: rows) func agreesWithTheReference(row: OperationRow) {
+        #expect(checkExecutor([row], run: runOnCPU) == [])
+    }
 }
 
 extension KernelTests {
@@ -77,7 +164,7 @@ extension KernelTests {
             try check(apus_recurrence_create(&description, &recurrence))
             defer { apus_recurrence_destroy(recurrence) }
             var gradient: OpaquePointer?
-            try check(apus_recurrence_gradient_create(&description, &gradient))
+            try check(apus_recurrence_gradient_create(&description, nil, 0, &gradient))
             defer { apus_recurrence_gradient_destroy(gradient) }
 
             let projected = FloatMemory(sampleValues(count * gates, seed: 1))
@@ -116,7 +203,7 @@ extension KernelTests {
 
         @Test func senselessDescriptionsAreRefused() {
             let changes: [(inout apus_recurrence_description) -> Void] = [
-                { $0.units = 0 }, { $0.steps = 0 }, { $0.batch = -1 },
+                { $0.units = 0 }, { $0.steps = 0 }, { $0.batch = -1 }, { $0.features = -1 },
             ]
             for change in changes {
                 var description = description(APUS_CELL_LSTM)
@@ -124,7 +211,15 @@ extension KernelTests {
                 var made: OpaquePointer?
                 #expect(apus_recurrence_create(&description, &made) == Int32(APUS_INVALID_DESCRIPTION))
                 #expect(made == nil)
-                #expect(apus_recurrence_gradient_create(&description, &made) == Int32(APUS_INVALID_DESCRIPTION))
+                #expect(apus_recurrence_gradient_create(&description, nil, 0, &made) == Int32(APUS_INVALID_DESCRIPTION))
+                #expect(made == nil)
+            }
+            var (sound, made) = (description(APUS_CELL_LSTM), OpaquePointer?.none)
+            let tooMany = [apus_recurrence_sum](
+                repeating: apus_recurrence_sum(), count: Int(APUS_RECURRENCE_SUMS) + 1)
+            for sums in [tooMany, [apus_recurrence_sum(width: -1, is_of_products: false)]] {
+                let status = apus_recurrence_gradient_create(&sound, sums, Int32(sums.count), &made)
+                #expect(status == Int32(APUS_INVALID_DESCRIPTION))
                 #expect(made == nil)
             }
         }

@@ -97,15 +97,5 @@ extension KernelTests {
             #expect(try reduce(APUS_REDUCE_SUM, [], 0, 3, 1) == [])
             #expect(throws: KernelFailure.self) { try argmax([], 1, 0, 1) }
         }
-
-        @Test func firstNonfinite() {
-            var x = [Float](repeating: 1, count: 10_000)
-            #expect(apus_first_nonfinite(x, 10_000) == -1)
-            #expect(apus_first_nonfinite(x, 0) == -1)
-            x[9_999] = -.infinity
-            #expect(apus_first_nonfinite(x, 10_000) == 9_999)
-            x[4_097] = .nan
-            #expect(apus_first_nonfinite(x, 10_000) == 4_097)
-        }
     }
 }

@@ -103,7 +103,8 @@ import Testing
         #expect(isRight && found.count == 10, "\(function): \(found), expected \(expected)")
     }
 
-    /// The gradients where one formula takes over from another, as Keras has them: that of the lower side at 0.
+    /// The gradients where one formula takes over from another, as Keras and PyTorch have them: that of the lower side
+    /// at 0, and 0 where a function is held. (At the bounds of hardTanh TensorFlow has 1, PyTorch 0.)
     @Test func gradientsAtKinks() throws {
         func slope(_ function: ActivationFunction, at point: Double) throws -> Double {
             let x = Tensor.input([1])
@@ -116,6 +117,24 @@ import Testing
         #expect(isClose([try slope(.leakyReLU, at: 0)], [0.2]))
         #expect(try slope(.sparsePlus, at: 1) == 1)
         #expect(try slope(.squareplus, at: 0) == 0.5)
+        let held: [(ActivationFunction, [Double])] = [
+            (.relu6, [0, 6]), (.hardTanh, [-1, 1]), (.hardSigmoid(slope: 0.25), [-2, 2]), (.sparseSigmoid, [-1, 1]),
+            (.relu(maxValue: 2), [0, 2]),
+        ]
+        for (function, corners) in held {
+            #expect(try corners.map { try slope(function, at: $0) } == [0, 0], "\(function)")
+        }
+        // x times what is held: 0 of 0, and 1 at the other end.
+        #expect(try [-3, 3].map { try slope(.hardSiLU, at: $0) } == [0, 1])
+        #expect(try [-0.5, 0.5].map { try slope(.softShrink, at: $0) } == [0, 0])
+        #expect(try [-0.5, 0.5].map { try slope(.hardShrink, at: $0) } == [0, 0])
+    }
+
+    /// What is no number stays none.
+    @Test(arguments: [ActivationFunction.relu6, .hardTanh, .hardSigmoid, .hardSiLU, .sparseSigmoid])
+    func heldFunctionsOfNaN(_ function: ActivationFunction) throws {
+        let x = Tensor.input([1])
+        #expect(try evaluate(function(x), at: x, [Double.nan])[0].isNaN)
     }
 
     /// Neither values nor gradients overflow or become NaN far out, in single precision.

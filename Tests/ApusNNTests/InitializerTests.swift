@@ -89,6 +89,29 @@ import Testing
         }
     }
 
+    /// A matrix of two rows by Gram and Schmidt's process in Double, worked out in another program from the same normal
+    /// numbers: seeds mean what they meant.
+    @Test func orthogonalNumbers() {
+        let values = numbers(.orthogonal, [2, 3]).map { Float($0) }
+        #expect(values == [0.8567581, 0.5155573, -0.012894589, 0.51560205, -0.85682815, 0.00017574317])
+    }
+
+    /// Several groups of vectors, the last one of them incomplete.
+    @Test(arguments: [[30, 45], [45, 30], [33, 33]]) func orthogonalOfManyVectors(_ sizes: [Int]) {
+        let values = numbers(.orthogonal, Shape(sizes))
+        let isWide = sizes[1] > sizes[0]
+        let (count, length) = isWide ? (sizes[0], sizes[1]) : (sizes[1], sizes[0])
+        let vectors = (0..<count).map { vector in
+            (0..<length).map { values[isWide ? vector * length + $0 : $0 * count + vector] }
+        }
+        for (first, left) in vectors.enumerated() {
+            for (second, right) in vectors.enumerated() {
+                let product = zip(left, right).reduce(0) { $0 + $1.0 * $1.1 }
+                #expect((product - (first == second ? 1 : 0)).magnitude < 1e-6)
+            }
+        }
+    }
+
     /// All orthogonal matrices are equally likely: the diagonal has no preferred sign.
     @Test func orthogonalSigns() {
         let positive = (0..<200).filter { numbers(.orthogonal, [1, 1], stream: UInt32($0))[0] > 0 }.count

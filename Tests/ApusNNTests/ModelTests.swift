@@ -288,6 +288,15 @@ import Testing
             message { _ = try Dense(1 << 32)(.input([512]), line: 7) }
                 == "Dense: initializer of 'kernel' (ModelTests.swift:7): expected at most 2^40 elements, "
                 + "received [512, 4294967296]. Cure: check the sizes.")
+        // 2 TB.
+        #expect(
+            message { _ = try Dense(1 << 30)(.input([512]), line: 7) }
+                == "Dense: initializer of 'kernel' (ModelTests.swift:7): expected as many elements as memory holds, "
+                + "at most, received [512, 1073741824]. Cure: check the sizes.")
+        #expect(
+            message { _ = try Dense(3)(.input([1 << 40, 2]), line: 7) }
+                == "input 'input' (ModelTests.swift:7): expected at most 2^40 elements, "
+                + "received [batch, 1099511627776, 2]. Cure: check the sizes.")
         #expect(
             message { _ = try ApusNN.Reshape(to: [1 << 62, 4])(.input([0]), line: 7) }
                 == "Reshape: input (ModelTests.swift:7): expected samples whose elements fill "

@@ -139,6 +139,57 @@ import Testing
         #expect(try value([1, 2, 3]) != value([1, 3, 3]))
     }
 
+    /// h' = x + 2 h over 1, 3 and 5, of which the second is left out: forward 1, 1, 7, backward 11, 5, 5. Beside each
+    /// other, and added, they are 0 where the mask is; the states are not.
+    @Test func bothDirectionsAreZeroAtMaskedSteps() throws {
+        let x = Tensor.input([3, 1]), mask = Tensor.input([3])
+        func value(_ merge: Bidirectional.Merge) throws -> [[Double]] {
+            let layer = SimpleRNN(1, activation: .linear, returnsSequences: true, usesBias: false)
+            let (output, state) = try Bidirectional(layer, merge: merge).outputAndState(of: x, mask: mask)
+            let model = try Model(inputs: [x, mask], outputs: [output] + state)
+            for entry in model.variables {
+                let isRecurrent = entry.path.hasSuffix("recurrentKernel")
+                try entry.variable.assign(NDArray([isRecurrent ? 2 : 1] as [Float], shape: [1, 1]))
+            }
+            return try evaluate(model.outputs, inputs: [(x, [1, 3, 5]), (mask, [1, 0, 1])]).map(\.values)
+        }
+        #expect(try value(.concatenate) == [[1, 11, 0, 0, 7, 5], [7], [11]])
+        #expect(try value(.sum) == [[12, 0, 12], [7], [11]])
+    }
+
+    /// h' = x + 2 h over 1 and 3, but the second layer's products are with 3: forward 1, 5, backward 1 + 3 * 3 = 10, 3;
+    /// its own direction does not count.
+    @Test func aBackwardLayerOfItsOwn() throws {
+        let x = Tensor.input([2, 1])
+        let own = SimpleRNN(1, activation: .linear, returnsSequences: true, usesBias: false)
+        for goesBackwards in [false, true] {
+            var other = own
+            other.goesBackwards = goesBackwards
+            other.kernelInitializer = .ones
+            let model = try Model(inputs: [x], outputs: [Bidirectional(own, backwardLayer: other)(x)])
+            for (entry, value) in zip(model.variables, [1, 2, 1, 3] as [Float]) {
+                try entry.variable.assign(NDArray([value], shape: [1, 1]))
+            }
+            #expect(try evaluate(model.outputs[0], at: x, [1, 3] as [Double]) == [1, 10, 5, 3])
+        }
+    }
+
+    /// h' = x: of 400 features of 1 each is 0 or 4 at all three steps, one in four is 4, give or take five deviations of
+    /// sqrt(400 * 0.25 * 0.75) = 8.7; at inference all are 1.
+    @Test func dropoutOfInputsIsTheSameAtAllSteps() throws {
+        let x = Tensor.input([3, 400])
+        let layer = SimpleRNN(
+            400, activation: .linear, returnsSequences: true, usesBias: false, kernelInitializer: .identity,
+            recurrentInitializer: .zeros, dropout: 0.75)
+        let model = try Model(inputs: [x], outputs: [layer(x)])
+        let ones = [Float](repeating: 1, count: 1200)
+        let values = try evaluate(model.outputs[0], at: x, ones, mode: .training)
+        #expect(Set(values) == [0, 4])
+        #expect(values[0..<400] == values[400..<800] && values[0..<400] == values[800...])
+        #expect((values.filter { $0 == 4 }.count / 3 - 100).magnitude < 44)
+        #expect(try evaluate(model.outputs[0], at: x, ones) == ones)
+    }
+
     @Test func stepsShareTheirLayer() throws {
         let x = Tensor.input([2, 2])
         let model = try Model(inputs: [x], outputs: [TimeDistributed(Dense(1))(x)])
@@ -168,6 +219,12 @@ import Testing
 
     @Test func errors() throws {
         #expect(message { _ = try LSTM(0)(x) } == "LSTM: units is 0; it must be 1 or more.")
+        for layer in [LSTM(.max), GRU(.max)] as [any RecurrentLayer] {
+            #expect(
+                message { _ = try layer(x) }
+                    == "\(layer is GRU ? "GRU" : "LSTM"): units is \(Int.max); it must be at most 2^40 for all gates.")
+        }
+        #expect(message { _ = try LSTM(1 << 37)(x) }.contains("expected at most 2^40 elements"))
         #expect(
             message { _ = try Bidirectional(GRU(-1))(x) }
                 == "Bidirectional/forward: units is -1; it must be 1 or more.")
@@ -191,13 +248,22 @@ import Testing
         #expect(
             message { _ = try Bidirectional(GRU(3))(x, .input([3]), line: 7) }
                 == "Bidirectional: input (RecurrentLayerTests.swift:7): expected an initial state for each direction, "
-                + "received 1 tensors. Cure: give the state of 'forward', then that of 'backward'.")
+                + "received 1 tensor. Cure: give the state of 'forward', then that of 'backward'.")
         #expect(
             message { _ = try LSTM(3, activation: .softmax)(x) }
                 == "LSTM: activation is softmax; it must be linear, relu, sigmoid, hardSigmoid or tanh.")
         #expect(
             message { _ = try GRU(3, gateActivation: .hardSigmoid(slope: 0))(x) }
-                == "GRU: the activation's slope is 0.0; it must be above 0.")
+                == "GRU: the gate activation's slope is 0.0; it must be above 0.")
+        #expect(
+            message { _ = try GRU(3, activation: .hardSigmoid(slope: -1))(x) }
+                == "GRU: the activation's slope is -1.0; it must be above 0.")
+        #expect(
+            message { _ = try SimpleRNN(3, dropout: 1)(x) }
+                == "SimpleRNN: dropout is 1.0; it must be at least 0 and below 1.")
+        #expect(
+            message { _ = try Bidirectional(GRU(3), backwardLayer: GRU(3, returnsSequences: true))(x) }
+                == "Bidirectional: backwardLayer's returnsSequences is true; it must be false, as the other layer's.")
         #expect(
             message { _ = try TimeDistributed(Dense(2))(.input([4]), line: 7) }
                 == "TimeDistributed: input (RecurrentLayerTests.swift:7): "

@@ -47,7 +47,8 @@ extension OperationTable {
         }
     }
 
-    private static let hardSigmoid = RecurrenceActivation.hardSigmoid(slope: 0.2)
+    /// So steep that sums from -1 to 1 are clipped on both sides, while the other functions stay within their curves.
+    private static let hardSigmoid = RecurrenceActivation.hardSigmoid(slope: 0.75)
 
     private static let recurrences = [
         RecurrenceCase(RecurrentCell(.simple), .hidden),
@@ -61,12 +62,15 @@ extension OperationTable {
             hasInitialState: true, hasMask: true),
         RecurrenceCase(RecurrentCell(.gru), .previousHidden, hasRecurrentBias: true, hasInitialState: true),
         RecurrenceCase(RecurrentCell(.gru), .gates, hasRecurrentBias: true),
+        RecurrenceCase(RecurrentCell(.gru, gateActivation: hardSigmoid), .gates, hasRecurrentBias: true),
         RecurrenceCase(RecurrentCell(.lstm), .lastHidden),
         RecurrenceCase(RecurrentCell(.lstm), .hidden, isReversed: true, hasInitialState: true, hasMask: true),
         RecurrenceCase(RecurrentCell(.lstm, gateActivation: hardSigmoid), .lastCells, hasInitialState: true),
         RecurrenceCase(RecurrentCell(.lstm), .lastCells, isReversed: true, hasMask: true),
         RecurrenceCase(RecurrentCell(.lstm), .previousCells, hasInitialState: true, hasMask: true),
         RecurrenceCase(RecurrentCell(.lstm, activation: .sigmoid), .gates, isReversed: true),
+        RecurrenceCase(RecurrentCell(.lstm, gateActivation: hardSigmoid), .gates, hasMask: true),
+        RecurrenceCase(RecurrentCell(.lstm, gateActivation: hardSigmoid), .hidden, isReversed: true, hasMask: true),
     ]
 
     private struct RecurrenceGradientCase: Sendable {
@@ -80,11 +84,18 @@ extension OperationTable {
                 cell: cell, isReversed: isReversed, hasMask: hasMask, upstream: upstream, result: result)
         }
 
+        /// Some are beyond the range of a gate: there the slope is 0, as it is at the ends, where it has a step.
+        private static let hardNumbers: Domain = .listed([0.3, -0.25, 0.8, 1.25, 0.6])
+
+        private var isHard: Bool {
+            if case .hardSigmoid = rule.cell.gateActivation { true } else { false }
+        }
+
         private func inputs(_ sizes: Sizes) -> [RowInput] {
             let sequence: Shape = [sizes.batch, sizes.steps, sizes.units]
             let state: Shape = [sizes.batch, sizes.units]
             let stored: Shape = [sizes.batch, sizes.steps, rule.cell.storedCount * sizes.units]
-            var inputs = [RowInput(stored, .range(0.2...0.8))]
+            var inputs = [RowInput(stored, isHard ? Self.hardNumbers : .range(0.2...0.8))]
             if rule.cell.keptState != nil { inputs.append(RowInput(sequence, .range(-1...1))) }
             inputs.append(RowInput([sizes.units, rule.cell.gateCount * sizes.units], .range(-0.6...0.6)))
             inputs.append(RowInput(rule.upstream == .hidden ? sequence : state, .range(-1...1)))

@@ -14,7 +14,8 @@ import Testing
     private struct Case: Decodable {
         let name, cell: String
         let units: Int
-        let isBidirectional, isHard, isReLU: Bool
+        let isBidirectional, isHard, isReLU, goesBackwards: Bool
+        let merge: String
         let input, inputGradient: Entry
         let initialState, initialStateGradients: [Entry]
         let mask: Entry?
@@ -22,15 +23,17 @@ import Testing
         let output, outputWeights: Entry
         let state, stateWeights: [Entry]
 
-        func layer(_ shape: Shape) -> any RecurrentLayer {
+        func layer(_ shape: Shape) throws -> any RecurrentLayer {
             let gates: ActivationFunction = isHard ? .hardSigmoid(slope: 0.2) : .sigmoid
-            let one: any RecurrentLayer =
+            var one: any RecurrentLayer =
                 switch cell {
                 case "simple": SimpleRNN(units, activation: isReLU ? .relu : .tanh, returnsSequences: true)
                 case "gru": GRU(units, gateActivation: gates, returnsSequences: true)
                 default: LSTM(units, gateActivation: gates, returnsSequences: true)
                 }
-            return isBidirectional ? Bidirectional(one) : one
+            one.goesBackwards = goesBackwards
+            return isBidirectional
+                ? Bidirectional(one, merge: try #require(Bidirectional.Merge(rawValue: merge))) : one
         }
     }
 
@@ -57,7 +60,7 @@ import Testing
     @Test func layersAgreeWithPyTorch() throws {
         let published = try published()
         #expect(published.torch.hasPrefix("2.15"))
-        #expect(published.cases.count == 9)
+        #expect(published.cases.count == 21)
         for entry in published.cases { try check(entry) }
     }
 
@@ -77,8 +80,11 @@ import Testing
         }
         let targets = [x] + states + model.variables.map(\.variable.tensor)
         let slopes = try gradient(of: products.reduce(0, +), withRespectTo: targets)
-        // PyTorch has zeros at the steps that are left out.
-        let shown = try entry.mask.map { output * (try $0.constant().reshaped(to: Shape($0.shape + [1]))) } ?? output
+        // PyTorch has zeros at the steps that are left out, and so has Bidirectional.
+        var shown = output
+        if let mask = entry.mask, !entry.isBidirectional {
+            shown = output * (try mask.constant().reshaped(to: Shape(mask.shape + [1])))
+        }
         let function = try Function(inputs: [x] + states, outputs: [shown] + state + slopes, device: .cpu)
         let found = try function([entry.input.array()] + entry.initialState.map { try $0.array() })
         let expected =

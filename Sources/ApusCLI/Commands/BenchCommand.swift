@@ -72,7 +72,7 @@ struct Benchmark {
                     number += 1
                     let loss = step.executable.output(0).load(as: Float.self)
                     guard loss.isFinite else {
-                        throw ApusError.notFinite(quantity: "loss", step: number, origin: nil)
+                        throw ApusError.notFinite(quantity: "loss", step: number)
                     }
                 }
                 return (ContinuousClock.now - start) / .milliseconds(1) / Double(count)

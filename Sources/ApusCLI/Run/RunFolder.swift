@@ -16,6 +16,8 @@ package struct RunFolder: Sendable {
     var model: URL { url.appendingPathComponent("model.json") }
     /// The pictures of where the network sees its answers, one for each image that was asked about.
     var explanations: URL { url.appendingPathComponent("explained") }
+    /// The report, the batch and the variables of a step that failed.
+    var failure: URL { url.appendingPathComponent("failure") }
     /// A JSON object a line, one for each epoch.
     package var history: URL { url.appendingPathComponent("history.jsonl") }
     /// The bits of each step's loss, see `LossRecord`.

@@ -138,6 +138,10 @@ struct TrainingSession {
             state = .stopped
             reason = "stopped at \(place), as nobody read its output any more"
             ending = CommandEnding(message: nil, exitCode: CommandEnding.exitCode(ofSignal: SIGPIPE))
+        case ApusError.notFinite(let problem):
+            state = .failed
+            reason = problem.headline
+            ending = CommandEnding(message: report(problem), exitCode: CommandLineProgram.exitCode(for: error))
         default:
             state = .failed
             ending = CommandEnding(
@@ -164,6 +168,20 @@ struct TrainingSession {
 
     /// How the run is taken up again.
     private var wayOn: String { "To go on: apus train --resume \(folder.path)" }
+
+    /// Keeps the step that failed.
+    /// - Returns: what is to be said.
+    private func report(_ problem: NotFiniteProblem) -> String {
+        let place = "The run so far is in \(folder.path): weights, history and settings"
+        let end: String
+        do {
+            try problem.write(to: folder.failure)
+            end = "\(place); the batch and a report are in \(folder.path)/\(folder.failure.lastPathComponent)."
+        } catch let trouble {
+            end = "\(place). The batch could not be saved: \(trouble)"
+        }
+        return (["\(problem.headline) \(end)"] + (problem.report?.lines ?? [])).joined(separator: "\n")
+    }
 
     private func card(of trainer: Trainer, _ state: RunCard.State, _ failure: String? = nil) -> RunCard {
         var card = card

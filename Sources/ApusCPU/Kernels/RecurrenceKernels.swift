@@ -5,19 +5,34 @@ import CApusKernels
 
 /// A recurrence with those of its results that are wanted: see `apus_recurrence_description`.
 final class RecurrenceKernel: CPUKernel {
+    /// What comes in place of the projected inputs: rows, kernel, and a bias if there is one.
+    struct Projection {
+        let stepCount: Int
+        let hasBias: Bool
+        var inputCount: Int { hasBias ? 3 : 2 }
+    }
+
     private let recurrence: KernelObject
+    private let projection: Projection?
+    private let inputs: [Int]
     private let roles: Recurrence.Inputs<Int>
     /// Where each result goes.
     private let outputs: [Recurrence.Result: Int]
 
     /// - Parameter rules: one for each of the step's outputs, all of them results of one recurrence.
-    init(_ rules: [Recurrence], _ step: Plan.Step) throws {
-        roles = rules[0].roles(step.inputs)
+    init(_ rules: [Recurrence], projection: Projection?, _ step: Plan.Step) throws {
+        self.projection = projection
+        inputs = step.inputs
+        // The last of a projection's inputs takes the place of the projected ones, which are not there.
+        let first = projection.map { $0.inputCount - 1 } ?? 0
+        roles = rules[0].roles(Array(step.inputs[first...]))
         outputs = Dictionary(uniqueKeysWithValues: zip(rules.map(\.result), step.outputs))
-        let types = rules[0].roles(step.inputTypes)
+        let (rows, kernel) = (step.inputTypes[0].shape, rules[0].roles(Array(step.inputTypes[first...])).kernel.shape)
+        let stepCount = projection?.stepCount ?? rows[1]
         var description = apus_recurrence_description(
-            rules[0].cell, batch: types.projected.shape[0], steps: types.projected.shape[1],
-            units: types.kernel.shape[0], isReversed: rules[0].isReversed)
+            rules[0].cell, batch: projection == nil ? rows[0] : rows[0] / stepCount, steps: stepCount,
+            units: kernel[0], isReversed: rules[0].isReversed)
+        if projection != nil { description.features = Int64(rows[1]) }
         recurrence = try KernelObject("apus_recurrence_create", destroy: apus_recurrence_destroy) {
             apus_recurrence_create(&description, &$0)
         }
@@ -30,34 +45,62 @@ final class RecurrenceKernel: CPUKernel {
         func output(_ result: Recurrence.Result) -> UnsafeMutablePointer<Float>? {
             outputs[result].map { memory.floats($0) }
         }
-        var arrays = apus_recurrence_arrays(
-            projected: memory.floats(roles.projected), kernel: memory.floats(roles.kernel),
-            recurrent_bias: input(roles.recurrentBias), initial_hidden: input(roles.initialHidden),
-            initial_cells: input(roles.initialCells), mask: input(roles.mask), hidden: output(.hidden),
-            last_hidden: output(.lastHidden), previous_hidden: output(.previousHidden), last_cells: output(.lastCells),
-            previous_cells: output(.previousCells), gates: output(.gates))
+        var arrays = apus_recurrence_arrays()
+        if let projection {
+            arrays.inputs = input(inputs[0])
+            arrays.input_kernel = input(inputs[1])
+            arrays.bias = input(projection.hasBias ? inputs[2] : nil)
+        } else {
+            arrays.projected = input(roles.projected)
+        }
+        arrays.kernel = input(roles.kernel)
+        arrays.recurrent_bias = input(roles.recurrentBias)
+        arrays.initial_hidden = input(roles.initialHidden)
+        arrays.initial_cells = input(roles.initialCells)
+        arrays.mask = input(roles.mask)
+        arrays.hidden = output(.hidden)
+        arrays.last_hidden = output(.lastHidden)
+        arrays.previous_hidden = output(.previousHidden)
+        arrays.last_cells = output(.lastCells)
+        arrays.previous_cells = output(.previousCells)
+        arrays.gates = output(.gates)
         apus_recurrence_run(recurrence.pointer, &arrays)
     }
 }
 
-/// A recurrence's gradient with those of its results that are wanted.
+/// A recurrence's gradient with those of its results that are wanted, and sums over its rows and steps.
 final class RecurrenceGradientKernel: CPUKernel {
     private let gradient: KernelObject
     private let roles: RecurrenceGradient.Inputs<Int>
     private let upstream: Recurrence.Result
     private let outputs: [RecurrenceGradient.Result: Int]
+    /// Of each sum the factors, if it has any, and where it goes.
+    private let sums: [(factors: Int?, result: Int)]
 
-    /// - Parameter rules: one for each of the step's outputs, all of them results of one walk back.
-    init(_ rules: [RecurrenceGradient], _ step: Plan.Step) throws {
-        roles = rules[0].roles(step.inputs)
-        upstream = rules[0].upstream
-        outputs = Dictionary(uniqueKeysWithValues: zip(rules.map(\.result), step.outputs))
-        let types = rules[0].roles(step.inputTypes)
+    /// - Parameters:
+    ///   - results: one for each of the step's first outputs.
+    ///   - sums: one for each of the others; their factors are the step's last inputs.
+    init(
+        _ rule: RecurrenceGradient, _ results: [RecurrenceGradient.Result], sums: [Plan.RecurrenceSum],
+        _ step: Plan.Step
+    ) throws {
+        roles = rule.roles(step.inputs)
+        upstream = rule.upstream
+        outputs = Dictionary(uniqueKeysWithValues: zip(results, step.outputs))
+        let types = rule.roles(step.inputTypes)
         var description = apus_recurrence_description(
-            rules[0].cell, batch: types.gates.shape[0], steps: types.gates.shape[1], units: types.kernel.shape[0],
-            isReversed: rules[0].isReversed)
+            rule.cell, batch: types.gates.shape[0], steps: types.gates.shape[1], units: types.kernel.shape[0],
+            isReversed: rule.isReversed)
+        var factor = rule.inputCount
+        var described: [apus_recurrence_sum] = []
+        self.sums = zip(sums, step.outputs.dropFirst(results.count)).map { sum, result in
+            let width = sum.hasFactors ? step.inputTypes[factor].shape[1] : 0
+            described.append(apus_recurrence_sum(width: Int64(width), is_of_products: sum.of == .products))
+            defer { factor += sum.hasFactors ? 1 : 0 }
+            return (sum.hasFactors ? step.inputs[factor] : nil, result)
+        }
         gradient = try KernelObject("apus_recurrence_gradient_create", destroy: apus_recurrence_gradient_destroy) {
-            apus_recurrence_gradient_create(&description, &$0)
+            apus_recurrence_gradient_create(&description, described, Int32(described.count), &$0)
         }
     }
 
@@ -70,12 +113,25 @@ final class RecurrenceGradientKernel: CPUKernel {
         func given(_ result: Recurrence.Result) -> UnsafePointer<Float>? {
             upstream == result ? UnsafePointer(memory.floats(roles.upstream)) : nil
         }
-        var arrays = apus_recurrence_gradient_arrays(
-            gates: memory.floats(roles.gates), previous: roles.previous.map { UnsafePointer(memory.floats($0)) },
-            kernel: memory.floats(roles.kernel), mask: roles.mask.map { UnsafePointer(memory.floats($0)) },
-            hidden: given(.hidden), last_hidden: given(.lastHidden), last_cells: given(.lastCells),
-            projected: output(.projected), products: output(.products), initial_hidden: output(.initialHidden),
-            initial_cells: output(.initialCells))
+        var arrays = apus_recurrence_gradient_arrays()
+        arrays.gates = UnsafePointer(memory.floats(roles.gates))
+        arrays.previous = roles.previous.map { UnsafePointer(memory.floats($0)) }
+        arrays.kernel = UnsafePointer(memory.floats(roles.kernel))
+        arrays.mask = roles.mask.map { UnsafePointer(memory.floats($0)) }
+        arrays.hidden = given(.hidden)
+        arrays.last_hidden = given(.lastHidden)
+        arrays.last_cells = given(.lastCells)
+        arrays.projected = output(.projected)
+        arrays.products = output(.products)
+        arrays.initial_hidden = output(.initialHidden)
+        arrays.initial_cells = output(.initialCells)
+        withUnsafeMutablePointer(to: &arrays) { pointer in
+            for (place, sum) in sums.enumerated() {
+                apus_recurrence_set_sum(
+                    pointer, Int32(place), sum.factors.map { UnsafePointer(memory.floats($0)) },
+                    memory.floats(sum.result))
+            }
+        }
         apus_recurrence_gradient_run(gradient.pointer, &arrays)
     }
 }

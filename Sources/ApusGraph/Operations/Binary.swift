@@ -217,6 +217,12 @@ public func clamp(_ x: Tensor, _ range: ClosedRange<Float>) -> Tensor {
     minimum(maximum(x, .constant(range.lowerBound)), .constant(range.upperBound))
 }
 
+/// x held within `range`, as an activation function: the gradient is 0 at the bounds too, as that of `relu` is at 0.
+package func saturate(_ x: Tensor, _ range: ClosedRange<Float>) -> Tensor {
+    let (low, high) = (Tensor.constant(range.lowerBound), Tensor.constant(range.upperBound))
+    return select(x .>= high, high, select(x .<= low, low, x))
+}
+
 /// `onTrue` where `condition` is not 0, else `onFalse`; no gradient flows to the condition.
 public func select(_ condition: Tensor, _ onTrue: Tensor, _ onFalse: Tensor) -> Tensor {
     let (a, b) = Tensor.broadcast(onTrue, onFalse)

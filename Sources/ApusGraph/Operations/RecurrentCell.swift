@@ -147,7 +147,7 @@ extension Tensor: CellNumber {
         case .relu: ApusGraph.relu(self)
         case .sigmoid: ApusGraph.sigmoid(self)
         case .tanh: ApusGraph.tanh(self)
-        case .hardSigmoid(let slope): clamp(slope * self + 0.5, 0...1)
+        case .hardSigmoid(let slope): saturate(slope * self + 0.5, 0...1)
         }
     }
 

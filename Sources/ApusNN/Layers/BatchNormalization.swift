@@ -10,6 +10,8 @@ import ApusGraph
 /// Shapes: input and output `[batch, ..., channels]`; gamma, beta, `movingMean`, `movingVariance` `[channels]`. gamma
 /// and the variance start at 1, the others at 0; the moving ones are not trainable.
 ///
+/// Applying it throws `ApusError.setting` for settings out of range, `ApusError.shape` where there are no channels
+/// behind the batch.
 /// Source: Ioffe and Szegedy, Batch Normalization (2015), algorithms 1 and 2.
 public struct BatchNormalization: UnaryLayer {
     public var name: String?
@@ -29,8 +31,14 @@ public struct BatchNormalization: UnaryLayer {
     /// - Parameters:
     ///   - momentum: 0 to 1, default 0.99. (PyTorch's momentum is 1 less this.)
     ///   - epsilon: 0 or more, default 0.001.
-    ///   - usesCenter: default true.
-    ///   - usesScale: default true; a rectifier and a linear layer after it can do the scaling.
+    ///   - usesCenter: whether there is a `beta` to add. Default `true`.
+    ///   - usesScale: whether there is a `gamma` to multiply by; a rectifier and a linear layer after it can do the
+    ///     scaling. Default `true`.
+    ///   - gammaInitializer: gamma's first values. Default `.ones`.
+    ///   - betaInitializer: beta's first values. Default `.zeros`.
+    ///   - gammaRegularizer: what gamma adds to the loss. Default nothing.
+    ///   - betaRegularizer: what beta adds to the loss. Default nothing.
+    ///   - name: default: `batchNormalization`, numbered in the order of the model.
     public init(
         momentum: Double = 0.99, epsilon: Double = 0.001, usesCenter: Bool = true, usesScale: Bool = true,
         gammaInitializer: Initializer = .ones, betaInitializer: Initializer = .zeros,

@@ -5,6 +5,9 @@ import ApusGraph
 ///
 /// Shapes: input `[batch, ..., features]`, kernel `W: [features, units]`, bias `b: [units]`, output
 /// `[batch, ..., units]`. The kernel starts with Glorot's uniform distribution, the bias at 0.
+///
+/// Applying it throws `ApusError.setting` for settings out of range, `ApusError.shape` where there are no features
+/// behind the batch.
 public struct Dense: UnaryLayer {
     public var name: String?
     /// The size of the output's last axis, 1 or more.
@@ -60,16 +63,16 @@ public struct Dense: UnaryLayer {
                 try result
                 + scope.variable("bias", shape: [units], initializer: biasInitializer, regularizer: biasRegularizer)
         }
-        result = activation(result)
-        return result.node.failure == nil ? result.reshaped(to: Shape(leading + [result.shape[-1]])) : result
+        result = try activation(result).checked()
+        return result.reshaped(to: Shape(leading + [result.shape[-1]]))
     }
 }
 
 extension LayerScope {
-    /// Throws where a setting of `activation` makes no sense.
-    func require(_ activation: ActivationFunction) throws {
+    /// Throws where a setting of `activation`, which the layer has as its `words`, makes no sense.
+    func require(_ activation: ActivationFunction, words: String = "activation") throws {
         if let problem = activation.problem {
-            try require(false, "the activation's \(problem.name)", problem.value, mustBe: problem.expected)
+            try require(false, "the \(words)'s \(problem.name)", problem.value, mustBe: problem.expected)
         }
     }
 }

@@ -8,8 +8,8 @@ import ApusGraph
 /// `[channels * depthMultiplier]`, output `[batch, out..., channels * depthMultiplier]` with sizes as in
 /// `ConvolutionLayer`. The kernel starts with Glorot's uniform distribution, the bias at 0.
 ///
-/// Applying it throws `ApusError.setting` for settings out of range, `ApusError.shape` for inputs of another rank and
-/// a kernel larger than the padded image.
+/// Applying it throws `ApusError.setting` for settings out of range and for strides and dilations above 1 together,
+/// `ApusError.shape` for inputs of another rank and a kernel larger than the padded image.
 /// Source: Chollet, Xception: Deep learning with depthwise separable convolutions, 2017.
 public protocol DepthwiseConvolutionLayer: SpatialLayer {
     var settings: DepthwiseConvolutionSettings { get }
@@ -72,9 +72,10 @@ extension DepthwiseConvolutionLayer {
     public func build(_ input: Tensor, in scope: inout LayerScope) throws -> Tensor {
         let multiplier = settings.depthMultiplier
         try require(settings.window, in: scope)
-        try scope.require(multiplier > 0, "depthMultiplier", multiplier, mustBe: "1 or more")
+        try requireOneOfStridesAndDilations(settings.window, in: scope)
         try scope.require(settings.activation)
         try requireImages(input, in: scope)
+        try require(multiplier: multiplier, for: input, in: scope)
         var result = try depthwise(
             input, settings.window, multiplier: multiplier, variable: "kernel",
             initializer: settings.kernelInitializer, regularizer: settings.kernelRegularizer, in: &scope)
@@ -90,6 +91,15 @@ extension DepthwiseConvolutionLayer {
 }
 
 extension SpatialLayer {
+    /// Throws unless `multiplier` kernels for each channel of `input` can be counted.
+    func require(multiplier: Int, for input: Tensor, in scope: LayerScope) throws {
+        try scope.require(multiplier > 0, "depthMultiplier", multiplier, mustBe: "1 or more")
+        let (channels, most) = (input.shape[-1], Shape.largestCount)
+        try scope.require(
+            multiplier <= most / channels, "depthMultiplier", multiplier,
+            mustBe: "small enough for 2^40 output channels of these \(channels)")
+    }
+
     /// Each channel under `multiplier` kernels of its own, those of a new variable `[size..., channels, multiplier]`.
     func depthwise(
         _ input: Tensor, _ window: ConvolutionWindow, multiplier: Int, variable: String, initializer: Initializer,

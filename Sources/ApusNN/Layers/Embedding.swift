@@ -14,13 +14,19 @@ import ApusGraph
 /// element type. A run throws `ApusError.index` for a number outside the table.
 public struct Embedding: UnaryLayer {
     public var name: String?
-    /// The rows of the table: numbers go from 0 to one less.
+    /// The rows of the table, 1 or more: numbers go from 0 to one less.
     public var count: Int
-    /// The length of each vector.
+    /// The length of each vector, 1 or more.
     public var size: Int
     public var initializer: Initializer
     public var regularizer: (any VariableRegularizer)?
 
+    /// - Parameters:
+    ///   - count: the rows of the table, 1 or more.
+    ///   - size: the length of each vector, 1 or more.
+    ///   - initializer: the table's first values. Default uniform from -0.05 to 0.05.
+    ///   - regularizer: what the table adds to the loss. Default nothing.
+    ///   - name: default: `embedding`, numbered in the order of the model.
     public init(
         _ count: Int, _ size: Int, initializer: Initializer = .uniform(-0.05, 0.05),
         regularizer: (any VariableRegularizer)? = nil, name: String? = nil
@@ -46,5 +52,6 @@ public struct Embedding: UnaryLayer {
     }
 }
 
-/// 1 where `tokens` are not 0, else 0, as float32 of their shape: which of them are no padding.
+/// 1 where `tokens` (int32 or float32) are not 0, else 0, as float32 of their shape: which of them are no padding.
+/// Recurrent layers, `TimeDistributed` and `MultiHeadAttention` take it as their mask.
 public func paddingMask(_ tokens: Tensor) -> Tensor { 1 - (tokens.cast(to: .float32) .== 0) }

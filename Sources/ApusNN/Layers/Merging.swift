@@ -2,6 +2,8 @@ import ApusCore
 import ApusGraph
 
 /// The sum of two inputs or more, element by element; axes of size 1 stretch.
+///
+/// Applying it throws `ApusError.shape` for fewer than two inputs, and where the shapes do not fit.
 public struct Add: Layer {
     public var name: String?
 
@@ -13,6 +15,8 @@ public struct Add: Layer {
 }
 
 /// The product of two inputs or more, element by element; axes of size 1 stretch.
+///
+/// Applying it throws `ApusError.shape` for fewer than two inputs, and where the shapes do not fit.
 public struct Multiply: Layer {
     public var name: String?
 
@@ -24,6 +28,8 @@ public struct Multiply: Layer {
 }
 
 /// The first of two inputs less the second, element by element; axes of size 1 stretch.
+///
+/// Applying it throws `ApusError.shape` for another number of inputs, and where the shapes do not fit.
 public struct Subtract: Layer {
     public var name: String?
 
@@ -36,6 +42,8 @@ public struct Subtract: Layer {
 }
 
 /// The mean of two inputs or more, element by element; axes of size 1 stretch.
+///
+/// Applying it throws `ApusError.shape` for fewer than two inputs, and where the shapes do not fit.
 public struct Average: Layer {
     public var name: String?
 
@@ -46,7 +54,10 @@ public struct Average: Layer {
     }
 }
 
-/// The largest of two inputs or more, element by element; axes of size 1 stretch. Ties share the gradient evenly.
+/// The largest of two inputs or more, element by element; axes of size 1 stretch. They are compared one after the
+/// other: of two equal ones each gets half of the gradient, of three the last half and the others a quarter.
+///
+/// Applying it throws `ApusError.shape` for fewer than two inputs, and where the shapes do not fit.
 public struct Maximum: Layer {
     public var name: String?
 
@@ -57,7 +68,10 @@ public struct Maximum: Layer {
     }
 }
 
-/// The smallest of two inputs or more, element by element; axes of size 1 stretch. Ties share the gradient evenly.
+/// The smallest of two inputs or more, element by element; axes of size 1 stretch. They are compared one after the
+/// other: of two equal ones each gets half of the gradient, of three the last half and the others a quarter.
+///
+/// Applying it throws `ApusError.shape` for fewer than two inputs, and where the shapes do not fit.
 public struct Minimum: Layer {
     public var name: String?
 
@@ -69,11 +83,17 @@ public struct Minimum: Layer {
 }
 
 /// Two inputs or more, one after the other along an axis; all other sizes agree.
+///
+/// Applying it throws `ApusError.shape` for fewer than two inputs, where there is no such axis, and where other sizes
+/// differ.
 public struct Concatenate: Layer {
     public var name: String?
     /// Counted from 0, the batch; negative ones count from the end.
     public var axis: Int
 
+    /// - Parameters:
+    ///   - axis: counted from 0, the batch, or from -1 at the end. Default the last.
+    ///   - name: default: `concatenate`, numbered in the order of the model.
     public init(axis: Int = -1, name: String? = nil) {
         self.axis = axis
         self.name = name

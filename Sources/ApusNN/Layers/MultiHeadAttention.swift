@@ -15,22 +15,30 @@ import ApusGraph
 ///     let shown = try MultiHeadAttention(heads: 8, keySize: 64)(query: words, mask: mask)
 ///
 /// Called with tensors without labels, these are query, value, key, mask; with one of them it attends to itself. A
-/// mask is float32 `[batch, T, S]`, where T or S may be 1, or `[T, S]`: 0 hides a key from a query, all else shows it. Where
-/// nothing is shown, the head's result is 0.
+/// mask is float32, and 0 hides a key from a query, all else shows it:
+///
+/// - `[batch, S]`, as `paddingMask` gives it, holds for all queries of a sample. It is told from the next one by its
+///   open batch axis;
+/// - `[T, S]` holds for all samples;
+/// - `[batch, T, S]` says it for each; T or S may be 1, here and above.
+///
+/// Where nothing is shown, the head's result is 0.
 ///
 /// Applying it throws `ApusError.setting` for settings out of range, `ApusError.shape` for tensors that do not fit.
 /// Source: Vaswani and others, Attention is all you need, 2017.
 public struct MultiHeadAttention: Layer {
     public var name: String?
+    /// How many there are, 1 or more.
     public var heads: Int
-    /// The length of a head's queries and keys.
+    /// The length of a head's queries and keys, 1 or more.
     public var keySize: Int
-    /// The length of a head's values; `nil` for `keySize`.
+    /// The length of a head's values, 1 or more; `nil` for `keySize`.
     public var valueSize: Int?
-    /// The features of the output; `nil` for those of the query.
+    /// The features of the output, 1 or more; `nil` for those of the query.
     public var outputSize: Int?
     /// The probability by which a weight is set to 0 in training, in `0..<1`.
     public var dropout: Float
+    /// Whether queries, keys, values and the output get a bias.
     public var usesBias: Bool
     /// Whether query number t sees keys 0...t only.
     public var isCausal: Bool
@@ -39,6 +47,19 @@ public struct MultiHeadAttention: Layer {
     public var kernelRegularizer: (any VariableRegularizer)?
     public var biasRegularizer: (any VariableRegularizer)?
 
+    /// - Parameters:
+    ///   - heads: 1 or more.
+    ///   - keySize: the length of a head's queries and keys, 1 or more.
+    ///   - valueSize: the length of a head's values, 1 or more; default `keySize`.
+    ///   - outputSize: the features of the output, 1 or more; default those of the query.
+    ///   - dropout: the probability by which a weight is set to 0 in training, in `0..<1`; default 0.
+    ///   - usesBias: whether each of the four products gets a bias. Default `true`.
+    ///   - isCausal: whether query number t sees keys 0...t only. Default `false`.
+    ///   - kernelInitializer: the kernels' first values. Default `.glorotUniform`.
+    ///   - biasInitializer: the biases' first values. Default `.zeros`.
+    ///   - kernelRegularizer: what each kernel adds to the loss. Default nothing.
+    ///   - biasRegularizer: what each bias adds to the loss. Default nothing.
+    ///   - name: default: `multiHeadAttention`, numbered in the order of the model.
     public init(
         heads: Int, keySize: Int, valueSize: Int? = nil, outputSize: Int? = nil, dropout: Float = 0,
         usesBias: Bool = true, isCausal: Bool = false, kernelInitializer: Initializer = .glorotUniform,
@@ -64,7 +85,7 @@ public struct MultiHeadAttention: Layer {
     ///   - value: by default the query.
     ///   - key: by default the value.
     ///   - mask: 0 where a key is hidden from a query; see the layer.
-    /// - Throws: as for tensors in a list.
+    /// - Throws: `ApusError.shape` or `.setting`, with the layer and the source line that applied it.
     public func callAsFunction(
         query: Tensor, value: Tensor? = nil, key: Tensor? = nil, mask: Tensor? = nil, fileID: String = #fileID,
         line: Int = #line
@@ -131,25 +152,35 @@ public struct MultiHeadAttention: Layer {
         let (batch, queries, keys) = sizes
         var shown: Tensor?
         if isCausal {
-            let order = (0..<queries).flatMap { query in (0..<keys).map { Float($0 <= query ? 1 : 0) } }
-            shown = .constant(try NDArray(order, shape: [1, 1, queries, keys]))
+            // Numbers of places, so that a saved model holds T + S of them and no table.
+            func places(_ count: Int, _ shape: Shape) throws -> Tensor {
+                .constant(try NDArray((0..<count).map { Float($0) }, shape: shape))
+            }
+            shown = try places(queries, [1, 1, queries, 1]) .>= places(keys, [1, 1, 1, keys])
         }
         if let mask {
-            guard mask.elementType == .float32, let shape = mask.shape.broadcast(with: [batch, queries, keys]),
-                shape == [batch, queries, keys]
-            else {
-                throw scope.mismatch(
-                    expected: "a float32 mask that stretches to \(Shape([batch, queries, keys]))",
-                    received: "\(mask.type)", cure: "give a number for each query and key, 0 to hide the key")
-            }
-            // One mask for all heads.
-            let sizes = [Int](repeating: 1, count: 3 - mask.shape.rank) + mask.shape.sizes
-            let own = mask.reshaped(to: [sizes[0], 1, sizes[1], sizes[2]])
+            let own = try perHead(mask, sizes, scope)
             shown = shown.map { $0 * own } ?? own
         }
         guard let shown else { return ApusGraph.softmax(scores) }
         let every = shown.broadcast(to: [batch, heads, queries, keys]).reshaped(to: scores.shape)
         return select(every, ApusGraph.softmax(select(every, scores, -1e9)), 0)
+    }
+
+    /// A mask as it stretches to `[batch, heads, T, S]`: one for all heads.
+    private func perHead(
+        _ mask: Tensor, _ sizes: (batch: Int, queries: Int, keys: Int), _ scope: LayerScope
+    ) throws -> Tensor {
+        let all: Shape = [sizes.batch, sizes.queries, sizes.keys]
+        var own = mask.shape.sizes
+        if own.count == 2, own[0] < 0 { own.insert(1, at: 1) }
+        guard mask.elementType == .float32, Shape(own).broadcast(with: all) == all else {
+            throw scope.mismatch(
+                expected: "a float32 mask that stretches to \(all), or one \(Shape([sizes.batch, sizes.keys]))",
+                received: "\(mask.type)", cure: "give a number for each query and key, 0 to hide the key")
+        }
+        own = [Int](repeating: 1, count: 3 - own.count) + own
+        return mask.reshaped(to: [own[0], 1, own[1], own[2]])
     }
 
     private func checkSettings(_ scope: LayerScope) throws {

@@ -14,7 +14,7 @@ public struct LayerNormalization: UnaryLayer {
     public var name: String?
     /// Behind the batch, counted from 0, which is the batch; negative ones count from the end.
     public var axes: [Int]
-    /// What keeps the divisor from 0.
+    /// What keeps the divisor from 0, 0 or more.
     public var epsilon: Double
     /// Whether there is a `beta` to add.
     public var usesCenter: Bool
@@ -25,6 +25,17 @@ public struct LayerNormalization: UnaryLayer {
     public var gammaRegularizer: (any VariableRegularizer)?
     public var betaRegularizer: (any VariableRegularizer)?
 
+    /// - Parameters:
+    ///   - axes: behind the batch, each once; counted from 0, which is the batch, or from -1 at the end. Default the
+    ///     last.
+    ///   - epsilon: what keeps the divisor from 0, 0 or more. Default 0.001.
+    ///   - usesCenter: whether there is a `beta` to add. Default `true`.
+    ///   - usesScale: whether there is a `gamma` to multiply by. Default `true`.
+    ///   - gammaInitializer: gamma's first values. Default `.ones`.
+    ///   - betaInitializer: beta's first values. Default `.zeros`.
+    ///   - gammaRegularizer: what gamma adds to the loss. Default nothing.
+    ///   - betaRegularizer: what beta adds to the loss. Default nothing.
+    ///   - name: default: `layerNormalization`, numbered in the order of the model.
     public init(
         axes: [Int] = [-1], epsilon: Double = 0.001, usesCenter: Bool = true, usesScale: Bool = true,
         gammaInitializer: Initializer = .ones, betaInitializer: Initializer = .zeros,
@@ -64,7 +75,8 @@ public struct LayerNormalization: UnaryLayer {
 /// The channels of each sample in groups, each group brought to mean 0 and variance 1 over all its channels and places,
 /// then scaled and shifted channel by channel: `y = (x - mean) / sqrt(variance + epsilon) * gamma + beta`.
 ///
-/// Shapes: input and output `[batch, ..., channels]`, `gamma` and `beta` `[channels]`. `gamma` starts at 1, `beta` at 0.
+/// Shapes: input and output `[batch, ..., channels]`, `gamma` and `beta` `[channels]`. `gamma` starts at 1, `beta`
+/// at 0.
 ///
 /// Applying it throws `ApusError.setting` for settings out of range, `ApusError.shape` where the groups do not divide
 /// the channels.
@@ -74,7 +86,7 @@ public struct GroupNormalization: UnaryLayer {
     public var name: String?
     /// How many groups; `nil` for one of each channel.
     public var groups: Int?
-    /// What keeps the divisor from 0.
+    /// What keeps the divisor from 0, 0 or more.
     public var epsilon: Double
     /// Whether there is a `beta` to add.
     public var usesCenter: Bool
@@ -85,6 +97,16 @@ public struct GroupNormalization: UnaryLayer {
     public var gammaRegularizer: (any VariableRegularizer)?
     public var betaRegularizer: (any VariableRegularizer)?
 
+    /// - Parameters:
+    ///   - groups: 1 or more, which divide the channels; `nil` for one of each channel. Default 32.
+    ///   - epsilon: what keeps the divisor from 0, 0 or more. Default 0.001.
+    ///   - usesCenter: whether there is a `beta` to add. Default `true`.
+    ///   - usesScale: whether there is a `gamma` to multiply by. Default `true`.
+    ///   - gammaInitializer: gamma's first values. Default `.ones`.
+    ///   - betaInitializer: beta's first values. Default `.zeros`.
+    ///   - gammaRegularizer: what gamma adds to the loss. Default nothing.
+    ///   - betaRegularizer: what beta adds to the loss. Default nothing.
+    ///   - name: default: `groupNormalization`, numbered in the order of the model.
     public init(
         groups: Int? = 32, epsilon: Double = 0.001, usesCenter: Bool = true, usesScale: Bool = true,
         gammaInitializer: Initializer = .ones, betaInitializer: Initializer = .zeros,
@@ -146,9 +168,14 @@ public struct RMSNormalization: UnaryLayer {
     public var name: String?
     /// Behind the batch, counted from 0, which is the batch; negative ones count from the end.
     public var axes: [Int]
-    /// What keeps the divisor from 0.
+    /// What keeps the divisor from 0, 0 or more.
     public var epsilon: Double
 
+    /// - Parameters:
+    ///   - axes: behind the batch, each once; counted from 0, which is the batch, or from -1 at the end. Default the
+    ///     last.
+    ///   - epsilon: what keeps the divisor from 0, 0 or more. Default 1e-6.
+    ///   - name: default: `rmsNormalization`, numbered in the order of the model.
     public init(axes: [Int] = [-1], epsilon: Double = 1e-6, name: String? = nil) {
         self.axes = axes
         self.epsilon = epsilon

@@ -86,8 +86,8 @@ extension UpSamplingLayer {
 
     /// Place p of the `factor` ones that come from place i lies at `i + (p + 0.5) / factor - 0.5`.
     private func interpolated(_ input: Tensor, axis: Int, factor: Int) -> Tensor {
+        if factor == 1 || input.node.failure != nil { return input }
         let count = input.shape[axis]
-        if factor == 1 { return input }
         let (first, last) = (input.slice(0..<1, axis: axis), input.slice(count - 1..<count, axis: axis))
         let previous = count == 1 ? input : concatenate([first, input.slice(0..<count - 1, axis: axis)], axis: axis)
         let next = count == 1 ? input : concatenate([input.slice(1..<count, axis: axis), last], axis: axis)

@@ -9,8 +9,8 @@ import ApusGraph
 /// `[batch, out..., filters]` with sizes as in `ConvolutionLayer`. Both kernels start with Glorot's uniform
 /// distribution, the bias at 0.
 ///
-/// Applying it throws `ApusError.setting` for settings out of range, `ApusError.shape` for inputs of another rank and
-/// a kernel larger than the padded image.
+/// Applying it throws `ApusError.setting` for settings out of range and for strides and dilations above 1 together,
+/// `ApusError.shape` for inputs of another rank and a kernel larger than the padded image.
 /// Source: Chollet, Xception: Deep learning with depthwise separable convolutions, 2017.
 public protocol SeparableConvolutionLayer: SpatialLayer {
     var settings: SeparableConvolutionSettings { get }
@@ -82,9 +82,10 @@ extension SeparableConvolutionLayer {
         let (filters, multiplier) = (settings.filters, settings.depthMultiplier)
         try scope.require(filters > 0, "filters", filters, mustBe: "1 or more")
         try require(settings.window, in: scope)
-        try scope.require(multiplier > 0, "depthMultiplier", multiplier, mustBe: "1 or more")
+        try requireOneOfStridesAndDilations(settings.window, in: scope)
         try scope.require(settings.activation)
         try requireImages(input, in: scope)
+        try require(multiplier: multiplier, for: input, in: scope)
         let channels = input.shape[-1] * multiplier
         let image = try depthwise(
             input, settings.window, multiplier: multiplier, variable: "depthwiseKernel",
@@ -103,7 +104,7 @@ extension SeparableConvolutionLayer {
                     "bias", shape: [filters], initializer: settings.biasInitializer,
                     regularizer: settings.biasRegularizer)
         }
-        result = settings.activation(result)
+        result = try settings.activation(result).checked()
         return result.reshaped(to: Shape(image.shape.sizes.dropLast() + [result.shape[-1]]))
     }
 }

@@ -2,6 +2,8 @@ import ApusCore
 import ApusGraph
 
 /// All axes behind the batch as one: `[batch, a, b, ...] -> [batch, a * b * ...]`.
+///
+/// Applying it throws `ApusError.shape` where the batch is not on the first axis.
 public struct Flatten: UnaryLayer {
     public var name: String?
 
@@ -18,11 +20,17 @@ public struct Flatten: UnaryLayer {
 }
 
 /// Each sample's elements in the same order, in another shape: `[batch, ...] -> [batch] + shape`.
+///
+/// Applying it throws `ApusError.setting` for a size below -1 or a second -1, `ApusError.shape` where the elements do
+/// not fill the shape.
 public struct Reshape: UnaryLayer {
     public var name: String?
     /// The new shape without the batch axis; one size may be -1, for whatever is left.
     public var shape: Shape
 
+    /// - Parameters:
+    ///   - shape: without the batch axis, sizes from 0 on; one may be -1, for whatever is left.
+    ///   - name: default: `reshape`, numbered in the order of the model.
     public init(to shape: Shape, name: String? = nil) {
         self.shape = shape
         self.name = name
@@ -55,11 +63,17 @@ public struct Reshape: UnaryLayer {
 }
 
 /// The axes of each sample in another order: `[batch, a, b, c]` with the order `[3, 1, 2]` gives `[batch, c, a, b]`.
+///
+/// Applying it throws `ApusError.setting` where the order does not name each number from 1 on once, `ApusError.shape`
+/// where the input has another number of axes.
 public struct Permute: UnaryLayer {
     public var name: String?
     /// Which axis of the input stands at each place of the output, counted from 1 behind the batch.
     public var order: [Int]
 
+    /// - Parameters:
+    ///   - order: each axis behind the batch once, counted from 1.
+    ///   - name: default: `permute`, numbered in the order of the model.
     public init(_ order: [Int], name: String? = nil) {
         self.order = order
         self.name = name
@@ -79,11 +93,16 @@ public struct Permute: UnaryLayer {
 }
 
 /// Each sample's vector several times: `[batch, features]` gives `[batch, count, features]`.
+///
+/// Applying it throws `ApusError.setting` for a count below 1, `ApusError.shape` for inputs of another rank.
 public struct RepeatVector: UnaryLayer {
     public var name: String?
     /// 1 or more.
     public var count: Int
 
+    /// - Parameters:
+    ///   - count: 1 or more.
+    ///   - name: default: `repeatVector`, numbered in the order of the model.
     public init(_ count: Int, name: String? = nil) {
         self.count = count
         self.name = name

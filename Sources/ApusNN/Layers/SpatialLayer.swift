@@ -44,6 +44,7 @@ extension SpatialLayer {
             mustBe: count == 1
                 ? "one number of \(least) or more"
                 : "\(count) numbers of \(least) or more, one for each spatial axis")
+        try scope.require(values.allSatisfy { $0 <= Int(Int32.max) }, name, values, mustBe: "at most \(Int32.max)")
     }
 
     /// Throws unless explicit padding has two counts for each spatial axis.

@@ -10,13 +10,15 @@ import ApusGraph
 /// - for valid padding `out = (size - 1) * stride + extent + outputPadding`, by default with the `outputPadding` that
 ///   makes a stride above the kernel fill its place, `max(stride - extent, 0)`;
 /// - for same padding `out = size * stride`, or `(size - 1) * stride + extent % 2 + outputPadding` where it is given;
+///   an even extent then needs an `outputPadding` of 1 or more, since a convolution takes an image of
+///   `(size - 1) * stride` places to `size - 1` of them;
 /// - for explicit padding `out = (size - 1) * stride + extent - before - after + outputPadding`, by default without.
 ///
 /// The kernel starts with Glorot's uniform distribution, the bias at 0.
 ///
 /// Applying it throws `ApusError.setting` for settings out of range, for strides and dilations above 1 together, and
-/// for an output padding that reaches the stride; `ApusError.shape` for inputs of another rank, and where nothing is
-/// left of the output.
+/// for an output padding that reaches the stride, or is 0 for an even extent and same padding; `ApusError.shape` for
+/// inputs of another rank, and where nothing is left of the output or it is too large.
 /// Source: Dumoulin and Visin, A guide to convolution arithmetic for deep learning, 2016, section 4.
 public protocol TransposedConvolutionLayer: SpatialLayer {
     var settings: TransposedConvolutionSettings { get }
@@ -66,8 +68,8 @@ extension TransposedConvolutionLayer {
     ///   - kernel: the kernel's size, for all spatial axes or for each.
     ///   - strides: how many places of the output lie between those of two neighbours of the input, 1 or more.
     ///   - padding: what the convolution that is transposed adds around its image, the output here.
-    ///   - outputPadding: places added to the output, from 0 to less than the stride, for all spatial axes or for
-    ///     each; see the layer for what is taken without.
+    ///   - outputPadding: places added to the output, from 0 (with same padding and an even extent from 1) to less than
+    ///     the stride, for all spatial axes or for each; see the layer for what is taken without.
     ///   - dilations: from one place within the kernel to the next, 1 or more.
     public init(
         _ filters: Int, kernel: any PerAxis, strides: any PerAxis = 1, padding: Padding = .valid,
@@ -100,12 +102,11 @@ extension TransposedConvolutionLayer {
         }
         try scope.require(settings.activation)
         try requireImages(input, in: scope)
+        let sizes = try outputSizes(input, in: scope)
         let shape = Shape(window.sizes + [filters, input.shape[-1]])
-        // A kernel that does not fit is found before it takes memory.
-        _ = try spread(input, .placeholder(shape)).checked()
         let kernel = try scope.variable(
             "kernel", shape: shape, initializer: settings.kernelInitializer, regularizer: settings.kernelRegularizer)
-        var result = spread(input, kernel)
+        var result = spread(input, kernel, sizes: sizes)
         if settings.usesBias {
             result =
                 try result
@@ -116,26 +117,50 @@ extension TransposedConvolutionLayer {
         return settings.activation(result)
     }
 
-    private func spread(_ input: Tensor, _ kernel: Tensor) -> Tensor {
+    private func spread(_ input: Tensor, _ kernel: Tensor, sizes: [Int]) -> Tensor {
         let window = settings.window
         return transposedConvolution(
             input, kernel: kernel, strides: window.strides, padding: window.padding, dilations: window.dilations,
-            outputSizes: settings.outputPadding.map { outputSizes(input.shape.spatialSizes, added: $0) })
+            outputSizes: sizes)
     }
 
-    private func outputSizes(_ sizes: [Int], added: [Int]) -> [Int] {
-        let window = settings.window
-        return sizes.indices.map { axis in
-            // Numbers too large for this are the operation's to refuse; they only must not overflow here.
-            func small(_ number: Int) -> Int { min(number, Int(Int32.max)) }
-            let extent = (small(window.sizes[axis]) - 1) * small(window.dilations[axis]) + 1
-            let reach = (small(sizes[axis]) - 1) * small(window.strides[axis]) + small(added[axis])
+    /// The output's spatial sizes.
+    /// - Throws: `ApusError.setting` for an output padding that cannot be, `ApusError.shape` where nothing is left of
+    ///   the output, or it is too large.
+    private func outputSizes(_ input: Tensor, in scope: LayerScope) throws -> [Int] {
+        let (window, added) = (settings.window, settings.outputPadding)
+        guard input.shape.spatialSizes.allSatisfy({ $0 <= Int(Int32.max) }) else {
+            throw scope.mismatch(
+                expected: "at most \(Int32.max) places along each axis", received: "\(input.shape)",
+                cure: "check the sizes")
+        }
+        // No number here is above Int32's, so none overflows.
+        let sizes = input.shape.spatialSizes.enumerated().map { axis, size in
+            let (stride, extent) = (window.strides[axis], (window.sizes[axis] - 1) * window.dilations[axis] + 1)
+            let reach = (size - 1) * stride + (added?[axis] ?? 0)
             switch window.padding {
-            case .valid: return reach + extent
-            case .same: return reach + extent % 2
-            case .explicit(let padding):
-                return reach + extent - small(padding[axis].before) - small(padding[axis].after)
+            case .valid: return reach + extent + (added == nil ? max(stride - extent, 0) : 0)
+            case .same: return added == nil ? size * stride : reach + extent % 2
+            case .explicit(let padding): return reach + extent - padding[axis].before - padding[axis].after
             }
         }
+        if let added, window.padding == .same {
+            let isEven = window.sizes.indices.map { (window.sizes[$0] - 1) * window.dilations[$0] % 2 == 1 }
+            try scope.require(
+                zip(added, isEven).allSatisfy { $0 > 0 || !$1 }, "outputPadding", added,
+                mustBe: "1 or more with same padding along an axis where the kernel's extent is even, or left out")
+        }
+        guard sizes.allSatisfy({ $0 > 0 }) else {
+            throw scope.mismatch(
+                expected: "something left of the output, whose spatial sizes would be \(sizes)",
+                received: "\(input.shape)", cure: "use less padding, or a larger kernel or larger strides")
+        }
+        let count = Shape.product(of: sizes + [settings.filters])
+        guard sizes.allSatisfy({ $0 <= Int(Int32.max) }), let count, count <= Shape.largestCount else {
+            throw scope.mismatch(
+                expected: "an output of at most 2^40 elements, not of spatial sizes \(sizes)",
+                received: "\(input.shape)", cure: "use smaller strides or a smaller kernel")
+        }
+        return sizes
     }
 }

@@ -26,7 +26,8 @@ extension Trainer {
     /// The whole state of the training, now.
     ///
     /// A callback takes it in `stateDidSettle`; it can be taken between two calls of `fit` too.
-    /// - Throws: `ApusError.setting` in the middle of a step, and while callbacks are told about one.
+    /// - Throws: `ApusError.setting` in the middle of a step, and while callbacks are told about one;
+    ///   `ApusError.notFinite` where a variable has come to hold something else than finite numbers.
     public func checkpoint() throws -> Checkpoint {
         var checkpoint = Checkpoint()
         try capture(into: &checkpoint)
@@ -40,6 +41,7 @@ extension Trainer {
                 owner: "Trainer", name: "the time of a checkpoint", value: "the middle of a step",
                 expected: "'stateDidSettle' of a callback, or a time when nothing is trained")
         }
+        try checkRest()
         Checkpoint.copy(model.variables, into: &checkpoint.model)
         Checkpoint.copy(state.variables, into: &checkpoint.optimizer)
         checkpoint.step = step
@@ -52,6 +54,16 @@ extension Trainer {
         checkpoint.progress.seconds = running.training.seconds
         for (name, callback) in running.namedCallbacks {
             if let state = callback.state(in: running.training) { checkpoint.callbacks[name] = state }
+        }
+    }
+
+    /// Looks for what is not finite; the trainer has gone back to before it then, and the state is not whole.
+    func checkRest() throws {
+        do {
+            try checkState()
+        } catch {
+            running?.isAtRest = false
+            throw error
         }
     }
 

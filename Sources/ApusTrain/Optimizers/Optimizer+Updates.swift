@@ -4,7 +4,7 @@ import ApusNN
 
 /// What an optimizer remembers between steps. It outlives the graphs that update it.
 package struct OptimizerState {
-    /// The parameters that are changed, in the model's order.
+    /// The parameters, in the model's order; those that are frozen too, which may be freed.
     package let parameters: [NamedVariable]
     /// For each parameter the optimizer's slots, in the optimizer's order.
     let slots: [[Variable]]
@@ -25,7 +25,7 @@ extension Optimizer {
     ///     changed once.
     /// - Throws: `ApusError.setting` for settings outside their range, `ApusError.shape` where the loss is no scalar.
     public func updates(minimizing loss: Tensor, over parameters: [Variable]) throws -> [VariableUpdate] {
-        let named = parameters.map { NamedVariable(path: $0.name, variable: $0) }
+        let named = parameters.filter(\.isTrainable).map { NamedVariable(path: $0.name, variable: $0) }
         return try updates(minimizing: loss, state: state(for: named))
     }
 
@@ -35,7 +35,7 @@ extension Optimizer {
         try checkAllSettings()
         var seen: Set<ObjectIdentifier> = []
         let parameters = parameters.filter {
-            $0.variable.isTrainable && seen.insert(ObjectIdentifier($0.variable)).inserted
+            $0.variable.isParameter && seen.insert(ObjectIdentifier($0.variable)).inserted
         }
         let slots = parameters.map { parameter in self.slots.map { $0.variable(shape: parameter.variable.shape) } }
         let shared = sharedSlots.map { $0.variable(shape: .scalar) }
@@ -48,23 +48,27 @@ extension Optimizer {
             variables: named + (shared + [factor]).map { NamedVariable(path: $0.name, variable: $0) })
     }
 
-    /// The updates that take one step down the loss: the last parameter first, each after its slots, which is the
-    /// order in which gradients become known.
+    /// The updates that take one step down the loss, of the parameters that are not frozen now: the last first, each
+    /// after its slots, which is the order in which gradients become known.
     /// - Throws: `ApusError.shape` where the loss is no scalar, and whatever error it holds.
     package func updates(minimizing loss: Tensor, state: OptimizerState) throws -> [VariableUpdate] {
-        var gradients = try gradient(of: loss, withRespectTo: state.parameters.map(\.variable.tensor))
+        let free = zip(state.parameters.map(\.variable), state.slots).filter { $0.0.isTrainable }
+        let found = try gradient(of: loss, withRespectTo: free.map(\.0.tensor))
+        var gradients = found
         if let clipping { gradients = clipping.clipped(gradients) }
         let rate = learningRate.tensor * state.learningRateFactor.tensor
         let shared = sharedStep(state.shared.map(\.tensor))
         var updates: [VariableUpdate] = []
         for (index, gradient) in gradients.enumerated().reversed() {
-            let (variable, slots) = (state.parameters[index].variable, state.slots[index])
+            let (variable, slots) = free[index]
             let change = step(
                 ParameterStep(
                     parameter: variable.tensor, gradient: gradient, learningRate: rate, slots: slots.map(\.tensor),
                     shared: shared))
-            updates += zip(slots, change.slots).map { VariableUpdate($0, to: $1) }
-            updates.append(VariableUpdate(variable, to: decayed(variable.tensor, rate) - change.decrease))
+            var own = zip(slots, change.slots).map { VariableUpdate($0, to: $1) }
+            own.append(VariableUpdate(variable, to: decayed(variable.tensor, rate) - change.decrease))
+            for place in own.indices { own[place].gradient = found[index] }
+            updates += own
         }
         return updates + zip(state.shared, shared).map { VariableUpdate($0, to: $1) }
     }

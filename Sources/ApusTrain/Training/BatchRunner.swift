@@ -13,6 +13,8 @@ final class BatchRunner {
     private var full: (any Executable)?
     private var smaller: (any Executable)?
     private let pointers: UnsafeMutableBufferPointer<UnsafeRawPointer>
+    /// Where `batch(_:epoch:)` stands.
+    private var position: (epoch: Int, batch: Int)?
 
     /// Samples since `reset()`.
     private(set) var sampleCount = 0
@@ -49,11 +51,7 @@ final class BatchRunner {
     /// One step; its loss is returned and everything is added to the sums.
     func run(_ batch: Batch, context: RunContext) throws -> Double {
         let executable = try bind(batch)
-        do {
-            try executable.run(inputs: UnsafeBufferPointer(pointers), context: context)
-        } catch ApusError.notFinite(let quantity, let step, let origin, _) {
-            throw ApusError.notFinite(quantity: quantity, step: step, origin: firstNotFinite(in: batch) ?? origin)
-        }
+        try executable.run(inputs: UnsafeBufferPointer(pointers), context: context)
         let loss = Double(executable.output(0).load(as: Float.self))
         sampleCount += batch.sampleCount
         lossSum += loss * Double(batch.sampleCount)
@@ -61,23 +59,72 @@ final class BatchRunner {
         return loss
     }
 
-    /// The first number of the batch's inputs and targets that is not finite, in words.
-    private func firstNotFinite(in batch: Batch) -> String? {
-        let dataset = loader.dataset
-        let columns = zip(dataset.inputs + dataset.targets, batch.inputs + batch.targets)
-        for (place, (column, address)) in columns.enumerated() where column.batchElementType == .float32 {
-            let size = column.sampleShape.elementCount
-            let values = UnsafeBufferPointer(
-                start: address.assumingMemoryBound(to: Float.self), count: batch.sampleCount * size)
-            guard let wrong = values.firstIndex(where: { !$0.isFinite }) else { continue }
-            let target = place - dataset.inputs.count
-            let name =
-                target < 0
-                ? "input '\(function.inputNames[place])'"
-                : dataset.targets.count == 1 ? "the target" : "target \(target)"
-            return "\(name), sample \(batch.sampleIndices[wrong / size]) of '\(dataset.name)'"
+    /// What steps change, and single numbers that they only read.
+    func variables(for batch: Batch) throws -> (changed: [Variable], constant: [Variable]) {
+        _ = try bind(batch)
+        return (function.changedVariables, function.constantNumbers)
+    }
+
+    /// Batch `index` of an epoch. Batches that are asked for in their order are made once only.
+    func batch(_ index: Int, epoch: Int) -> Batch? {
+        if position.map({ $0.epoch != epoch || $0.batch >= index }) ?? true {
+            loader.start(epoch: epoch, at: index)
+        }
+        while let batch = loader.next() {
+            position = (epoch, batch.index)
+            if batch.index == index { return batch }
         }
         return nil
+    }
+
+    /// What there is to say of a step on `batch` that failed: it is taken again, every operation checked, with the
+    /// variables as they were before it.
+    func examined(_ problem: NotFiniteProblem, _ batch: Batch, context: RunContext) throws -> NotFiniteProblem {
+        _ = try bind(batch)
+        let found = try function.checkedStep(
+            UnsafeBufferPointer(pointers), batchSize: batch.sampleCount, context: context)
+        var problem = problem
+        if var report = found?.report {
+            report.sampleIndex = report.batchIndex.map { Int(batch.sampleIndices[$0]) }
+            report.dataset = loader.dataset.name
+            problem.report = report
+            problem.quantity = found?.quantity ?? problem.quantity
+            problem.origin = found?.input.map { name(ofInput: $0, report) } ?? found?.origin
+        }
+        problem.failedStep = FailedStep(
+            seed: context.seed, batch: arrays(of: batch), sampleIndices: batch.sampleIndices.map { Int($0) },
+            variables: try function.variableValues(batchSize: batch.sampleCount))
+        return problem
+    }
+
+    private func name(ofInput place: Int, _ report: NotFiniteReport) -> String {
+        let dataset = loader.dataset
+        let target = place - dataset.inputs.count
+        let name =
+            target < 0
+            ? "input '\(function.inputNames[place])'"
+            : target == dataset.targets.count
+                ? "the weights" : dataset.targets.count == 1 ? "the target" : "target \(target)"
+        return name + (report.sampleIndex.map { ", sample \($0) of '\(dataset.name)'" } ?? "")
+    }
+
+    /// Copies of what `batch` holds.
+    private func arrays(of batch: Batch) -> [NamedArray] {
+        let dataset = loader.dataset
+        let columns = zip(dataset.inputs + dataset.targets, batch.inputs + batch.targets)
+        var arrays = zip(columns, function.inputNames).map { entry, name in
+            let ((column, address), type) = (entry, entry.0.batchType.specialized(batchSize: batch.sampleCount))
+            var array = NDArray(zeros: type.shape, column.batchElementType)
+            array.withUnsafeMutableBytes {
+                $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: type.byteCount))
+            }
+            return NamedArray(name, array)
+        }
+        if let weights = batch.weights {
+            arrays.append(
+                NamedArray("weights", NDArray(Array(UnsafeBufferPointer(start: weights, count: batch.sampleCount)))))
+        }
+        return arrays.withUniqueNames
     }
 
     /// One run whose outputs are arrays.

@@ -45,7 +45,12 @@ extension Trainer {
         evaluator.loader.start(epoch: 0)
         let seed = seed.forEvaluation
         while let batch = evaluator.loader.next() {
-            _ = try evaluator.run(batch, context: RunContext(seed: seed, step: batch.index))
+            let context = RunContext(seed: seed, step: batch.index)
+            do {
+                _ = try evaluator.run(batch, context: context)
+            } catch ApusError.notFinite(let problem) {
+                throw ApusError.notFinite(try evaluator.examined(problem, batch, context: context))
+            }
         }
         return figures(evaluator)
     }

@@ -33,8 +33,9 @@ extension Trainer {
     /// - Throws: `ApusError.shape` and `ApusError.label` before the first step where the data do not fit the model or
     ///   the augmentation, or the checkpoint does not fit the model; `ApusError.setting` for a label that is no whole
     ///   number, for settings outside their range, and for those that differ from the checkpoint's;
-    ///   `ApusError.notFinite` where the loss of a step is no finite number, with the weights as they were before that
-    ///   step; whatever a callback throws. In every case the model keeps its weights and `history` what was reached.
+    ///   `ApusError.notFinite` where a step makes something else than finite numbers, be it the loss or a weight, with
+    ///   all variables as they were before that step; whatever a callback throws. In every case the model keeps its
+    ///   weights and `history` what was reached.
     @discardableResult
     public func fit(
         _ dataset: Dataset, batchSize: Int = 32, epochs: Int, validation: Dataset? = nil, validationSplit: Double = 0,
@@ -85,6 +86,8 @@ extension Trainer {
             for callback in callbacks { try callback.trainingWillStart(training) }
             if let checkpoint { try restore(checkpoint, runner, training, callbacks) }
             running?.isAtRest = true
+            safeguard = Safeguard(runner, seed: seed)
+            defer { safeguard = nil }
             try run(runner, evaluator, training, callbacks, resumes: checkpoint != nil)
             for callback in callbacks { try callback.trainingDidEnd(history, training) }
         } catch {
@@ -131,7 +134,7 @@ extension Trainer {
             let epoch = progress.epoch
             runner.loader.start(epoch: epoch, at: progress.stepInEpoch)
             while step != lastStep, let batch = runner.loader.next() {
-                let loss = try inEpoch(epoch) { try takeStep(runner, batch) }
+                let loss = try inEpoch(epoch) { try takeStep(runner, batch, epoch: epoch) }
                 step += 1
                 progress.stepInEpoch += 1
                 guard !callbacks.isEmpty else { continue }
@@ -142,6 +145,7 @@ extension Trainer {
                 for callback in callbacks { try callback.stepDidEnd(record, training) }
                 try settle(.step, training, callbacks)
             }
+            try inEpoch(epoch) { try checkRest() }
             let record = EpochRecord(
                 epoch: epoch, stepCount: progress.stepInEpoch, training: figures(runner),
                 validation: try evaluator.map { evaluator in
@@ -163,14 +167,15 @@ extension Trainer {
         }
     }
 
-    /// One step. Where its loss is not finite, the state is as before.
-    private func takeStep(_ runner: BatchRunner, _ batch: Batch) throws -> Double {
-        let wasAtRest = running?.isAtRest ?? false
+    /// One step. Where its loss is not finite, the state is as before; where an earlier step is to blame, the trainer
+    /// has gone back to that, and the state is not whole.
+    private func takeStep(_ runner: BatchRunner, _ batch: Batch, epoch: Int) throws -> Double {
+        let (before, wasAtRest) = (step, running?.isAtRest ?? false)
         running?.isAtRest = false
         do {
-            return try runner.run(batch, context: RunContext(seed: seed, step: step))
+            return try safeStep(runner, batch, epoch: epoch)
         } catch let error as ApusError {
-            if case .notFinite = error { running?.isAtRest = wasAtRest }
+            if case .notFinite = error, step == before { running?.isAtRest = wasAtRest }
             throw error
         }
     }
@@ -185,17 +190,31 @@ extension Trainer {
     private func validationFigures(_ evaluator: BatchRunner) throws -> Figures {
         do {
             return try figures(of: evaluator)
-        } catch ApusError.notFinite(_, _, let origin, _) {
-            throw ApusError.notFinite(quantity: "validation loss", step: step, origin: origin)
+        } catch ApusError.notFinite(var problem) {
+            (problem.quantity, problem.step) = ("validation \(problem.quantity)", step)
+            throw ApusError.notFinite(problem)
         }
     }
 
-    /// What `body` gives; a loss that is not finite is reported with the epoch.
+    /// A step; where it fails, the error says all that can be found out, and the variables are those of before it.
+    private func safeStep(_ runner: BatchRunner, _ batch: Batch, epoch: Int) throws -> Double {
+        try safeguard?.stepWillStart(batch, trainer: self)
+        do {
+            let loss = try runner.run(batch, context: RunContext(seed: seed, step: step))
+            safeguard?.stepDidEnd(batch, epoch: epoch, loss: loss)
+            return loss
+        } catch ApusError.notFinite(let problem) {
+            throw ApusError.notFinite(try safeguard?.examined(problem, batch, self) ?? problem)
+        }
+    }
+
+    /// What `body` gives; what is not finite is reported with the epoch.
     private func inEpoch<Result>(_ epoch: Int, _ body: () throws -> Result) throws -> Result {
         do {
             return try body()
-        } catch ApusError.notFinite(let quantity, let step, let origin, _) {
-            throw ApusError.notFinite(quantity: quantity, step: step, origin: origin, epoch: epoch)
+        } catch ApusError.notFinite(var problem) {
+            problem.epoch = problem.epoch ?? epoch
+            throw ApusError.notFinite(problem)
         }
     }
 

@@ -11,7 +11,8 @@ import ApusPlan
 ///     let history = try trainer.fit(train, batchSize: 128, epochs: 30, validation: test)
 ///
 /// The loss that is minimised is the sum of `loss`, the losses that the model adds and its regularizers' penalties.
-/// Losses that are added to the model later count from the next `fit` or `evaluate` on.
+/// Losses that are added to the model later count from the next `fit` or `evaluate` on, and so do layers that are
+/// frozen or freed (`Model.isTrainable`): what was frozen for a while goes on with the optimizer's state from before.
 /// The optimizer's state and the count of steps live as long as the trainer: a second `fit` goes on where the first
 /// ended. A trainer belongs to one thread at a time, and so does its model.
 public final class Trainer {
@@ -36,6 +37,9 @@ public final class Trainer {
     /// What a checkpoint says of the last `fit`.
     var settings: [String: String] = [:]
 
+    /// What the training that runs can go back to.
+    var safeguard: Safeguard?
+
     let namedMetrics: [(name: String, metric: Metric)]
     private var functions: [FunctionKey: Function] = [:]
 
@@ -43,6 +47,8 @@ public final class Trainer {
         let signature: TrainingGraph.Signature
         let isTraining: Bool
         let addedLossCount: Int
+        /// The places of the frozen variables in the model.
+        let frozen: [Int]
     }
 
     /// - Parameters:
@@ -88,15 +94,17 @@ public final class Trainer {
         let signature = TrainingGraph.Signature(
             targets: usesTargets ? dataset.targets.map(\.batchType) : [],
             hasWeights: dataset.sampleWeights != nil)
+        let frozen = model.variables.enumerated().filter { $0.element.variable.isFrozen }.map(\.offset)
         let key = FunctionKey(
-            signature: signature, isTraining: training, addedLossCount: model.addedLosses.count)
+            signature: signature, isTraining: training, addedLossCount: model.addedLosses.count, frozen: frozen)
         if let function = functions[key] { return function }
         let graph = try TrainingGraph(model, loss: loss, metrics: metrics, signature: signature)
         if training { try checkParameters() }
         let updates = training ? try optimizer.updates(minimizing: graph.loss, state: state) : []
         let function = try Function(
             inputs: graph.inputs, outputs: graph.outputs, updates: updates, mode: training ? .training : .inference,
-            seed: seed, device: device, guardedOutput: 0, origin: { [model] in model.layerPath(of: $0) })
+            seed: seed, device: device, guardedOutput: 0, origin: { [model] in model.layerPath(of: $0) },
+            variableName: { [unowned self] in path(of: $0) })
         functions[key] = function
         return function
     }

@@ -352,9 +352,6 @@ void apus_reduction_destroy(apus_reduction *reduction);
 /// The bytes that the object holds for its runs besides what it is given.
 int64_t apus_reduction_workspace(const apus_reduction *reduction);
 
-/// The index of the first NaN or infinity among `count` numbers, or -1.
-int64_t apus_first_nonfinite(const float *input, int64_t count);
-
 // MARK: Softmax over the last axis (softmax.c)
 
 /// output[r, j] = exp(input[r, j] - max input[r]) / sum; input and output [rows, columns], may be the same array.
@@ -425,15 +422,31 @@ typedef enum apus_cell_activation : int32_t {
 typedef struct apus_recurrence_description {
     apus_cell cell;
     int64_t batch, steps, units;  // the batch may be 0, the others are at least 1
+    int64_t features;             // of the inputs; 0 where they come projected
     apus_cell_activation activation, gate_activation;
     float slope, gate_slope;  // of hard sigmoids
     bool is_reversed;         // the last step is taken first; arrays keep their order
 } apus_recurrence_description;
 
+enum { APUS_RECURRENCE_SUMS = 4 };
+
+/// A sum over all rows and steps that the walk back takes as it goes, in place of a product afterwards:
+///
+///     result[i, j] = sum over n, t of factors[n, t, i] slopes[n, t, j]
+///
+/// with slopes the gradient with respect to x, or to p.
+typedef struct apus_recurrence_sum {
+    int64_t width;     // of the factors [batch, T, width]; 0: a single row of factors 1
+    bool is_of_products;
+} apus_recurrence_sum;
+
 /// With U units, T steps and G gates (1, 3, 4). Inputs may be NULL from recurrent_bias on, results wherever nobody
 /// wants them; no result overlaps an input, but for gates, which may be the projected array of a simple cell or an LSTM.
 typedef struct apus_recurrence_arrays {
-    const float *projected;       // [batch, T, G U]
+    const float *projected;       // [batch, T, G U]: x; NULL where the next three give it
+    const float *inputs;          // [batch, T, features]
+    const float *input_kernel;    // [features, G U]
+    const float *bias;            // [G U], may be NULL
     const float *kernel;          // [U, G U]
     const float *recurrent_bias;  // [G U], GRU only: added to the product
     const float *initial_hidden;  // [batch, U]; NULL: 0
@@ -469,11 +482,21 @@ typedef struct apus_recurrence_gradient_arrays {
     float *products;           // [batch, T, G U]: with respect to p
     float *initial_hidden;     // [batch, U]
     float *initial_cells;      // [batch, U]
+    const float *factors[APUS_RECURRENCE_SUMS];
+    float *sums[APUS_RECURRENCE_SUMS];  // [width, G U], or [1, G U]
 } apus_recurrence_gradient_arrays;
+
+/// Sets factors and result of sum `index`: C's arrays in structs are tuples to Swift.
+static inline void apus_recurrence_set_sum(
+    apus_recurrence_gradient_arrays *arrays, int32_t index, const float *factors, float *sum) {
+    arrays->factors[index] = factors;
+    arrays->sums[index] = sum;
+}
 
 typedef struct apus_recurrence_gradient apus_recurrence_gradient;
 apus_status apus_recurrence_gradient_create(
-    const apus_recurrence_description *description, apus_recurrence_gradient **gradient);
+    const apus_recurrence_description *description, const apus_recurrence_sum *sums, int32_t sum_count,
+    apus_recurrence_gradient **gradient);
 void apus_recurrence_gradient_run(apus_recurrence_gradient *gradient, const apus_recurrence_gradient_arrays *arrays);
 void apus_recurrence_gradient_destroy(apus_recurrence_gradient *gradient);
 int64_t apus_recurrence_gradient_workspace(const apus_recurrence_gradient *gradient);

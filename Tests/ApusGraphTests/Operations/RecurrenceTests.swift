@@ -1,5 +1,6 @@
 import ApusCore
 import ApusGraph
+import ApusTestSupport
 import Testing
 
 @Suite("Recurrence")
@@ -92,6 +93,32 @@ struct RecurrenceTests {
         let inputs = [try constant([1, 2.5, -2.5, 5], [4, 1, 1]), try constant([0], [1, 1])]
         let found = try evaluate([Tensor(.recurrence(Recurrence(cell: cell, result: .lastHidden)), inputs)])[0]
         #expect(zip(found, [0.7, 1, 0, 1]).allSatisfy { abs($0 - $1) < 1e-7 })
+    }
+
+    /// At the ends of its slope the gradient is 0, in the recurrence's own rule and where it is written out; between
+    /// them 1/4.
+    @Test func hardSigmoidAtItsCorners() throws {
+        let cell = RecurrentCell(.simple, activation: .hardSigmoid(slope: 0.25))
+        let inputs = [try constant([-2, 2, 1], [3, 1, 1]), try constant([0], [1, 1])]
+        for result in [Recurrence.Result.hidden, .lastHidden, .gates] {
+            let value = Tensor(.recurrence(Recurrence(cell: cell, result: result)), inputs)
+            #expect(try evaluate(gradient(of: value.sum(), withRespectTo: [inputs[0]])) == [[0, 0, 0.25]])
+        }
+    }
+
+    /// The rows of the operation table with hard sigmoids have gates on either side of their slope, and within.
+    @Test func hardRowsAreClipped() throws {
+        let rows = OperationTable.rows.filter {
+            $0.kind.description.hasPrefix("recurrence.") && $0.variant.contains("gates hardSigmoid")
+                && $0.variant.split(separator: ", ").contains("gates")
+        }
+        #expect(rows.count == 2)
+        for row in rows {
+            var numbers = SeededNumbers(seed: 1)
+            let inputs = row.cases[1].map { Tensor.constant($0.values(batchSize: 2, from: &numbers)) }
+            let gates = try evaluate([row.make(inputs)])[0]
+            #expect(gates.contains(0) && gates.contains(1) && gates.contains { $0 > 0 && $0 < 1 }, "\(row)")
+        }
     }
 
     /// h = x2 + 2 (x1 + 2 (x0 + 2 h0)): slopes 4, 2, 1 in x, 8 in h0, and 2 * 2 x0 + x1 in the kernel where h0 is 0.

@@ -39,8 +39,34 @@ import Testing
         #expect(try output(image, [1, 1, 1], [3], weights: [1, 2], [1, -1, 0, -1], [0, -1]) == [3, 0])
     }
 
+    /// The halves 1 + 20 and 3 + 60 of two filters: 21 sigmoid(63) is 21 but for 1e-26.
+    @Test func separableWithGatedUnits() throws {
+        let layer = SeparableConv1D(2, kernel: 2, activation: .glu, usesBias: false)
+        #expect(isClose(try output(layer, [2, 1], [1, 2], weights: [1, 10], [1, 3]), [21]))
+        #expect(
+            fault(SeparableConv2D(3, kernel: 3, activation: .glu), [8, 8, 4])
+                == "SeparableConv2D: glu (Test.swift:7): expected a last axis of even size, received [36*batch, 3]. "
+                + "Cure: give the layer before it twice as many units.")
+    }
+
     @Test func faults() {
         let x: Shape = [8, 8, 4]
+        #expect(
+            fault(DepthwiseConv2D(kernel: 3, depthMultiplier: .max), x)
+                == "DepthwiseConv2D: depthMultiplier is \(Int.max); "
+                + "it must be small enough for 2^40 output channels of these 4.")
+        #expect(
+            fault(SeparableConv1D(2, kernel: 3, depthMultiplier: .max), [8, 4])
+                == "SeparableConv1D: depthMultiplier is \(Int.max); "
+                + "it must be small enough for 2^40 output channels of these 4.")
+        #expect(
+            fault(DepthwiseConv2D(kernel: 3, strides: 2, dilations: [1, 2]), x)
+                == "DepthwiseConv2D: dilations is [1, 2]; it must be 1 where strides are above 1, and these are [2, 2]."
+        )
+        #expect(
+            fault(SeparableConv2D(2, kernel: 3, strides: 2, dilations: 2), x)
+                == "SeparableConv2D: dilations is [2, 2]; it must be 1 where strides are above 1, and these are [2, 2]."
+        )
         #expect(
             fault(DepthwiseConv2D(kernel: 3, depthMultiplier: 0), x)
                 == "DepthwiseConv2D: depthMultiplier is 0; it must be 1 or more.")

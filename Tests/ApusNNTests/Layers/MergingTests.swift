@@ -20,6 +20,16 @@ import Testing
         #expect(try evaluate(Maximum()(x, 2 * x, 0 * x), at: x, [1, -2] as [Double]) == [2, 0])
     }
 
+    /// Of three equal ones the last gets half of the gradient, as it meets the largest of the two before.
+    @Test func tiesOfThree() throws {
+        let inputs = [Tensor.input([1], name: "a"), .input([1], name: "b"), .input([1], name: "c")]
+        for layer in [Maximum(), Minimum()] as [any Layer] {
+            let slopes = try gradient(of: layer(inputs).sum(), withRespectTo: inputs)
+            let found = try evaluate(slopes, inputs: inputs.map { ($0, [5] as [Double]) }).map(\.values)
+            #expect(found == [[0.25], [0.25], [0.5]])
+        }
+    }
+
     /// 1 * 3 + 2 * 4; the rows 1 2 / 3 4 with 5 6 / 7 8: 5 + 12, 7 + 16, 15 + 24, 21 + 32; by the second axis of the
     /// first and the first of the second: 5 + 14, 6 + 16, 15 + 28, 18 + 32. Of 3 4 and 4 3 the cosine is 24 / 25.
     @Test func products() throws {

@@ -98,6 +98,37 @@ import Testing
         #expect(masked[0].values[0] != masked[0].values[2])
     }
 
+    /// `[batch, S]` as `paddingMask` gives it is the mask `[batch, 1, S]`, alone and beside the causal one: of 2, 6 and
+    /// 10 the first sample's queries see the first and the last, the second one's all.
+    @Test func masksOfPaddedTokens() throws {
+        for (isCausal, expected) in [(false, [6, 6, 6, 6, 6, 6]), (true, [2, 2, 6, 2, 4, 6])] as [(Bool, [Double])] {
+            let layer = MultiHeadAttention(heads: 1, keySize: 1, usesBias: false, isCausal: isCausal)
+            let (x, tokens) = (Tensor.input([3, 1]), Tensor.input([3], .int32, name: "tokens"))
+            let output = try layer(query: 0 * x, value: x, mask: paddingMask(tokens))
+            let model = try Model(inputs: [x, tokens], outputs: [output])
+            for entry in model.variables { try entry.variable.assign(NDArray([1] as [Float], shape: [1, 1, 1])) }
+            let found = try evaluate(
+                model.outputs, inputs: [(x, [2, 6, 10, 2, 6, 10]), (tokens, [5, 0, 5, 5, 5, 5])], batchSize: 2)
+            #expect(isClose(found[0].values, expected))
+        }
+        // As many samples as keys: the open axis tells, not the size.
+        let masks = [Tensor.input([3]), .placeholder([3, 3])]
+        for mask in masks {
+            let output = try MultiHeadAttention(heads: 1, keySize: 1)(query: .input([3, 1]), mask: mask)
+            #expect(output.shape == [-1, 3, 1])
+        }
+        #expect(
+            fault(MultiHeadAttention(heads: 2, keySize: 3), [4, 2], [5, 2], [5, 2], [4]).contains(
+                "that stretches to [batch, 4, 5], or one [batch, 5], received float32[batch, 4]."))
+    }
+
+    /// A causal layer's description has numbers for its 200 + 200 places, not for 40,000 pairs of them.
+    @Test func causalModelsAreSmall() throws {
+        let model = try modelOf(MultiHeadAttention(heads: 1, keySize: 1, isCausal: true), [200, 1])
+        #expect(try model.descriptionData().count < 20_000)
+        #expect(try Model(description: model.descriptionData(), seed: 0).outputs[0].shape == [-1, 200, 1])
+    }
+
     /// Of a single key the weight is 1: with dropout of half, 0 or 2 of the value 3.
     @Test func dropout() throws {
         let layer = MultiHeadAttention(heads: 1, keySize: 1, dropout: 0.5, usesBias: false)
@@ -138,7 +169,8 @@ import Testing
         #expect(
             fault(layer, [4, 2], [5, 2], [5, 2], [5, 4])
                 == "MultiHeadAttention: input (Test.swift:7): expected a float32 mask that stretches to [batch, 4, 5], "
-                + "received float32[batch, 5, 4]. Cure: give a number for each query and key, 0 to hide the key.")
+                + "or one [batch, 5], received float32[batch, 5, 4]. "
+                + "Cure: give a number for each query and key, 0 to hide the key.")
         #expect(
             fault(layer, [4, 2], [4, 2], [4, 2], [4, 4], [4, 4])
                 == "MultiHeadAttention: input (Test.swift:7): expected 1 to 4 inputs: query, value, key, mask, "

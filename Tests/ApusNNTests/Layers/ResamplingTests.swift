@@ -51,8 +51,18 @@ import Testing
                 == "UpSampling2D: factors is [0, 0]; it must be 2 numbers of 1 or more, one for each spatial axis.")
         #expect(
             fault(UpSampling2D(Int.max), x)
-                == "UpSampling2D: factors is [\(Int.max), \(Int.max)]; "
+                == "UpSampling2D: factors is [\(Int.max), \(Int.max)]; it must be at most 2147483647.")
+        #expect(
+            fault(UpSampling2D(Int(Int32.max)), x)
+                == "UpSampling2D: factors is [2147483647, 2147483647]; "
                 + "it must be small enough for 2147483647 places along an axis.")
+        // 2^38 elements after the first axis would do, 2^42 do not.
+        #expect(
+            fault(UpSampling2D([1 << 4, 1 << 4], interpolation: .bilinear), [1 << 17, 2, 1 << 16])
+                .contains("expected at most 2^40 elements"))
+        #expect(
+            fault(UpSampling2D([1 << 8, 2], interpolation: .bilinear), [1 << 16, 2, 1 << 20])
+                .contains("expected at most 2^40 elements"))
         #expect(
             fault(UpSampling1D(2), x)
                 == "UpSampling1D: input (Test.swift:7): expected [batch, steps, channels], received [batch, 4, 4, 2]. "

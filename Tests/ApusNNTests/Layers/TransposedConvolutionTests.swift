@@ -59,11 +59,30 @@ import Testing
         let wide = Padding.explicit([AxisPadding(before: 2, after: 3), AxisPadding(before: 0, after: 0)])
         #expect(
             fault(Conv2DTranspose(1, kernel: 2, padding: wide, name: "up"), x)
-                == "up: convolutionInputGradient (Test.swift:7): expected settled spatial sizes from 1, "
-                + "received an image of [0, 5] under a window of [2, 2]. Cure: only the first axis may be open or empty."
-        )
+                == "up: input (Test.swift:7): expected something left of the output, whose spatial sizes would be "
+                + "[0, 5], received [batch, 4, 4, 2]. Cure: use less padding, or a larger kernel or larger strides.")
         #expect(
             fault(Conv2DTranspose(1, kernel: Int.max), x)
-                .hasPrefix("Conv2DTranspose: convolutionInputGradient (Test.swift:7): expected"))
+                == "Conv2DTranspose: kernel is [\(Int.max), \(Int.max)]; it must be at most 2147483647.")
+        #expect(
+            fault(Conv2DTranspose(1, kernel: Int(Int32.max)), x)
+                == "Conv2DTranspose: input (Test.swift:7): expected an output of at most 2^40 elements, "
+                + "not of spatial sizes [2147483650, 2147483650], received [batch, 4, 4, 2]. "
+                + "Cure: use smaller strides or a smaller kernel.")
+        #expect(
+            fault(Conv1DTranspose(1, kernel: 2, strides: 2), [1 << 32, 1])
+                == "Conv1DTranspose: input (Test.swift:7): expected at most 2147483647 places along each axis, "
+                + "received [batch, 4294967296, 1]. Cure: check the sizes.")
+    }
+
+    /// Of 2 places at stride 2 the kernel 1 10 makes 1 10 2 20, which same padding keeps; with an output padding of 1
+    /// there are 2 + 0 + 1 places, the first of them. None at all would leave 2, which that convolution takes to 1.
+    @Test func samePaddingOfEvenKernels() throws {
+        let layer = Conv1DTranspose(1, kernel: 2, strides: 2, padding: .same, outputPadding: 1, usesBias: false)
+        #expect(try output(layer, [2, 1], [1, 2], weights: [1, 10]) == [1, 10, 2])
+        #expect(
+            fault(Conv1DTranspose(1, kernel: 2, strides: 2, padding: .same, outputPadding: 0), [2, 1])
+                == "Conv1DTranspose: outputPadding is [0]; it must be 1 or more with same padding along an axis "
+                + "where the kernel's extent is even, or left out.")
     }
 }

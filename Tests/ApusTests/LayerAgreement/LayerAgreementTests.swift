@@ -58,6 +58,14 @@ import Testing
             inputs: inputs + [cotangent], outputs: [output] + slopes, mode: row.mode, device: .cpu)
         let found = try function(
             zip(inputs, given).map { $1.converted(to: $0.elementType) } + [try #require(arrays["cotangent"])])
+        for (name, variable) in variables {
+            // What training moves, such as running averages; all others are as they were.
+            let expected = try #require(arrays["updated/\(name)"] ?? arrays["weight/\(name)"])
+            let isMoved = arrays["updated/\(name)"] != nil
+            #expect(
+                closeness(variable.value, to: expected, within: Tolerance(absolute: isMoved ? Self.tolerance : 0))
+                    == .passed, "\(row.name): \(name) after the run")
+        }
         let names =
             ["output"] + targets.map { "gradient/input/\($0)" } + trained.map { "gradient/weight/\($0.name)" }
         func magnitude(_ name: String) -> Double { arrays[name]?.doubles.lazy.map(\.magnitude).max() ?? 0 }

@@ -9,6 +9,7 @@ under the row's name:
     ROW/weight/kernel ...                 the variables, by their names within the layer
     ROW/cotangent, ROW/output
     ROW/gradient/input/0, ROW/gradient/weight/kernel ...
+    ROW/updated/movingMean ...            what a step of training leaves in variables that it moves
 
 All is drawn as float32 and computed in float64. A new row is a function under @row here and a line there.
 
@@ -43,7 +44,7 @@ class Draw:
 
     def __init__(self, name):
         self.random = np.random.default_rng(list(name.encode()))
-        self.inputs, self.weights = [], {}
+        self.inputs, self.weights, self.updated = [], {}, {}
 
     def numbers(self, shape, low=-1.0, high=1.0):
         return torch.tensor(self.random.uniform(low, high, shape).astype(np.float32).astype(np.float64))
@@ -360,9 +361,14 @@ def _(draw):
 def _(draw):
     x = draw.input(4, 3, 2, 5, low=0, high=3)
     gamma, beta = draw.weight("gamma", 5, low=0.5, high=2), draw.weight("beta", 5)
-    draw.constant("movingMean", 5)
-    draw.constant("movingVariance", 5)
-    return last(F.batch_norm(first(x), None, None, gamma, beta, True, eps=float(np.float32(0.001))))
+    mean, variance = draw.constant("movingMean", 5), draw.constant("movingVariance", 5)
+    moved, spread = mean.clone(), variance.clone()
+    y = F.batch_norm(first(x), moved, spread, gamma, beta, True, momentum=0.01, eps=float(np.float32(0.001)))
+    # PyTorch moves towards the sum of squares over n - 1, Keras and Apus towards that over n.
+    count = x.numel() // 5
+    spread = 0.99 * variance + (spread - 0.99 * variance) * (count - 1) / count
+    draw.updated = {"movingMean": moved, "movingVariance": spread}
+    return last(y)
 
 
 @row("batchNormalization")
@@ -501,6 +507,7 @@ def tensors(name):
         result[f"weight/{weight}"] = value
         if value.grad is not None:
             result[f"gradient/weight/{weight}"] = value.grad
+    result |= {f"updated/{weight}": value for weight, value in draw.updated.items()}
     result |= {"cotangent": cotangent, "output": output}
     return {f"{name}/{key}": value.detach().numpy().astype(np.float32) for key, value in result.items()}
 

@@ -174,10 +174,14 @@ import Testing
         // The first step moves w by a quarter of 2 * 2.
         #expect(flatWeights(model) == [2])
         #expect(
-            text
-                == "The loss is not finite at epoch 1, step 2, first in input 'input', sample 1 of 'pairs'. "
-                + "Lower the learning "
-                + "rate, clip the gradient, or check the data.")
+            text == """
+                The loss is not finite at epoch 1, step 2, first in input 'input', sample 1 of 'pairs'. Lower the \
+                learning rate, clip the gradient, or check the data.
+                  operation: input, forward
+                    result: float32[1, 1], 1 of 1 are NaN
+                    first at: [0, 0], sample 1 of 'pairs'
+                    on its way: input 'input' -> matrix product of 'dense' -> subtract -> square
+                """)
         #expect(recorder.events == ["start", "epoch 1", "step 1", "failure"])
         #expect(trainer.step == 1)
     }
@@ -199,9 +203,16 @@ import Testing
         let trainer = try Trainer(model, loss: .meanSquaredError, optimizer: SGD(), device: .cpu)
         let text = errorText { try trainer.fit(pairs([(1, 1)]), epochs: 1) }
         #expect(
-            text
-                == "The loss is not finite at epoch 1, step 1, first in layer 'larger' (matrix product). "
-                + "Lower the learning rate, clip the gradient, or check the data.")
+            text == """
+                The loss is not finite at epoch 1, step 1, first in layer 'larger' (matrix product). Lower the \
+                learning rate, clip the gradient, or check the data.
+                  operation: matMul of layer 'larger', forward
+                    result: float32[1, 1], 1 of 1 are infinite
+                    input 1, matrix product of 'large': float32[1, 1], 1.0e30 to 1.0e30, mean magnitude 1.0e30
+                    input 2, variable 'larger/kernel': float32[1, 1], 1.0e30 to 1.0e30, mean magnitude 1.0e30
+                    first at: [0, 0], sample 0 of 'pairs'
+                    on its way: matrix product of 'larger' -> subtract -> square
+                """)
         #expect(flatWeights(model) == [1e30, 1e30])
     }
 

@@ -9,6 +9,8 @@ import ApusGraph
 /// `[units, 3 units]`, the bias b and the recurrent bias c, `[3 units]` each, hold blocks in the order z, r, n; output
 /// `[batch, units]`, or `[batch, steps, units]` with `returnsSequences`. Initial state and mask: see `RecurrentLayer`.
 /// The kernel starts with Glorot's uniform distribution, the recurrent one orthogonal, biases at 0.
+///
+/// Applying it throws as `RecurrentLayer` says.
 /// Source: Cho and others, Learning phrase representations using RNN encoder-decoder, 2014.
 public struct GRU: RecurrentLayer {
     public var name: String?
@@ -26,13 +28,32 @@ public struct GRU: RecurrentLayer {
     public var kernelRegularizer: (any VariableRegularizer)?
     public var recurrentRegularizer: (any VariableRegularizer)?
     public var biasRegularizer: (any VariableRegularizer)?
+    /// The probability by which a feature of the inputs is left out in training, in `0..<1`.
+    public var dropout: Float
 
+    /// - Parameters:
+    ///   - units: the size of the state and of the output's last axis, 1 or more.
+    ///   - activation: the candidate's; `linear`, `relu`, `sigmoid`, `hardSigmoid` or `tanh`. Default `.tanh`.
+    ///   - gateActivation: one of the same. Default `.sigmoid`.
+    ///   - returnsSequences: whether the output has all steps. Default `false`, the last one taken.
+    ///   - goesBackwards: whether the last step of a sequence is taken first. Default `false`.
+    ///   - usesBias: whether a bias is added, to inputs and to products. Default `true`.
+    ///   - kernelInitializer: the kernel's first values. Default `.glorotUniform`.
+    ///   - recurrentInitializer: the recurrent kernel's first values. Default `.orthogonal`.
+    ///   - biasInitializer: the bias's first values. Default `.zeros`.
+    ///   - kernelRegularizer: what the kernel adds to the loss. Default nothing.
+    ///   - recurrentRegularizer: what the recurrent kernel adds to the loss. Default nothing.
+    ///   - biasRegularizer: what each bias adds to the loss. Default nothing.
+    ///   - dropout: the probability by which a feature of the inputs is set to 0 in training, in `0..<1`, the others
+    ///     divided by `1 - dropout`; one decision holds for all steps of a sample. Default 0.
+    ///   - name: default: `gru`, numbered in the order of the model.
     public init(
         _ units: Int, activation: ActivationFunction = .tanh, gateActivation: ActivationFunction = .sigmoid,
         returnsSequences: Bool = false, goesBackwards: Bool = false, usesBias: Bool = true,
         kernelInitializer: Initializer = .glorotUniform, recurrentInitializer: Initializer = .orthogonal,
         biasInitializer: Initializer = .zeros, kernelRegularizer: (any VariableRegularizer)? = nil,
         recurrentRegularizer: (any VariableRegularizer)? = nil, biasRegularizer: (any VariableRegularizer)? = nil,
+        dropout: Float = 0,
         name: String? = nil
     ) {
         self.units = units
@@ -47,6 +68,7 @@ public struct GRU: RecurrentLayer {
         self.kernelRegularizer = kernelRegularizer
         self.recurrentRegularizer = recurrentRegularizer
         self.biasRegularizer = biasRegularizer
+        self.dropout = dropout
         self.name = name
     }
 
@@ -57,7 +79,7 @@ public struct GRU: RecurrentLayer {
             .gru, activation: try scope.cellActivation(activation, "activation"),
             gateActivation: try scope.cellActivation(gateActivation, "gateActivation"))
         let variables = RecurrentVariables(
-            units: units, usesBias: usesBias, kernelInitializer: kernelInitializer,
+            units: units, usesBias: usesBias, dropout: dropout, kernelInitializer: kernelInitializer,
             recurrentInitializer: recurrentInitializer, biasInitializer: biasInitializer,
             kernelRegularizer: kernelRegularizer, recurrentRegularizer: recurrentRegularizer,
             biasRegularizer: biasRegularizer)

@@ -9,7 +9,10 @@ import ApusGraph
 /// `[units, 4 units]` and the bias `[4 units]` hold blocks in the order i, f, g, o; output `[batch, units]`, or
 /// `[batch, steps, units]` with `returnsSequences`. Initial state (h and c) and mask: see `RecurrentLayer`. The kernel
 /// starts with Glorot's uniform distribution, the recurrent one orthogonal, the bias at 0, but for the forget gate's:
-/// at 1. Sources: Hochreiter and Schmidhuber, 1997; Gers, Schmidhuber and Cummins, Learning to forget, 2000; the bias
+/// at 1.
+///
+/// Applying it throws as `RecurrentLayer` says.
+/// Sources: Hochreiter and Schmidhuber, 1997; Gers, Schmidhuber and Cummins, Learning to forget, 2000; the bias
 /// of 1: Jozefowicz, Zaremba and Sutskever, 2015.
 public struct LSTM: RecurrentLayer {
     public var name: String?
@@ -29,14 +32,36 @@ public struct LSTM: RecurrentLayer {
     public var kernelRegularizer: (any VariableRegularizer)?
     public var recurrentRegularizer: (any VariableRegularizer)?
     public var biasRegularizer: (any VariableRegularizer)?
+    /// The probability by which a feature of the inputs is left out in training, in `0..<1`.
+    public var dropout: Float
 
+    /// - Parameters:
+    ///   - units: the size of the state and of the output's last axis, 1 or more.
+    ///   - activation: that of the candidate g and of the cells; `linear`, `relu`, `sigmoid`, `hardSigmoid` or `tanh`.
+    ///     Default `.tanh`.
+    ///   - gateActivation: one of the same. Default `.sigmoid`.
+    ///   - returnsSequences: whether the output has all steps. Default `false`, the last one taken.
+    ///   - goesBackwards: whether the last step of a sequence is taken first. Default `false`.
+    ///   - usesBias: whether a bias is added. Default `true`.
+    ///   - kernelInitializer: the kernel's first values. Default `.glorotUniform`.
+    ///   - recurrentInitializer: the recurrent kernel's first values. Default `.orthogonal`.
+    ///   - biasInitializer: the bias's first values. Default `.zeros`.
+    ///   - unitForgetBias: whether the forget gate's bias starts at 1, whatever `biasInitializer` says. Default
+    ///     `true`.
+    ///   - kernelRegularizer: what the kernel adds to the loss. Default nothing.
+    ///   - recurrentRegularizer: what the recurrent kernel adds to the loss. Default nothing.
+    ///   - biasRegularizer: what the bias adds to the loss. Default nothing.
+    ///   - dropout: the probability by which a feature of the inputs is set to 0 in training, in `0..<1`, the others
+    ///     divided by `1 - dropout`; one decision holds for all steps of a sample. Default 0.
+    ///   - name: default: `lstm`, numbered in the order of the model.
     public init(
         _ units: Int, activation: ActivationFunction = .tanh, gateActivation: ActivationFunction = .sigmoid,
         returnsSequences: Bool = false, goesBackwards: Bool = false, usesBias: Bool = true,
         kernelInitializer: Initializer = .glorotUniform, recurrentInitializer: Initializer = .orthogonal,
         biasInitializer: Initializer = .zeros, unitForgetBias: Bool = true,
         kernelRegularizer: (any VariableRegularizer)? = nil, recurrentRegularizer: (any VariableRegularizer)? = nil,
-        biasRegularizer: (any VariableRegularizer)? = nil, name: String? = nil
+        biasRegularizer: (any VariableRegularizer)? = nil, dropout: Float = 0,
+        name: String? = nil
     ) {
         self.units = units
         self.activation = activation
@@ -51,6 +76,7 @@ public struct LSTM: RecurrentLayer {
         self.kernelRegularizer = kernelRegularizer
         self.recurrentRegularizer = recurrentRegularizer
         self.biasRegularizer = biasRegularizer
+        self.dropout = dropout
         self.name = name
     }
 
@@ -62,7 +88,7 @@ public struct LSTM: RecurrentLayer {
             gateActivation: try scope.cellActivation(gateActivation, "gateActivation"))
         let bias = biasInitializer
         let variables = RecurrentVariables(
-            units: units, usesBias: usesBias, kernelInitializer: kernelInitializer,
+            units: units, usesBias: usesBias, dropout: dropout, kernelInitializer: kernelInitializer,
             recurrentInitializer: recurrentInitializer,
             biasInitializer: unitForgetBias ? .parts([bias, .ones, bias, bias]) : bias,
             kernelRegularizer: kernelRegularizer, recurrentRegularizer: recurrentRegularizer,

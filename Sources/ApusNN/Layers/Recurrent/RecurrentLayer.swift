@@ -9,8 +9,11 @@ import ApusGraph
 ///
 /// The state starts at 0, or with the initial state that it is given: one tensor `[batch, units]` for `SimpleRNN` and
 /// `GRU`, two for `LSTM` (hidden state and cells). A mask `[batch, steps]` has 0 for the steps that are padding: there
-/// state and output stay as they are. With `outputAndState` a model can hand its state out and take it in again:
-/// give it inputs for the initial state and outputs for the last one.
+/// state and output stay as they are (`Bidirectional` has zeros in its output). With `outputAndState` a model can hand
+/// its state out and take it in again: give it inputs for the initial state and outputs for the last one.
+///
+/// Applying it throws `ApusError.setting` for settings out of range and for an activation that a cell does not have;
+/// `ApusError.shape` for inputs of another rank, and for an initial state or a mask that does not fit them.
 public protocol RecurrentLayer: Layer {
     /// Whether the output has all steps, `[batch, steps, units]`, or only the last one taken, `[batch, units]`.
     var returnsSequences: Bool { get }
@@ -64,6 +67,7 @@ extension RecurrentLayer {
 struct RecurrentVariables {
     var units: Int
     var usesBias: Bool
+    var dropout: Float
     var kernelInitializer: Initializer
     var recurrentInitializer: Initializer
     var biasInitializer: Initializer
@@ -80,6 +84,7 @@ extension LayerScope {
     ) throws -> (output: Tensor, state: [Tensor]) {
         let units = settings.units
         try require(units > 0, "units", units, mustBe: "1 or more")
+        try require(units <= Shape.largestCount / cell.gateCount, "units", units, mustBe: "at most 2^40 for all gates")
         let shape = sequence.shape
         guard shape.rank == 3, shape[1] > 0, shape[2] > 0 else {
             throw mismatch(
@@ -99,7 +104,10 @@ extension LayerScope {
         let recurrentKernel = try variable(
             "recurrentKernel", shape: [units, width], initializer: settings.recurrentInitializer,
             regularizer: settings.recurrentRegularizer)
-        var projected = matMul(sequence.reshaped(to: [batch * steps, features]), kernel)
+        // One decision for all steps of a sample.
+        let read = try dropped(
+            sequence, rate: settings.dropout, name: "dropout", decisions: [batch, 1, features], in: self)
+        var projected = matMul(read.reshaped(to: [batch * steps, features]), kernel)
         var inputs = [recurrentKernel]
         if settings.usesBias {
             func bias(_ name: String) throws -> Tensor {
@@ -135,7 +143,7 @@ extension LayerScope {
 
     /// The cell's own form of an activation function.
     func cellActivation(_ function: ActivationFunction, _ name: String) throws -> RecurrenceActivation {
-        try require(function)
+        try require(function, words: name == "gateActivation" ? "gate activation" : name)
         switch function {
         case .linear: return .linear
         case .relu: return .relu

@@ -1,0 +1,115 @@
+// The program behind Benchmarks/soak: trains the perceptron experiment and predicts, sample after sample, and prints
+// how much memory the process holds on the way. Its exit code is 1 where that grows.
+
+import Apus
+import ApusExperiments
+import Foundation
+
+/// The resident memory of this process, in bytes.
+func residentByteCount() -> Int {
+    guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return 0 }
+    let pages = text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+    return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+}
+
+/// Samples taken while something runs, at fractions of its work.
+final class Samples {
+    private(set) var byteCounts: [Int] = []
+    private let name: String
+    private let total: Int
+    private let start = ContinuousClock.now
+    private static let count = 20
+
+    init(_ name: String, total: Int) { (self.name, self.total) = (name, total) }
+
+    func note(_ done: Int) {
+        guard done * Self.count / total > byteCounts.count || byteCounts.isEmpty else { return }
+        let bytes = residentByteCount()
+        byteCounts.append(bytes)
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
+        print("| \(name) | \(done) | \(String(format: "%.1f", seconds)) | \(mebibytes(bytes)) |")
+        fflush(nil)
+    }
+
+    /// How far the largest of the last three quarters is above the largest of the first quarter.
+    var growth: Int {
+        let quarter = max(1, byteCounts.count / 4)
+        return (byteCounts.dropFirst(quarter).max() ?? 0) - (byteCounts.prefix(quarter).max() ?? 0)
+    }
+}
+
+func mebibytes(_ bytes: Int) -> String { String(format: "%.2f", Double(bytes) / 1_048_576) }
+
+/// Notes memory after epochs.
+final class EpochSamples: Callback {
+    private let samples: Samples
+    private let trainer: Trainer
+    private let firstStep: Int
+    init(_ samples: Samples, _ trainer: Trainer) {
+        (self.samples, self.trainer, firstStep) = (samples, trainer, trainer.step)
+    }
+    func epochDidEnd(_ record: EpochRecord, _ training: Training) throws -> TrainingDecision {
+        samples.note(trainer.step - firstStep)
+        return .continue
+    }
+}
+
+func soak(hours: Double, predictionCount: Int, limit: Int) throws -> Bool {
+    let experiment = Perceptron()
+    let loaded = try LoadedDataset.load("mnist")
+    let (data, settings) = (try experiment.prepare(loaded.train), experiment.defaults)
+    let network = try experiment.network(seed: 0)
+    let trainer = try Trainer(
+        network.model, loss: network.loss, metrics: experiment.metrics,
+        optimizer: experiment.optimizer(learningRate: settings.learningRate), device: .cpu)
+    /// A fit keeps a record of each of its epochs; a few at a time keep that from counting.
+    func train(_ epochCount: Int, _ callbacks: [any Callback]) throws {
+        try trainer.fit(
+            data, batchSize: settings.batchSize, epochs: epochCount, shuffles: settings.shuffles, callbacks: callbacks)
+    }
+
+    try train(3, [])
+    let (start, first) = (ContinuousClock.now, trainer.step)
+    try train(3, [])
+    let stepTime = (ContinuousClock.now - start) / .seconds(1) / Double(trainer.step - first)
+    let dayCount = Int(86_400 / stepTime)
+    let stepCount = max(1, Int(hours * 3600 / stepTime))
+    print(
+        "A step of perceptron (\(settings.batchSize) of \(data.count) samples) takes "
+            + "\(String(format: "%.1f", stepTime * 1e6)) microseconds here: 24 hours are \(dayCount) steps, and "
+            + "\(hours) hours, which are run, \(stepCount).\n")
+    print("| what | done | seconds | resident MiB |\n|---|---|---|---|")
+    let training = Samples("training steps", total: stepCount)
+    let (end, watcher) = (trainer.step + stepCount, EpochSamples(training, trainer))
+    while trainer.step < end { try train(20, [watcher]) }
+
+    let images = data.withoutTargets()
+    let image = try Dataset(inputs: images.inputs.map { try Dataset.Column($0.values.rows(0..<1)) })
+    let prediction = Samples("predictions", total: predictionCount)
+    for number in 1...predictionCount {
+        _ = try network.model.predictions(for: image, batchSize: 1, device: .cpu)
+        if number % 100 == 0 { prediction.note(number) }
+    }
+
+    print("")
+    var isFlat = true
+    for (name, samples) in [("training", training), ("prediction", prediction)] {
+        let verdict = samples.growth <= limit ? "flat" : "GROWS"
+        if samples.growth > limit { isFlat = false }
+        print("\(name): \(verdict): \(mebibytes(samples.growth)) MiB above the first quarter's largest.")
+    }
+    return isFlat
+}
+
+let arguments = CommandLine.arguments.dropFirst().compactMap(Double.init)
+guard arguments.count == 2, arguments[0] > 0, arguments[1] >= 1 else {
+    print("usage: Soak HOURS PREDICTIONS (see Benchmarks/soak)")
+    exit(2)
+}
+do {
+    // Above what allocators keep back for later, and far below what a leak of a few bytes a step comes to.
+    exit(try soak(hours: arguments[0], predictionCount: Int(arguments[1]), limit: 2 << 20) ? 0 : 1)
+} catch {
+    print("\(error)")
+    exit(1)
+}
