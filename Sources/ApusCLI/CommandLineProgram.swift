@@ -4,7 +4,8 @@ import Foundation
 /// The program: finds the command that is meant, runs it, and turns what it throws into one line and an exit code.
 package struct CommandLineProgram: Sendable {
     package static let commands: [any Command] = [
-        ListCommand(), SummaryCommand(), TrainCommand(), EvaluateCommand(), PredictCommand(), PlotCommand(),
+        ListCommand(), SummaryCommand(), TrainCommand(), ReplayCommand(), VerifyResumeCommand(), EvaluateCommand(),
+        PredictCommand(), PlotCommand(),
         PlanCommand(), BenchCommand(), DataFetchCommand(), DataListCommand(), DoctorCommand(),
     ]
 

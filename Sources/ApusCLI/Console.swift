@@ -27,6 +27,8 @@ enum Console {
     static func prepare() {
         // A reader that has gone away is told by the write that fails, so that a training can save its weights.
         signal(SIGPIPE, SIG_IGN)
+        // So is a file that would become too large ('ulimit -f').
+        signal(SIGXFSZ, SIG_IGN)
         for descriptor in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(descriptor, F_GETFD) < 0 {
             // The lowest free descriptor is taken. What cannot be written to fails as the closed one did.
             _ = open("/dev/null", O_RDONLY)

@@ -18,6 +18,9 @@ package final class CPUExecutable: Executable {
         kernels = try plan.steps.map { try makeKernel($0, plan, engine) }
     }
 
+    /// How many kernels of each name it has.
+    package var kernelCounts: [String: Int] { kernels.reduce(into: [:]) { $0[$1.name, default: 0] += 1 } }
+
     package var workspaceByteCount: Int {
         kernels.reduce(Int(apus_engine_workspace(engine.pointer))) { $0 + $1.workspaceByteCount }
     }
@@ -55,11 +58,18 @@ package final class CPUExecutable: Executable {
 
 /// One step of a plan, ready to run.
 protocol CPUKernel: AnyObject {
+    /// What it is counted as; by default its type's.
+    var name: String { get }
     var workspaceByteCount: Int { get }
     func run(_ memory: CPUMemory, _ context: RunContext) throws
 }
 
 extension CPUKernel {
+    var name: String {
+        let type = "\(type(of: self))"
+        return type.hasSuffix("Kernel") ? String(type.dropLast("Kernel".count)) : type
+    }
+
     var workspaceByteCount: Int { 0 }
 }
 

@@ -43,6 +43,9 @@ extension ApusError: CustomStringConvertible {
                 + "expected \(expected), found \(found)."
         case .checksum(let expected, let found):
             "\(path): is not the published file: expected SHA-256 \(expected), found \(found). Delete it and fetch it again."
+        case .checkpoint(let reason): "\(path): is no whole checkpoint: \(reason)."
+        case .locked(let processID):
+            "\(path): is in use by another process\(processID.map { ", number \($0)" } ?? ""). Wait until it has ended, or end it."
         }
     }
 }

@@ -75,4 +75,8 @@ public enum FileProblem: Hashable, Sendable {
     case field(line: Int, column: Int?, name: String?, expected: String, found: String)
     /// Not the bytes that were published.
     case checksum(expected: String, found: String)
+    /// A checkpoint that is not whole.
+    case checkpoint(reason: String)
+    /// Another process writes there; its number, where that is known.
+    case locked(processID: Int?)
 }

@@ -36,6 +36,17 @@ package struct AtomicFile: ~Copyable {
         }
     }
 
+    /// A name beside `url` that nobody else uses.
+    package static func temporaryPath(for url: URL) -> String {
+        let name = ".\(url.lastPathComponent).\(getpid()).\(UInt32.random(in: 0...UInt32.max))\(temporaryEnding)"
+        return url.deletingLastPathComponent().appendingPathComponent(name).path
+    }
+
+    /// Whether `name` is that of a file that was being written; a process that is killed leaves one.
+    package static func isTemporary(_ name: String) -> Bool { name.hasPrefix(".") && name.hasSuffix(temporaryEnding) }
+
+    private static let temporaryEnding = ".temporary"
+
     /// Writes `data` as the file at `url`.
     package static func write(_ data: Data, to url: URL) throws {
         try write(to: url) { file in try data.withUnsafeBytes { try file.append($0) } }
@@ -48,8 +59,7 @@ package struct AtomicFile: ~Copyable {
 
     private init(_ url: URL) throws {
         path = url.path
-        let name = ".\(url.lastPathComponent).\(getpid()).\(UInt32.random(in: 0...UInt32.max)).temporary"
-        temporaryPath = url.deletingLastPathComponent().appendingPathComponent(name).path
+        temporaryPath = Self.temporaryPath(for: url)
         descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else { throw ApusError.file(path: path, .unwritable(url, code: errno)) }
     }
@@ -70,7 +80,7 @@ package struct AtomicFile: ~Copyable {
     }
 
     private static func failure(_ path: String) -> ApusError {
-        .file(path: path, .unwritable(reason: String(cString: strerror(errno))))
+        .file(path: path, .unwritable(URL(fileURLWithPath: path), code: errno))
     }
 }
 

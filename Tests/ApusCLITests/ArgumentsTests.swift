@@ -16,7 +16,8 @@ struct BadCommandLine: Sendable, CustomTestStringConvertible {
 }
 
 @Suite struct ArgumentsTests {
-    static let commandNames = "list, summary, train, evaluate, predict, plot, plan, bench, data, doctor"
+    static let commandNames =
+        "list, summary, train, replay, verify-resume, evaluate, predict, plot, plan, bench, data, doctor"
     static let planOptions = "--batch-size, --device, --threads, --steps, --help"
 
     static let badCommandLines = [

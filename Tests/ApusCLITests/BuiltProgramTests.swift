@@ -84,7 +84,10 @@ import Testing
         #expect(trained.output.contains(line))
         let names = try FileManager.default.contentsOfDirectory(atPath: folder.file("run").path).sorted()
         #expect(
-            names == ["card.json", "curves.png", "curves.svg", "history.jsonl", "model.json", "weights.safetensors"])
+            names == [
+                ".lock", "card.json", "checkpoints", "curves.png", "curves.svg", "fingerprints.jsonl", "history.jsonl",
+                "losses.f32", "model.json", "weights.safetensors",
+            ])
 
         let card = try RunCard(readingFrom: RunFolder(opening: folder.file("run").path))
         #expect(card.experiment == "perceptron")
@@ -92,6 +95,9 @@ import Testing
         #expect(card.stepsDone == 3)
         #expect(card.data.trainingCount == 6_000)
         #expect(card.data.checksums.count == 4)
+        #expect(card.weightHashes?.count == 1 && card.weightHashes?[0].count == 16)
+        #expect(card.sessions?.map(\.firstStep) == [0])
+        #expect(card.kernels?.values.reduce(0, +) ?? 0 > 0)
         #expect(card.commandLine.dropFirst() == ["train", "perceptron", "--max-steps", "3", "--out", "run"])
 
         let validationLoss = try #require(History(jsonLines: folder.file("run/history.jsonl"))["val_loss"].last)

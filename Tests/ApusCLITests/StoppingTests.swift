@@ -33,12 +33,21 @@ import Testing
         let place = try #require(card.failure?.firstMatch(of: /stopped by (\w+) at epoch (\d+), step ([\d,]+)/))
         #expect(place.1 == name)
         #expect([card.epochsDone, card.epochsDone + 1].contains(Int(place.2)))
+        let newest = try #require(CheckpointFolder(folder.file("run/checkpoints")).newest())
+        #expect(newest.step == card.stepsDone && newest.history.epochs.count == card.epochsDone)
+        #expect(try LossRecord.read(folder.file("run/losses.f32")).count == card.stepsDone)
         #expect(Int(place.3.filter { $0 != "," }) == card.stepsDone)
-        let line = "apus: stopped at epoch \(place.2), step \(place.3); weights are in run/weights.safetensors"
+        let line =
+            "apus: stopped at epoch \(place.2), step \(place.3); weights are in run/weights.safetensors. "
+            + "To go on: apus train --resume run"
         #expect(errors.split(separator: "\n").last.map(String.init) == line)
         #expect(try History(jsonLines: folder.file("run/history.jsonl")).epochs.count == card.epochsDone)
         let names = try FileManager.default.contentsOfDirectory(atPath: folder.file("run").path).sorted()
-        #expect(names == ["card.json", "history.jsonl", "model.json", "weights.safetensors"])
+        #expect(
+            names == [
+                ".lock", "card.json", "checkpoints", "fingerprints.jsonl", "history.jsonl", "losses.f32",
+                "model.json", "weights.safetensors",
+            ])
 
         let evaluated = try BuiltProgram.run(["evaluate", "run"], in: folder)
         #expect(evaluated.status == 0)
@@ -88,20 +97,39 @@ import Testing
         #expect(try card(in: folder).state == .running)
     }
 
-    /// The first epoch's weights are there as soon as the second has ended.
+    /// Some epoch's weights are there a while later.
     @Test func aKilledProcessLeavesWeights() throws {
         let folder = try TemporaryFolder()
         let program = try training(in: folder)
-        try program.wait(forLineWith: "  step 2  ")
+        let checkpoints = CheckpointFolder(folder.file("run/checkpoints"))
+        while checkpoints.files.isEmpty, program.process.isRunning { usleep(1_000) }
         program.send(SIGKILL)
         _ = try program.end()
-        let card = try card(in: folder)
-        #expect(card.state == .running)
-        #expect(card.epochsDone >= 1)
+        #expect(try card(in: folder).state == .running)
+        let newest = try #require(checkpoints.newest())
         let evaluated = try BuiltProgram.run(["evaluate", "run"], in: folder)
         #expect(evaluated.status == 0)
+        let number = newest.step < 1_000 ? "\(newest.step)" : "\(newest.step / 1_000),"
         #expect(
-            evaluated.errors.hasPrefix("WARNING: This run has not ended, or was ended by force. Its weights are of "))
+            evaluated.errors.hasPrefix(
+                "WARNING: This run has not ended, or was ended by force. Its weights are of epoch "
+                    + "\(newest.progress.epoch), step \(number)"))
+        #expect(try BuiltProgram.run(["plot", "run"], in: folder).status == 0)
+    }
+
+    @Test func aRunWithoutACheckpointHasNoWeights() throws {
+        let folder = try TemporaryFolder()
+        let trained = try BuiltProgram.run(["train", "perceptron", "--max-steps", "1", "--out", "run"], in: folder)
+        #expect(trained.status == 0)
+        let text = try String(contentsOf: folder.file("run/card.json"), encoding: .utf8)
+        try text.replacingOccurrences(of: "\"finished\"", with: "\"running\"")
+            .write(to: folder.file("run/card.json"), atomically: true, encoding: .utf8)
+        try FileManager.default.removeItem(at: folder.file("run/checkpoints"))
+        #expect(try BuiltProgram.run(["evaluate", "run"], in: folder).status == 0)
+        try FileManager.default.removeItem(at: folder.file("run/weights.safetensors"))
+        let evaluated = try BuiltProgram.run(["evaluate", "run"], in: folder)
+        #expect(evaluated.status == 1)
+        #expect(evaluated.errors == "apus: run: expected a run with weights, found one without a checkpoint so far.\n")
     }
 
     #if os(Linux)

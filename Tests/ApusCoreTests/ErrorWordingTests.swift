@@ -36,6 +36,15 @@ import Testing
             error: .file(path: "/a", .foreign(expected: "an IDX file", found: "a PNG image")),
             text: "/a: expected an IDX file, found a PNG image."),
         Row(
+            error: .file(path: "/a", .checkpoint(reason: "its checksum is another")),
+            text: "/a: is no whole checkpoint: its checksum is another."),
+        Row(
+            error: .file(path: "/a", .locked(processID: 12)),
+            text: "/a: is in use by another process, number 12. Wait until it has ended, or end it."),
+        Row(
+            error: .file(path: "/a", .locked(processID: nil)),
+            text: "/a: is in use by another process. Wait until it has ended, or end it."),
+        Row(
             error: .file(path: "/a", .damaged(reason: "no end")),
             text: "/a: is damaged: no end. Fetch or copy the file again."),
         Row(

@@ -76,6 +76,26 @@ import Testing
             Self.epoch(loader, 6).flatMap(\.samples) == BatchOrder.shuffled(seed: 8).indices(count: 10, epoch: 6))
     }
 
+    @Test(arguments: [false, true]) func anEpochCanBeTakenUpAtAnyBatch(usesThread: Bool) throws {
+        let loader = try BatchLoader(Self.ten(), batchSize: 3, order: .shuffled(seed: 2), usesThread: usesThread)
+        let whole = Self.epoch(loader, 3)
+        #expect(whole.count == 4)
+        for first in 0...4 {
+            // The order is that of the epoch, whatever epoch was begun before.
+            loader.start(epoch: first, at: 4 - first)
+            _ = loader.next()
+            loader.start(epoch: 3, at: first)
+            var rest: [Copy] = []
+            while let batch = loader.next() { rest.append(Self.copy(batch)) }
+            #expect(rest == Array(whole[first...]))
+        }
+        // Beyond the end there is nothing, before the beginning there is the beginning.
+        loader.start(epoch: 3, at: 99)
+        #expect(loader.next() == nil)
+        loader.start(epoch: 3, at: -1)
+        #expect(loader.next()?.index == 0)
+    }
+
     @Test(arguments: [false, true]) func anEpochCanBeLeft(usesThread: Bool) throws {
         let data = try Self.ten()
         let loader = try BatchLoader(data, batchSize: 1, order: .shuffled(seed: 2), usesThread: usesThread)

@@ -22,6 +22,31 @@ package struct RunCard: Codable, Sendable {
         package var oneDNNVersion: String
         package var oneDNNInstructionSet: String
         package var instructionSet: String
+        /// As the system calls it; `nil` where it has no word.
+        package var processor: String?
+    }
+
+    /// What is kept on the way.
+    package struct Keeping: Codable, Sendable {
+        /// Steps and minutes from one checkpoint to the next; where both are `nil`, after epochs and minutes, as often
+        /// as it costs next to nothing.
+        package var checkpointSteps: Int?
+        package var checkpointMinutes: Double?
+        /// How many of the newest checkpoints.
+        package var checkpointCount: Int
+        /// Steps from one fingerprint to the next, besides those of epochs.
+        package var fingerprintSteps: Int?
+    }
+
+    /// A process that trained the run.
+    package struct Session: Codable, Sendable {
+        /// When it began, ISO 8601.
+        package var date: String
+        /// The steps of the run before it.
+        package var firstStep: Int
+        package var machine: Machine
+        package var apusVersion: String
+        package var commandLine: [String]
     }
 
     package enum State: String, Codable, Sendable {
@@ -35,8 +60,17 @@ package struct RunCard: Codable, Sendable {
     package var maximumStepCount: Int?
     /// The file that the first weights came from; `nil` where the seed gave them.
     package var firstWeights: String?
+    /// Their SHA-256.
+    package var firstWeightsChecksum: String?
     package var data: Data
+    /// Where it was begun.
     package var machine: Machine
+    /// How many kernels of each kind a whole batch's step has.
+    package var kernels: [String: Int]?
+    /// What is kept on the way; `nil` in cards of earlier versions.
+    package var keeping: Keeping?
+    /// The processes that trained it, one after another; `nil` in cards of earlier versions.
+    package var sessions: [Session]?
     package var apusVersion: String
     package var commandLine: [String]
     /// When it began, ISO 8601.
@@ -48,24 +82,38 @@ package struct RunCard: Codable, Sendable {
     package var stepsDone: Int
     /// Seconds of training, validation included.
     package var seconds: Double
+    /// A hash of all weights after each epoch; `nil` before the run has ended.
+    package var weightHashes: [String]?
 
     /// The card of a run that begins now, by this process.
     init(
         experiment: String, settings: TrainingSettings, seed: UInt64, maximumStepCount: Int?, firstWeights: String?,
-        data: Data, machine: Machine
+        firstWeightsChecksum: String? = nil, data: Data, machine: Machine, keeping: Keeping
     ) {
         self.experiment = experiment
         self.settings = settings
         self.seed = seed
         self.maximumStepCount = maximumStepCount
         self.firstWeights = firstWeights
+        self.firstWeightsChecksum = firstWeightsChecksum
         self.data = data
         self.machine = machine
+        self.keeping = keeping
         apusVersion = ApusVersion.current
         commandLine = CommandLine.arguments
         date = ISO8601DateFormatter().string(from: Date())
         state = .running
         (epochsDone, stepsDone, seconds) = (0, 0, 0)
+        begin(firstStep: 0, machine: machine)
+    }
+
+    /// This process goes on with the run.
+    mutating func begin(firstStep: Int, machine: Machine) {
+        let session = Session(
+            date: ISO8601DateFormatter().string(from: Date()), firstStep: firstStep, machine: machine,
+            apusVersion: ApusVersion.current, commandLine: CommandLine.arguments)
+        sessions = (sessions ?? []) + [session]
+        (state, failure) = (.running, nil)
     }
 
     /// - Throws: `ApusError.file`.
@@ -95,7 +143,28 @@ extension RunCard.Machine {
         self.init(
             device: device.name, threadCount: threadCount ?? processor.threadCount,
             oneDNNVersion: processor.oneDNNVersion,
-            oneDNNInstructionSet: processor.oneDNNInstructionSet, instructionSet: processor.instructionSet)
+            oneDNNInstructionSet: processor.oneDNNInstructionSet, instructionSet: processor.instructionSet,
+            processor: Self.processorName)
+    }
+
+    private static var processorName: String? {
+        let lines = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?.split(separator: "\n") ?? []
+        return lines.first { $0.hasPrefix("model name") }?.split(separator: ":").last
+            .map { $0.trimmingCharacters(in: .whitespaces) }
+    }
+
+    /// What is different on `other`, in words, where that may change bits; empty where nothing is.
+    package func differences(from other: RunCard.Machine) -> [String] {
+        let rows: [(String, String?, String?)] = [
+            ("device", device, other.device), ("threads", "\(threadCount)", "\(other.threadCount)"),
+            ("processor", processor, other.processor), ("instruction set", instructionSet, other.instructionSet),
+            ("oneDNN", oneDNNVersion, other.oneDNNVersion),
+            ("oneDNN's instruction set", oneDNNInstructionSet, other.oneDNNInstructionSet),
+        ]
+        return rows.compactMap { name, old, new in
+            guard let old, let new, old != new else { return nil }
+            return "\(name): \(old), now \(new)"
+        }
     }
 }
 
@@ -112,12 +181,16 @@ extension RunCard.Data {
 
 extension RunCard {
     /// What the user of its weights should know; `nil` for a run that came to its end.
-    var shortcoming: String? {
+    /// - Parameter checkpoint: that which the weights were taken from, where they were.
+    func shortcoming(_ checkpoint: Checkpoint?) -> String? {
         switch state {
         case .finished: nil
         case .stopped: "This run was \(failure ?? "stopped early"). Its weights are those of that step."
         case .failed: "This run failed after \(stepsDone.grouped) steps: \(failure ?? "nobody knows why.")"
-        case .running: "This run has not ended, or was ended by force. Its weights are of epoch \(epochsDone) or later."
+        case .running:
+            "This run has not ended, or was ended by force. Its weights are "
+                + (checkpoint.map { "of epoch \($0.progress.epoch), step \($0.step.grouped)." }
+                    ?? "of epoch \(epochsDone) or later.")
         }
     }
 }

@@ -11,7 +11,7 @@ package struct RunFolder: Sendable {
 
     package var card: URL { url.appendingPathComponent("card.json") }
     /// The weights, safetensors.
-    var weights: URL { url.appendingPathComponent("weights.safetensors") }
+    package var weights: URL { url.appendingPathComponent("weights.safetensors") }
     /// The model's description.
     var model: URL { url.appendingPathComponent("model.json") }
     /// The pictures of where the network sees its answers, one for each image that was asked about.
@@ -19,9 +19,16 @@ package struct RunFolder: Sendable {
     /// The report, the batch and the variables of a step that failed.
     var failure: URL { url.appendingPathComponent("failure") }
     /// A JSON object a line, one for each epoch.
-    var history: URL { url.appendingPathComponent("history.jsonl") }
-    /// A JSON object a line, one for each step that `--log-every` asks for.
-    var steps: URL { url.appendingPathComponent("steps.jsonl") }
+    package var history: URL { url.appendingPathComponent("history.jsonl") }
+    /// The bits of each step's loss, see `LossRecord`.
+    package var losses: URL { url.appendingPathComponent("losses.f32") }
+    /// Hashes of the variables, see `Fingerprints`.
+    package var fingerprints: URL { url.appendingPathComponent("fingerprints.jsonl") }
+    /// The newest checkpoints, and the best one.
+    package var checkpoints: CheckpointFolder { CheckpointFolder(url.appendingPathComponent("checkpoints")) }
+    /// Held by the process that writes here.
+    var lockFile: URL { url.appendingPathComponent(Self.lockName) }
+    private static let lockName = ".lock"
 
     /// The existing run in `path`.
     /// - Throws: `ApusError.file`.
@@ -85,7 +92,8 @@ package struct RunFolder: Sendable {
         guard let contents = try? FileManager.default.contentsOfDirectory(atPath: path) else {
             throw ApusError.file(path: path, .unwritable(reason: "it cannot be listed"))
         }
-        guard contents.isEmpty else {
+        // A process that was killed at once leaves these; what else there is may be dear to somebody.
+        guard contents.allSatisfy({ $0 == lockName || AtomicFile.isTemporary($0) }) else {
             throw ApusError.usage(
                 problem: "The output folder \(path) is not empty, and nothing is overwritten.",
                 cure: "Name another with --out, or remove it first.")
@@ -95,6 +103,14 @@ package struct RunFolder: Sendable {
     private static func refusal(_ url: URL, _ code: Int32) -> ApusError {
         let reason = code == EEXIST ? "a file of that name is in the way" : String(cString: strerror(code))
         return .file(path: url.path, .unwritable(reason: reason))
+    }
+
+    /// Removes what a killed process has left half written. Only for the process that holds the lock.
+    func removeUnfinished() {
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
+        where AtomicFile.isTemporary(name) {
+            unlink(url.appendingPathComponent(name).path)
+        }
     }
 
     /// Takes `byteCount` bytes of the disk until they are released, so that a disk that fills up meanwhile takes

@@ -22,15 +22,17 @@ enum RunOptions {
         "batch-size", in: 1...1_000_000, help: "Samples a step", default: "the experiment's, 128")
 
     /// The device that the options name.
+    /// - Parameter defaultThreadCount: what holds without `--threads`; `nil` for what OpenMP gives.
     /// - Throws: `ApusError.usage` where OMP_NUM_THREADS asks for more threads than `--threads` may.
-    static func chosenDevice(_ arguments: Arguments) throws -> Device {
+    static func chosenDevice(_ arguments: Arguments, defaultThreadCount: Int? = nil) throws -> Device {
         let count = CPUDescription.current.threadCount
-        if arguments[threads] == nil, count > mostThreads {
+        let chosen = arguments[threads] ?? defaultThreadCount
+        if chosen == nil, count > mostThreads {
             throw ApusError.usage(
                 problem: "OMP_NUM_THREADS asks for \(count.grouped) threads.",
                 cure: "Set it to at most \(mostThreads.grouped), or give --threads.")
         }
-        return try .named(arguments[device] ?? "cpu", threadCount: arguments[threads])
+        return try .named(arguments[device] ?? "cpu", threadCount: chosen)
     }
 }
 
@@ -96,25 +98,34 @@ struct TrainedRun {
     /// The run in the folder `path`; says so where it was not trained to its end.
     /// - Throws: `ApusError.file` where the folder is no run's or a file of it cannot be used.
     static func open(_ path: String) throws -> TrainedRun {
-        let run = try TrainedRun(opening: path)
-        if let shortcoming = run.card.shortcoming { Console.report("WARNING: \(shortcoming)") }
+        let (run, checkpoint) = try opened(path)
+        if let shortcoming = run.card.shortcoming(checkpoint) { Console.report("WARNING: \(shortcoming)") }
         return run
     }
 
-    private init(opening path: String) throws {
-        folder = try RunFolder(opening: path)
-        card = try RunCard(readingFrom: folder)
-        experiment = try Experiments.named(card.experiment)
-        network = try experiment.network(seed: card.seed)
+    /// A run that has not ended has its newest weights in a checkpoint, which is given then.
+    private static func opened(_ path: String) throws -> (TrainedRun, Checkpoint?) {
+        let folder = try RunFolder(opening: path)
+        let card = try RunCard(readingFrom: folder)
+        let experiment = try Experiments.named(card.experiment)
+        let network = try experiment.network(seed: card.seed)
+        let run = TrainedRun(folder: folder, card: card, experiment: experiment, network: network)
+        if card.state == .running, let checkpoint = folder.checkpoints.newest(reportingTo: Console.reportCheckpoint) {
+            try checkpoint.restoreWeights(of: network.model)
+            return (run, checkpoint)
+        }
+        guard card.state != .running || FileManager.default.fileExists(atPath: folder.weights.path) else {
+            throw ApusError.file(
+                path: path, .foreign(expected: "a run with weights", found: "one without a checkpoint so far"))
+        }
         try network.model.loadWeights(from: folder.weights)
+        return (run, nil)
     }
 
     /// The data set that it was trained with, from the same place, unless the options name another.
     func data(_ arguments: Arguments) throws -> ChosenData {
         let name = arguments[RunOptions.runDataset] ?? card.data.name
-        let folder = card.data.folder.flatMap {
-            name == card.data.name && FileManager.default.isFolder(atPath: $0) == true ? $0 : nil
-        }
+        let folder = name == card.data.name ? card.data.existingFolder : nil
         let data = try ChosenData(name, folder: arguments[RunOptions.runData] ?? folder, for: experiment)
         try data.announce()
         if name == card.data.name, RunCard.Data(name, data.loaded).checksums != card.data.checksums {
@@ -122,6 +133,16 @@ struct TrainedRun {
         }
         return data
     }
+}
+
+extension RunCard.Data {
+    /// The folder that the user named, where it is still there.
+    var existingFolder: String? { folder.flatMap { FileManager.default.isFolder(atPath: $0) == true ? $0 : nil } }
+}
+
+extension Console {
+    /// Says why a checkpoint is passed over.
+    static func reportCheckpoint(_ problem: ApusError) { report("WARNING: \(problem) The one before it is used.") }
 }
 
 extension Shape {

@@ -9,7 +9,11 @@ struct TrainingSession {
     let data: LoadedDataset
     let device: Device
     let folder: RunFolder
-    let card: RunCard
+    /// Held as long as the session lives.
+    let lock: RunLock
+    var card: RunCard
+    /// Where an earlier session stood; `nil` for a run that begins.
+    var checkpoint: Checkpoint?
 
     /// Room for pictures, history and card, in bytes.
     private static let extraRoom = 8_000_000
@@ -17,50 +21,72 @@ struct TrainingSession {
     /// Writes what is known beforehand, and takes the room for the rest.
     /// - Throws: `ApusError.file` with `.unwritable`.
     func prepareFolder() throws -> Reservation {
+        folder.removeUnfinished()
         let room = try folder.reserve(byteCount: network.model.parameterCount * 4 + Self.extraRoom)
         try card.write(to: folder)
         try network.model.saveDescription(to: folder.model)
         return room
     }
 
+    /// The trainer of a run with this card.
+    static func trainer(
+        _ experiment: any Experiment, _ network: ExperimentNetwork, _ card: RunCard, on device: Device
+    ) throws -> Trainer {
+        try Trainer(
+            network.model, loss: network.loss, metrics: experiment.metrics,
+            optimizer: experiment.optimizer(learningRate: card.settings.learningRate), device: device, seed: card.seed)
+    }
+
     /// Trains, then writes weights, pictures and the card again. Where the training fails or is stopped, what was reached
     /// is kept.
     /// - Parameter room: given back when the training has ended.
     /// - Throws: `CommandEnding` for all that comes up after the first step.
-    func run(room: Reservation, logEvery: Int?, clock: StartupClock?) throws {
+    mutating func run(room: Reservation, logEvery: Int?, clock: StartupClock?) throws {
         let settings = card.settings
-        let trainer = try Trainer(
-            network.model, loss: network.loss, metrics: experiment.metrics,
-            optimizer: experiment.optimizer(learningRate: settings.learningRate), device: device, seed: card.seed)
-        let stop = StopRequest()
+        let trainer = try Self.trainer(experiment, network, card, on: device)
+        let samples = try experiment.prepare(data.train)
+        card.kernels = try kernelCounts(trainer, samples)
+        let (stop, checkpoints) = (StopRequest(), self.checkpoints)
         Interruption.begin()
         do {
             try trainer.fit(
-                experiment.prepare(data.train), batchSize: settings.batchSize, epochs: settings.epochCount,
+                samples, batchSize: settings.batchSize, epochs: settings.epochCount,
                 validation: experiment.prepare(data.test), shuffles: settings.shuffles,
                 augmentation: experiment.augmentation,
-                callbacks: callbacks(trainer, stop, logEvery, clock), maxSteps: card.maximumStepCount)
+                callbacks: callbacks(stop, checkpoints, logEvery, clock), maxSteps: card.maximumStepCount,
+                resumingFrom: checkpoint)
         } catch {
             room.release()
-            throw ending(after: error, trainer, epoch: stop.epoch)
+            throw ending(after: error, trainer, checkpoints)
         }
+        checkpoint = nil
         room.release()
-        try save(card(of: trainer, .finished))
+        // Until there are pictures, the run has not ended: a killed one is taken up here.
+        try save(card(of: trainer, .running))
+        folder.checkpoints.keepNewest(1)
         Interruption.end()
+        let finished = card(of: trainer, .finished)
         if let signal = Interruption.request {
+            try finished.write(to: folder)
             throw CommandEnding(
                 message: "stopped before the pictures were drawn; weights are in \(folder.weightsPath)",
                 exitCode: CommandEnding.exitCode(ofSignal: signal))
         }
-        let pictures = RunPictures(experiment: experiment, folder: folder)
-        try pictures.drawCurves(of: trainer.history)
-        try pictures.drawImages(network, data: data, device: device)
+        do {
+            let pictures = RunPictures(experiment: experiment, folder: folder)
+            try pictures.drawCurves(of: trainer.history)
+            try pictures.drawImages(network, data: data, device: device)
+        } catch {
+            try finished.write(to: folder)
+            throw error
+        }
+        try finished.write(to: folder)
         try Console.line("The run is in \(folder.path): weights, history, settings and pictures.")
     }
 
-    /// The one that may stop comes after those that write, and saving last: there is more to save where it stops.
+    /// Those that write come before the checkpoints, which hold where they stand; the one that may stop comes last.
     private func callbacks(
-        _ trainer: Trainer, _ stop: StopRequest, _ logEvery: Int?, _ clock: StartupClock?
+        _ stop: StopRequest, _ checkpoints: Checkpoints, _ logEvery: Int?, _ clock: StartupClock?
     ) -> [any Callback] {
         var callbacks: [any Callback] = []
         if let clock { callbacks.append(StartupReport(clock)) }
@@ -68,9 +94,25 @@ struct TrainingSession {
         // Lines between two drawings of a bar would stand behind it.
         callbacks.append(Progress(isTerminal: Console.isTerminal && logEvery == nil, write: stop.write))
         callbacks.append(JSONLinesLog(folder.history))
-        callbacks.append(stop)
-        callbacks.append(RegularSaving { _ in try save(card(of: trainer, .running)) })
-        return callbacks
+        callbacks.append(LossRecord(folder.losses))
+        callbacks.append(Fingerprints(folder.fingerprints, every: card.keeping?.fingerprintSteps))
+        return callbacks + [checkpoints, stop]
+    }
+
+    /// After epochs and minutes, as long as it takes less than a hundredth of the time, unless the user says how often.
+    private var checkpoints: Checkpoints {
+        let keeping = card.keeping
+        let isChosen = keeping?.checkpointSteps != nil || keeping?.checkpointMinutes != nil
+        return Checkpoints(
+            in: folder.checkpoints.url, everySteps: keeping?.checkpointSteps,
+            everyMinutes: isChosen ? keeping?.checkpointMinutes : 1, everyEpochs: isChosen ? nil : 1,
+            keep: keeping?.checkpointCount ?? RunCard.Keeping.defaultCount, costLimit: isChosen ? nil : 0.01)
+    }
+
+    private func kernelCounts(_ trainer: Trainer, _ samples: Dataset) throws -> [String: Int]? {
+        let function = try trainer.function(for: samples, training: true)
+        let executable = try function.executable(batchSize: min(card.settings.batchSize, samples.count))
+        return (executable as? CPUExecutable)?.kernelCounts
     }
 
     private func save(_ card: RunCard) throws {
@@ -80,8 +122,8 @@ struct TrainingSession {
 
     /// Saves what was reached when `error` ended the training.
     /// - Returns: what is left to say, and the exit code.
-    private func ending(after error: any Error, _ trainer: Trainer, epoch: Int) -> CommandEnding {
-        let place = "epoch \(epoch), step \(trainer.step.grouped)"
+    private func ending(after error: any Error, _ trainer: Trainer, _ checkpoints: Checkpoints) -> CommandEnding {
+        let place = "epoch \(trainer.progress.epoch), step \(trainer.step.grouped)"
         let state: RunCard.State
         var ending: CommandEnding
         var reason = "\(error)"
@@ -90,7 +132,7 @@ struct TrainingSession {
             state = .stopped
             reason = "stopped by \(Interruption.name(of: signal.signal)) at \(place)"
             ending = CommandEnding(
-                message: "stopped at \(place); weights are in \(folder.weightsPath)",
+                message: "stopped at \(place); weights are in \(folder.weightsPath). \(wayOn)",
                 exitCode: CommandEnding.exitCode(ofSignal: signal.signal))
         case let failure as OutputFailure where failure.isClosedPipe:
             state = .stopped
@@ -103,8 +145,13 @@ struct TrainingSession {
         default:
             state = .failed
             ending = CommandEnding(
-                message: "\(error) The run so far is in \(folder.path): weights, history and settings.",
+                message: "\(error) The run so far is in \(folder.path): weights, history and settings."
+                    + (isOfFiles(error) ? " When that is mended: apus train --resume \(folder.path)" : ""),
                 exitCode: CommandLineProgram.exitCode(for: error))
+        }
+        // Where a file could not be written, there is nothing new in that.
+        if let problem = checkpoints.failure, !isOfFiles(error) {
+            ending.message = (ending.message.map { "\($0) " } ?? "") + "This step has no checkpoint: \(problem)"
         }
         do {
             try save(card(of: trainer, state, reason))
@@ -113,6 +160,14 @@ struct TrainingSession {
         }
         return ending
     }
+
+    /// Whether the cause lies outside the run, which can then go on.
+    private func isOfFiles(_ error: any Error) -> Bool {
+        if case ApusError.file = error { true } else { error is OutputFailure }
+    }
+
+    /// How the run is taken up again.
+    private var wayOn: String { "To go on: apus train --resume \(folder.path)" }
 
     /// Keeps the step that failed.
     /// - Returns: what is to be said.
@@ -135,6 +190,14 @@ struct TrainingSession {
         card.epochsDone = trainer.history.epochs.count
         card.stepsDone = trainer.step
         card.seconds = trainer.history.epochs.last?.seconds ?? 0
+        // A file that cannot be read must not keep the weights from being saved.
+        card.weightHashes = try? Fingerprint.read(folder.fingerprints).filter { $0.epoch != nil }.map {
+            try $0.ofWeights
+        }
         return card
     }
+}
+
+extension RunCard.Keeping {
+    static let defaultCount = 3
 }

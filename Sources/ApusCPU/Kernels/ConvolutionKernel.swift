@@ -12,6 +12,9 @@ final class ConvolutionKernel: CPUKernel {
     private let inputs: [Int]
     private let bias: Int?
     private let output: Int
+    private let usesWinograd: Bool
+
+    var name: String { usesWinograd ? "Convolution by Winograd's filtering" : "Convolution" }
 
     /// - Parameter output: the shape of what the step computes.
     init(
@@ -46,7 +49,7 @@ final class ConvolutionKernel: CPUKernel {
         setSpatial(&description.padding_after, motion.padding.map(\.after))
         description.has_bias = hasBias
         description.activation = productActivation(activation)
-        convolution = try Self.prepared(description, engine)
+        (convolution, usesWinograd) = try Self.prepared(description, engine)
     }
 
     /// By Winograd's filtering where that is faster: measured with batches of 128 on AVX-512, from 64 channels on both
@@ -54,7 +57,7 @@ final class ConvolutionKernel: CPUKernel {
     /// sum is 3e-6 of the largest number.
     private static func prepared(
         _ description: apus_convolution_description, _ engine: KernelObject
-    ) throws -> KernelObject {
+    ) throws -> (KernelObject, usesWinograd: Bool) {
         func made(_ description: apus_convolution_description) throws -> KernelObject {
             var description = description
             return try KernelObject("apus_convolution_create", destroy: apus_convolution_destroy) {
@@ -70,9 +73,9 @@ final class ConvolutionKernel: CPUKernel {
             var filtering = description
             filtering.uses_winograd = true
             // Not every processor and version of the library has it.
-            if let object = try? made(filtering) { return object }
+            if let object = try? made(filtering) { return (object, true) }
         }
-        return try made(description)
+        return (try made(description), false)
     }
 
     var workspaceByteCount: Int { Int(apus_convolution_workspace(convolution.pointer)) }

@@ -55,9 +55,10 @@ public final class BatchLoader {
     /// Batches an epoch, the smaller last one included.
     public var batchCount: Int { producer.batchCount }
 
-    /// Begins an epoch; what was left of another is dropped.
-    public func start(epoch: Int) {
-        producer.begin(epoch: epoch)
+    /// Begins an epoch at its batch number `batch`, from 0; what was left of another epoch is dropped. The batches
+    /// before are not made: each is a function of its number.
+    public func start(epoch: Int, at batch: Int = 0) {
+        producer.begin(epoch: epoch, at: batch)
         if usesThread { producer.startThread() }
     }
 

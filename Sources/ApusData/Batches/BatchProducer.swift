@@ -17,6 +17,8 @@ final class BatchProducer: @unchecked Sendable {
 
     private let condition = NSCondition()
     private var epoch: Int?
+    /// Whether the order of the epoch's samples is yet to be made.
+    private var needsOrder = false
     private var produced = 0
     private var consumed = 0
     private var isHeld = false
@@ -47,13 +49,14 @@ final class BatchProducer: @unchecked Sendable {
 
     // MARK: The caller's side
 
-    /// Sets the ring back to the start of `epoch`, as soon as a batch that is being filled is done.
-    func begin(epoch: Int) {
+    /// Sets the ring to batch `first` of `epoch`, as soon as a batch that is being filled is done.
+    func begin(epoch: Int, at first: Int) {
+        let first = min(max(first, 0), batchCount)
         condition.lock()
         defer { condition.unlock() }
         while isBusy { condition.wait() }
         self.epoch = epoch
-        (produced, consumed, isHeld) = (0, 0, false)
+        (produced, consumed, isHeld, needsOrder) = (first, first, false, true)
         condition.broadcast()
     }
 
@@ -121,10 +124,10 @@ final class BatchProducer: @unchecked Sendable {
     /// Fills the next buffer, with the lock held on entry and exit but not while it works.
     private func produceLocked() {
         guard let epoch else { return }
-        let index = produced
-        isBusy = true
+        let (index, isFirst) = (produced, needsOrder)
+        (isBusy, needsOrder) = (true, false)
         condition.unlock()
-        if index == 0 { _ = indices.update(fromContentsOf: order.indices(count: sampleCount, epoch: epoch)) }
+        if isFirst { _ = indices.update(fromContentsOf: order.indices(count: sampleCount, epoch: epoch)) }
         let positions = index * batchSize..<min((index + 1) * batchSize, sampleCount)
         buffers[index % buffers.count].fill(
             index: index, positions: positions, of: UnsafeBufferPointer(indices), epoch: epoch, augmenter: augmenter)

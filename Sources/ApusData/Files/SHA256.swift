@@ -44,14 +44,21 @@ public enum SHA256 {
 
     /// The checksum of what `body` hands over, part by part.
     private static func hexadecimal(_ body: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void) throws -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        return String(
+            decoding: try digest(body).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
+
+    /// The 32 bytes of the checksum of what `body` hands over, part by part.
+    /// - Throws: `ApusError.library` where libcrypto fails, and what `body` throws.
+    package static func digest(_ body: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void) throws -> [UInt8] {
         let context = EVP_MD_CTX_new()
         defer { EVP_MD_CTX_free(context) }
         try check(EVP_DigestInit_ex(context, EVP_sha256(), nil), "EVP_DigestInit_ex")
         try body { try check(EVP_DigestUpdate(context, $0.baseAddress, $0.count), "EVP_DigestUpdate") }
         var digest = [UInt8](repeating: 0, count: 32)
         try check(EVP_DigestFinal_ex(context, &digest, nil), "EVP_DigestFinal_ex")
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        return digest
     }
 
     private static func check(_ status: Int32, _ call: String) throws {

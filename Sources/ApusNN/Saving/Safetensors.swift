@@ -11,6 +11,19 @@ public enum Safetensors {
     /// - Throws: `ApusError.setting` for a name that stands twice or is `__metadata__`; `ApusError.file` with
     ///   `.unwritable`.
     public static func write(_ tensors: [(name: String, value: NDArray)], to url: URL) throws {
+        let start = try start(of: tensors)
+        try AtomicFile.write(to: url) { file in
+            try start.withUnsafeBytes { try file.append($0) }
+            for (_, value) in tensors { try value.withUnsafeBytes { try file.append($0) } }
+        }
+    }
+
+    /// All that stands before the values of `tensors`: the header's length, and the header.
+    /// - Parameter metadata: texts by name, which the format has room for.
+    /// - Throws: `ApusError.setting` for a name that stands twice or is `__metadata__`.
+    package static func start(
+        of tensors: [(name: String, value: NDArray)], metadata: [String: String] = [:]
+    ) throws -> [UInt8] {
         var names: Set<String> = []
         for (name, _) in tensors where !names.insert(name).inserted || name == "__metadata__" {
             throw ApusError.setting(
@@ -18,6 +31,11 @@ public enum Safetensors {
                 expected: "another than all others and __metadata__")
         }
         var entries: [String] = []
+        if !metadata.isEmpty {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            entries.append("\"__metadata__\":\(String(decoding: try encoder.encode(metadata), as: UTF8.self))")
+        }
         var offset = 0
         for (name, value) in tensors {
             let end = offset + value.byteCount
@@ -31,18 +49,21 @@ public enum Safetensors {
         var header = Array("{\(entries.joined(separator: ","))}".utf8)
         // Spaces bring the values to a multiple of 8 bytes.
         header += [UInt8](repeating: UInt8(ascii: " "), count: (8 - header.count % 8) % 8)
-        try AtomicFile.write(to: url) { file in
-            try withUnsafeBytes(of: UInt64(header.count).littleEndian) { try file.append($0) }
-            try header.withUnsafeBytes { try file.append($0) }
-            for (_, value) in tensors { try value.withUnsafeBytes { try file.append($0) } }
-        }
+        return withUnsafeBytes(of: UInt64(header.count).littleEndian) { Array($0) } + header
     }
 
     /// The arrays of the file at `url`, in the order of their values.
     /// - Throws: `ApusError.file`: `.missing`, `.unreadable`, `.otherKind`, `.foreign` for element types that Apus lacks, `.truncated`, and `.damaged` for all that breaks the format's rules.
     public static func read(_ url: URL) throws -> [(name: String, value: NDArray)] {
-        let data = try contents(of: url)
-        return try SafetensorsReader(path: url.path, data: data).tensors()
+        try read(contents(of: url), path: url.path).tensors
+    }
+
+    /// The arrays that `data` holds, in the order of their values, and its metadata. `path` names it in errors.
+    /// - Throws: as `read(_:)`.
+    package static func read(
+        _ data: Data, path: String
+    ) throws -> (tensors: [(name: String, value: NDArray)], metadata: [String: String]) {
+        try SafetensorsReader(path: path, data: data).contents()
     }
 
     static func dataType(of type: ElementType) -> String {
@@ -68,7 +89,7 @@ private struct SafetensorsReader {
 
     private func damaged(_ reason: String) -> ApusError { .file(path: path, .damaged(reason: reason)) }
 
-    func tensors() throws -> [(name: String, value: NDArray)] {
+    func contents() throws -> (tensors: [(name: String, value: NDArray)], metadata: [String: String]) {
         guard data.count >= 8 else {
             throw ApusError.file(path: path, .truncated(expectedByteCount: 8, byteCount: data.count))
         }
@@ -81,8 +102,10 @@ private struct SafetensorsReader {
         guard data.count >= start else {
             throw ApusError.file(path: path, .truncated(expectedByteCount: start, byteCount: data.count))
         }
-        let entries = try entries(header: data[data.startIndex + 8..<data.startIndex + start])
-            .sorted { ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound) }
+        let (found, metadata) = try entries(header: data[data.startIndex + 8..<data.startIndex + start])
+        let entries = found.sorted {
+            ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
+        }
         var end = 0
         for entry in entries {
             if entry.range.lowerBound != end {
@@ -97,17 +120,18 @@ private struct SafetensorsReader {
         guard data.count - start == end else {
             throw damaged("\(data.count - start - end) bytes behind the last tensor")
         }
-        return entries.map { entry in
+        let tensors = entries.map { entry in
             var value = NDArray(zeros: entry.shape, entry.elementType)
             let first = data.startIndex + start + entry.range.lowerBound
             value.withUnsafeMutableBytes { target in
                 _ = data.copyBytes(to: target, from: first..<first + entry.range.count)
             }
-            return (entry.name, value)
+            return (name: entry.name, value: value)
         }
+        return (tensors, metadata)
     }
 
-    private func entries(header: Data) throws -> [Entry] {
+    private func entries(header: Data) throws -> ([Entry], metadata: [String: String]) {
         guard header.first == UInt8(ascii: "{") else { throw damaged("the header does not start with '{'") }
         let members: [JSONValue.Member]
         do {
@@ -118,19 +142,23 @@ private struct SafetensorsReader {
         } catch let fault as JSONFault {
             throw damaged("the header is not JSON: \(fault)")
         }
-        return try members.compactMap { member in
+        var metadata: [String: String] = [:]
+        let entries: [Entry] = try members.compactMap { member in
             if member.key == "__metadata__" {
-                try checkMetadata(member.value)
+                metadata = try texts(in: member.value)
                 return nil
             }
             return try entry(member.key, member.value)
         }
+        return (entries, metadata)
     }
 
-    private func checkMetadata(_ value: JSONValue) throws {
-        guard case .object(let members) = value,
-            members.allSatisfy({ if case .string = $0.value { true } else { false } })
-        else { throw damaged("__metadata__ is not a list of texts") }
+    private func texts(in value: JSONValue) throws -> [String: String] {
+        guard case .object(let members) = value else { throw damaged("__metadata__ is not a list of texts") }
+        return try members.reduce(into: [:]) { texts, member in
+            guard case .string(let text) = member.value else { throw damaged("__metadata__ is not a list of texts") }
+            texts[member.key] = text
+        }
     }
 
     private func entry(_ name: String, _ value: JSONValue) throws -> Entry {

@@ -39,6 +39,20 @@ public final class BestWeights: Callback {
         return .continue
     }
 
+    public func state(in training: Training) -> CallbackState? {
+        var state = CallbackState()
+        state[number: "best"] = monitor.best
+        state[count: "bestEpoch"] = bestEpoch
+        state.keep(weights.map(\.value), of: training.model)
+        return state
+    }
+
+    public func restore(_ state: CallbackState, _ training: Training) throws {
+        monitor.best = state[number: "best"]
+        bestEpoch = state[count: "bestEpoch"]
+        weights = Array(zip(training.model.variables.map(\.path), try state.weights(of: training.model)))
+    }
+
     /// Gives the model the best weights; does nothing where there are none.
     /// - Throws: `ApusError.shape` where the model is not the one that was trained.
     public func restore(to model: Model) throws {

@@ -25,6 +25,17 @@ public protocol Callback: AnyObject {
     func trainingDidEnd(_ history: History, _ training: Training) throws
     /// Where the training has ended with an error, in place of `trainingDidEnd`.
     func trainingDidFail(_ error: any Error, _ training: Training)
+
+    /// When all callbacks have seen the end of a step or of an epoch, so that the whole state is at rest: the place for
+    /// `training.checkpoint()`, and for an error that stops the training so that it can go on later. It comes with
+    /// `.failure` before `trainingDidFail` where the error left the state whole; errors that it throws then are dropped.
+    func stateDidSettle(_ point: RestingPoint, _ training: Training) throws
+    /// The name of its state in checkpoints, without a slash; by default that of its type.
+    var stateName: String { get }
+    /// What it must remember for a training to go on from a checkpoint; `nil`, the default, for nothing.
+    func state(in training: Training) -> CallbackState?
+    /// Takes over the state that `state(in:)` gave, after `trainingWillStart` and, inside an epoch, `epochWillStart`.
+    func restore(_ state: CallbackState, _ training: Training) throws
 }
 
 extension Callback {
@@ -34,6 +45,10 @@ extension Callback {
     public func epochDidEnd(_ record: EpochRecord, _ training: Training) throws -> TrainingDecision { .continue }
     public func trainingDidEnd(_ history: History, _ training: Training) throws {}
     public func trainingDidFail(_ error: any Error, _ training: Training) {}
+    public func stateDidSettle(_ point: RestingPoint, _ training: Training) throws {}
+    public var stateName: String { "\(type(of: self))" }
+    public func state(in training: Training) -> CallbackState? { nil }
+    public func restore(_ state: CallbackState, _ training: Training) throws {}
 }
 
 /// What is known after a step.
@@ -71,17 +86,41 @@ public final class Training {
     public let maxSteps: Int?
     /// The figures of an epoch's record, as `loss` and `val_loss`.
     public let figureNames: [String]
+    /// Whether it goes on from a checkpoint.
+    public let isResumed: Bool
+    /// The records of the epochs before the checkpoint that the training goes on from; empty where there is none.
+    public let earlierHistory: History
+    /// The steps before that checkpoint; 0 where there is none.
+    public let earlierStepCount: Int
+    /// How far the training has come.
+    public internal(set) var progress = TrainingProgress()
+    /// The steps of this training so far, those before the checkpoint included.
+    public internal(set) var stepsDone: Int
+    /// The optimizer's state by path.
+    package let optimizerVariables: [NamedVariable]
 
     private let higherIsBetter: Set<String>
     private let factor: Variable
     private let rate: () -> Double
+    private let capture: (inout Checkpoint) throws -> Void
+    let earlierSeconds: Double
     private let start = ContinuousClock.now
 
     package init(
         model: Model, epochs: Range<Int>, stepsPerEpoch: Int, maxSteps: Int?,
-        metrics: [(name: String, metric: Metric)], hasValidation: Bool, factor: Variable, rate: @escaping () -> Double
+        metrics: [(name: String, metric: Metric)], hasValidation: Bool, factor: Variable,
+        optimizerVariables: [NamedVariable] = [], isResumed: Bool = false,
+        history: History = History(), stepsDone: Int = 0, initialSeconds: Double = 0, rate: @escaping () -> Double,
+        capture: @escaping (inout Checkpoint) throws -> Void = { _ in }
     ) {
         self.model = model
+        self.optimizerVariables = optimizerVariables
+        self.isResumed = isResumed
+        earlierHistory = history
+        earlierStepCount = stepsDone
+        self.stepsDone = stepsDone
+        earlierSeconds = initialSeconds
+        self.capture = capture
         self.epochs = epochs
         self.stepsPerEpoch = stepsPerEpoch
         self.maxSteps = maxSteps
@@ -98,11 +137,22 @@ public final class Training {
         return min(overflow ? .max : count, maxSteps ?? .max)
     }
 
-    /// Seconds since the training started.
+    /// Seconds since the training started; those before a checkpoint that it goes on from count too.
     public var seconds: Double {
         let parts = (ContinuousClock.now - start).components
-        return Double(parts.seconds) + Double(parts.attoseconds) * 1e-18
+        return earlierSeconds + Double(parts.seconds) + Double(parts.attoseconds) * 1e-18
     }
+
+    /// The whole state of the training, in `stateDidSettle`.
+    /// - Throws: `ApusError.setting` where other hooks ask for it.
+    public func checkpoint() throws -> Checkpoint {
+        var checkpoint = Checkpoint()
+        try capture(&checkpoint)
+        return checkpoint
+    }
+
+    /// As `checkpoint()`; the memory of the arrays of `checkpoint` is used again.
+    func checkpoint(into checkpoint: inout Checkpoint) throws { try capture(&checkpoint) }
 
     /// The learning rate of the next step.
     public var learningRate: Double { rate() }

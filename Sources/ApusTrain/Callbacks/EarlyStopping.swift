@@ -62,6 +62,23 @@ public final class EarlyStopping: Callback {
         try? restore(training.model)
     }
 
+    public func state(in training: Training) -> CallbackState? {
+        var state = CallbackState()
+        state[number: "best"] = monitor.best
+        state[count: "bestEpoch"] = bestEpoch
+        state[count: "stoppedEpoch"] = stoppedEpoch
+        state[count: "waitedEpochs"] = waitedEpochs
+        state.keep(bestWeights, of: training.model)
+        return state
+    }
+
+    public func restore(_ state: CallbackState, _ training: Training) throws {
+        monitor.best = state[number: "best"]
+        (bestEpoch, stoppedEpoch) = (state[count: "bestEpoch"], state[count: "stoppedEpoch"])
+        waitedEpochs = state[count: "waitedEpochs"] ?? 0
+        bestWeights = try state.weights(of: training.model)
+    }
+
     private func restore(_ model: Model) throws {
         if !bestWeights.isEmpty { try model.setWeights(bestWeights) }
         // Another training with the same callback must not get them.

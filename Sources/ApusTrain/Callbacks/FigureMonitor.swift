@@ -14,7 +14,7 @@ struct FigureMonitor {
     let minimumDelta: Double
     private var isHigherBetter = false
     /// The best value so far.
-    private(set) var best: Double?
+    var best: Double?
 
     init(_ figure: String, mode: MonitorMode, minimumDelta: Double = 0) {
         self.figure = figure

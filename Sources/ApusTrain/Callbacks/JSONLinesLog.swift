@@ -4,7 +4,8 @@ import Foundation
 ///
 ///     {"epoch":1,"steps":469,"loss":0.0541,"accuracy":0.7663,"val_loss":0.037,...,"learning_rate":0.5,"seconds":1.02}
 ///
-/// A figure that is not finite is written as `null`.
+/// A figure that is not finite is written as `null`. Where a training goes on from a checkpoint, the file holds the
+/// epochs before it, whatever was written after.
 public final class JSONLinesLog: Callback {
     public let url: URL
     public let appends: Bool
@@ -19,13 +20,19 @@ public final class JSONLinesLog: Callback {
     }
 
     /// - Throws: `ApusError.file` where the file cannot be opened for writing.
-    public func trainingWillStart(_ training: Training) throws { file = try LogFile(url, appends: appends) }
+    public func trainingWillStart(_ training: Training) throws {
+        file = try LogFile(url, appends: appends)
+        if !appends { try training.earlierHistory.epochs.forEach { try file?.write(line: $0.jsonLine) } }
+    }
 
     /// - Throws: `ApusError.file` where the line cannot be written.
     public func epochDidEnd(_ record: EpochRecord, _ training: Training) throws -> TrainingDecision {
         try file?.write(line: record.jsonLine)
         return .continue
     }
+
+    public func state(in training: Training) -> CallbackState? { file?.state(appends: appends) }
+    public func restore(_ state: CallbackState, _ training: Training) throws { try file?.restore(state) }
 
     public func trainingDidEnd(_ history: History, _ training: Training) { file = nil }
     public func trainingDidFail(_ error: any Error, _ training: Training) { file = nil }

@@ -22,6 +22,19 @@ final class LogFile {
 
     var isEmpty: Bool { byteCount <= 0 }
 
+    /// Its length; `nil` for something that has none, such as a pipe.
+    var length: Int? { byteCount >= 0 ? byteCount : nil }
+
+    /// Takes away what was written after the first `length` bytes; does nothing where the file is no longer than that.
+    /// - Throws: `ApusError.file` where the system refuses.
+    func cut(to length: Int) throws {
+        guard length < byteCount else { return }
+        guard ftruncate(descriptor, off_t(length)) == 0, lseek(descriptor, 0, SEEK_END) == off_t(length) else {
+            throw ApusError.file(path: path, .unwritable(reason: String(cString: strerror(errno))))
+        }
+        byteCount = length
+    }
+
     /// Adds a line. Where that fails, what was written of it is taken back: the file keeps its whole lines.
     /// - Throws: `ApusError.file` where the system refuses, as on a full disk.
     func write(line: String) throws {
@@ -46,5 +59,20 @@ final class LogFile {
             written += count
         }
         byteCount += bytes.count
+    }
+}
+
+extension LogFile {
+    /// What a callback remembers of a file that it adds to; one that it writes anew follows from the history.
+    func state(appends: Bool) -> CallbackState? {
+        guard appends, let length else { return nil }
+        var state = CallbackState()
+        state[count: "byteCount"] = length
+        return state
+    }
+
+    /// Takes away what was written after the checkpoint that `state` is from.
+    func restore(_ state: CallbackState) throws {
+        if let length = state[count: "byteCount"] { try cut(to: length) }
     }
 }

@@ -86,7 +86,8 @@ public final class Progress: Callback {
         ProgressBar(
             epoch: step.epoch, epochCount: training.epochs.upperBound, step: step.stepInEpoch,
             stepCount: training.stepsPerEpoch, loss: step.meanLoss,
-            secondsLeft: step.seconds / Double(stepsDone) * Double(training.stepCount - stepsDone))
+            secondsLeft: (step.seconds - training.earlierSeconds) / Double(stepsDone)
+                * Double(training.stepCount - training.earlierStepCount - stepsDone))
     }
 
     /// `42 s`, `3 min 05 s` or `2 h 07 min`.

@@ -56,6 +56,22 @@ public final class ReduceOnPlateau: Callback {
         return .continue
     }
 
+    public func state(in training: Training) -> CallbackState? {
+        var state = CallbackState()
+        state[number: "best"] = monitor.best
+        state[count: "waitedEpochs"] = waitedEpochs
+        state[count: "cooldownLeft"] = cooldownLeft
+        state[counts: "reducedEpochs"] = reducedEpochs
+        return state
+    }
+
+    public func restore(_ state: CallbackState, _ training: Training) {
+        monitor.best = state[number: "best"]
+        waitedEpochs = state[count: "waitedEpochs"] ?? 0
+        cooldownLeft = state[count: "cooldownLeft"] ?? 0
+        reducedEpochs = state[counts: "reducedEpochs"]
+    }
+
     private func reduce(_ record: EpochRecord, _ training: Training) throws {
         let rate = training.learningRate
         // The factor is a Float: a rate that has been lowered to the floor may lie a rounding above it.

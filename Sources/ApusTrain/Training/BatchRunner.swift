@@ -42,6 +42,12 @@ final class BatchRunner {
         for index in sums.indices { sums[index] = 0 }
     }
 
+    /// Goes on with sums that `allSums` gave.
+    func restore(_ all: [Double]) {
+        (sampleCount, lossSum) = (Int(exactly: all[0]) ?? 0, all[1])
+        sums = Array(all.dropFirst(2))
+    }
+
     /// One step; its loss is returned and everything is added to the sums.
     func run(_ batch: Batch, context: RunContext) throws -> Double {
         let executable = try bind(batch)
@@ -61,7 +67,9 @@ final class BatchRunner {
 
     /// Batch `index` of an epoch. Batches that are asked for in their order are made once only.
     func batch(_ index: Int, epoch: Int) -> Batch? {
-        if position.map({ $0.epoch != epoch || $0.batch >= index }) ?? true { loader.start(epoch: epoch) }
+        if position.map({ $0.epoch != epoch || $0.batch >= index }) ?? true {
+            loader.start(epoch: epoch, at: index)
+        }
         while let batch = loader.next() {
             position = (epoch, batch.index)
             if batch.index == index { return batch }

@@ -27,16 +27,21 @@ extension Trainer {
     ///     those of the model's first output; where that is one number a sample, 0 and 1.
     ///   - initialEpoch: The number of epochs that an earlier training took. Default 0.
     ///   - maxSteps: Where the training ends even inside an epoch. Default none.
-    /// - Returns: The records of the epochs of this call.
+    ///   - checkpoint: Where an interrupted `fit` stood, to go on from there; everything else as it was in that call,
+    ///     but `epochs` and `maxSteps` may be more. Default none: a training of its own.
+    /// - Returns: The records of the epochs of this call, and of those before the checkpoint.
     /// - Throws: `ApusError.shape` and `ApusError.label` before the first step where the data do not fit the model or
-    ///   the augmentation, `ApusError.setting` for a label that is no whole number and for settings outside their range;
+    ///   the augmentation, or the checkpoint does not fit the model; `ApusError.setting` for a label that is no whole
+    ///   number, for settings outside their range, and for those that differ from the checkpoint's;
     ///   `ApusError.notFinite` where a step makes something else than finite numbers, be it the loss or a weight, with
-    ///   all variables as they were before that step; whatever a callback throws. In every case the model keeps its weights and `history` what was reached.
+    ///   all variables as they were before that step; whatever a callback throws. In every case the model keeps its
+    ///   weights and `history` what was reached.
     @discardableResult
     public func fit(
         _ dataset: Dataset, batchSize: Int = 32, epochs: Int, validation: Dataset? = nil, validationSplit: Double = 0,
         shuffles: Bool = true, augmentation: [Augmentation] = [], callbacks: [any Callback] = [],
-        classWeights: [Int: Float] = [:], initialEpoch: Int = 0, maxSteps: Int? = nil
+        classWeights: [Int: Float] = [:], initialEpoch: Int = 0, maxSteps: Int? = nil,
+        resumingFrom checkpoint: Checkpoint? = nil
     ) throws -> History {
         history = History()
         try checkCounts(epochs: epochs, initialEpoch: initialEpoch, maxSteps: maxSteps)
@@ -50,54 +55,135 @@ extension Trainer {
             augmentation: augmentation, seed: seed)
         let runner = BatchRunner(loader, try function(for: dataset, training: true), outputCount: outputCount)
         let evaluator = try validation.map { try self.evaluator(for: $0, batchSize: batchSize) }
+        var settings = ownSettings
+        settings["batchSize"] = "\(batchSize)"
+        settings["samples"] = "\(dataset.count)"
+        settings["validation samples"] = "\(validation?.count ?? 0)"
+        settings["shuffles"] = "\(shuffles)"
+        settings["augmentation"] = "\(augmentation)"
+        settings["metrics"] = namedMetrics.map(\.name).joined(separator: ", ")
+        if let checkpoint {
+            try check(
+                checkpoint, settings: settings, epochs: initialEpoch..<epochs, stepsPerEpoch: loader.batchCount,
+                maxSteps: maxSteps)
+            try restore(checkpoint)
+        } else {
+            progress = TrainingProgress()
+            (progress.initialEpoch, progress.epoch, progress.initialStep) = (initialEpoch, initialEpoch, step)
+        }
+        self.settings = settings
         let training = Training(
             model: model, epochs: initialEpoch..<epochs, stepsPerEpoch: loader.batchCount, maxSteps: maxSteps,
             metrics: namedMetrics, hasValidation: validation != nil, factor: state.learningRateFactor,
-            rate: { [unowned self] in learningRate })
+            optimizerVariables: state.variables, isResumed: checkpoint != nil, history: history,
+            stepsDone: step - progress.initialStep, initialSeconds: progress.seconds,
+            rate: { [unowned self] in learningRate },
+            capture: { [unowned self] in try capture(into: &$0) })
+        training.progress = progress
+        running = RunningFit(runner: runner, callbacks: callbacks, training: training)
+        defer { running = nil }
         do {
             for callback in callbacks { try callback.trainingWillStart(training) }
+            if let checkpoint { try restore(checkpoint, runner, training, callbacks) }
+            running?.isAtRest = true
             safeguard = Safeguard(runner, seed: seed)
             defer { safeguard = nil }
-            try run(runner, evaluator, training, callbacks)
+            try run(runner, evaluator, training, callbacks, resumes: checkpoint != nil)
             for callback in callbacks { try callback.trainingDidEnd(history, training) }
         } catch {
+            if running?.isAtRest == true {
+                // What ended the training is the error to report; a callback tells of its own in its own way.
+                for callback in callbacks { try? callback.stateDidSettle(.failure, training) }
+            }
             for callback in callbacks { callback.trainingDidFail(error, training) }
             throw error
         }
         return history
     }
 
-    private func run(
-        _ runner: BatchRunner, _ evaluator: BatchRunner?, _ training: Training, _ callbacks: [any Callback]
+    /// Brings the epoch's sums and the callbacks to where they were.
+    private func restore(
+        _ checkpoint: Checkpoint, _ runner: BatchRunner, _ training: Training, _ callbacks: [any Callback]
     ) throws {
-        let lastStep = training.maxSteps.map { $0 > .max - step ? .max : step + $0 }
-        for epoch in training.epochs.lowerBound + 1...training.epochs.upperBound {
-            for callback in callbacks { try callback.epochWillStart(epoch, training) }
-            runner.reset()
-            runner.loader.start(epoch: epoch)
-            let firstStep = step
+        if !progress.epochIsDone {
+            for callback in callbacks { try callback.epochWillStart(progress.epoch, training) }
+            runner.restore(checkpoint.sums)
+        }
+        for (name, callback) in running?.namedCallbacks ?? [] {
+            if let state = checkpoint.callbacks[name] { try callback.restore(state, training) }
+        }
+    }
+
+    private func run(
+        _ runner: BatchRunner, _ evaluator: BatchRunner?, _ training: Training, _ callbacks: [any Callback],
+        resumes: Bool
+    ) throws {
+        let first = progress.initialStep
+        let lastStep = training.maxSteps.map { $0 > .max - first ? .max : first + $0 }
+        // A training that stood at its end has nothing left to do.
+        if progress.isStopped || resumes && progress.epochIsDone && step == lastStep { return }
+        while !progress.epochIsDone || progress.epoch < training.epochs.upperBound {
+            if progress.epochIsDone {
+                running?.isAtRest = false
+                progress.epoch += 1
+                for callback in callbacks { try callback.epochWillStart(progress.epoch, training) }
+                runner.reset()
+                (progress.stepInEpoch, progress.epochIsDone) = (0, false)
+                running?.isAtRest = true
+            }
+            let epoch = progress.epoch
+            runner.loader.start(epoch: epoch, at: progress.stepInEpoch)
             while step != lastStep, let batch = runner.loader.next() {
-                let loss = try inEpoch(epoch) { try safeStep(runner, batch, epoch: epoch) }
+                let loss = try inEpoch(epoch) { try takeStep(runner, batch, epoch: epoch) }
                 step += 1
+                progress.stepInEpoch += 1
                 guard !callbacks.isEmpty else { continue }
+                (training.progress, training.stepsDone) = (progress, step - first)
                 let record = StepRecord(
-                    epoch: epoch, step: step, stepInEpoch: step - firstStep, loss: loss,
+                    epoch: epoch, step: step, stepInEpoch: progress.stepInEpoch, loss: loss,
                     meanLoss: runner.lossSum / Double(runner.sampleCount), seconds: training.seconds)
                 for callback in callbacks { try callback.stepDidEnd(record, training) }
+                try settle(.step, training, callbacks)
             }
-            try inEpoch(epoch) { try checkState() }
+            try inEpoch(epoch) { try checkRest() }
             let record = EpochRecord(
-                epoch: epoch, stepCount: step - firstStep, training: figures(runner),
+                epoch: epoch, stepCount: progress.stepInEpoch, training: figures(runner),
                 validation: try evaluator.map { evaluator in
                     try inEpoch(epoch) { try validationFigures(evaluator) }
                 },
                 learningRate: optimizer.learningRate.value(at: step - 1) * learningRateFactor,
                 seconds: training.seconds)
+            running?.isAtRest = false
+            // Where more steps are asked for later, an epoch that was cut is taken up again: its record is for now.
+            let isCut = step == lastStep && progress.stepInEpoch < training.stepsPerEpoch
             history.epochs.append(record)
-            var isStopping = step == lastStep
-            for callback in callbacks where try callback.epochDidEnd(record, training) == .stop { isStopping = true }
-            if isStopping { return }
+            for callback in callbacks where try callback.epochDidEnd(record, training) == .stop {
+                progress.isStopped = true
+            }
+            progress.epochIsDone = true
+            training.progress = progress
+            if !isCut { try settle(.epoch, training, callbacks) }
+            if progress.isStopped || step == lastStep { return }
         }
+    }
+
+    /// One step. Where its loss is not finite, the state is as before; where an earlier step is to blame, the trainer
+    /// has gone back to that, and the state is not whole.
+    private func takeStep(_ runner: BatchRunner, _ batch: Batch, epoch: Int) throws -> Double {
+        let (before, wasAtRest) = (step, running?.isAtRest ?? false)
+        running?.isAtRest = false
+        do {
+            return try safeStep(runner, batch, epoch: epoch)
+        } catch let error as ApusError {
+            if case .notFinite = error, step == before { running?.isAtRest = wasAtRest }
+            throw error
+        }
+    }
+
+    /// All callbacks have seen a step or an epoch end: the state is whole.
+    private func settle(_ point: RestingPoint, _ training: Training, _ callbacks: [any Callback]) throws {
+        running?.isAtRest = true
+        for callback in callbacks { try callback.stateDidSettle(point, training) }
     }
 
     /// As `figures(of:)`; a loss that is not finite is reported for the training's step.

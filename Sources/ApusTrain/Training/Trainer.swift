@@ -28,8 +28,14 @@ public final class Trainer {
     public package(set) var step = 0
     /// What the last `fit` has come to so far. It is there too where `fit` has thrown.
     public internal(set) var history = History()
+    /// How far the last `fit` has come.
+    public internal(set) var progress = TrainingProgress()
     /// The optimizer's state.
     package let state: OptimizerState
+    /// The `fit` that runs.
+    var running: RunningFit?
+    /// What a checkpoint says of the last `fit`.
+    var settings: [String: String] = [:]
 
     /// What the training that runs can go back to.
     var safeguard: Safeguard?
@@ -66,6 +72,7 @@ public final class Trainer {
         state = try optimizer.state(for: model.variables)
         for output in model.outputs { for metric in metrics { try metric.check(predictions: output.shape) } }
         namedMetrics = TrainingGraph.names(of: metrics, outputCount: model.outputs.count)
+        settings = ownSettings
         if loss == nil {
             _ = try TrainingGraph(
                 model, loss: nil, metrics: [], signature: TrainingGraph.Signature(targets: [], hasWeights: false))

@@ -1,0 +1,79 @@
+import Apus
+import ApusExperiments
+import Foundation
+
+/// `apus replay RUN`: trains what a run's card says again, and tells whether it comes to the same bits.
+struct ReplayCommand: Command {
+    let syntax = CommandSyntax(
+        "replay", summary: "Train a run again by its card, and say whether all bits are the same", operands: [.run],
+        options: [RunOptions.data, RunOptions.device, RunOptions.threads],
+        notes:
+            "Compared are the loss of every step, the hashes of all variables after each epoch (and after the steps\n"
+            + "that --fingerprint-every of 'apus train' named), and the last weights. Nothing is written.")
+
+    func run(_ arguments: Arguments) throws {
+        let folder = try RunFolder(opening: arguments.operands[0])
+        let card = try RunCard(readingFrom: folder)
+        let experiment = try Experiments.named(card.experiment)
+        let losses = try LossRecord.read(folder.losses)
+        guard !losses.isEmpty else {
+            throw ApusError.file(
+                path: folder.losses.path, .foreign(expected: "the losses of a run's steps", found: "none"))
+        }
+        let device = try RunOptions.chosenDevice(arguments, defaultThreadCount: card.machine.threadCount)
+        let machine = RunCard.Machine(
+            device: device, threadCount: arguments[RunOptions.threads] ?? card.machine.threadCount)
+        let machines = [card.machine] + (card.sessions ?? []).map(\.machine)
+        for difference in Set(machines.flatMap { $0.differences(from: machine) }).sorted() {
+            Console.report("WARNING: Not as the run was trained: \(difference). The bits may differ for that reason.")
+        }
+        let network = try experiment.network(seed: card.seed)
+        try FirstWeights.restore(card, to: network.model)
+        let data = try ChosenData.ofRun(card, arguments, for: experiment)
+        try data.announce()
+
+        let trainer = try TrainingSession.trainer(experiment, network, card, on: device)
+        let check = ReplayCheck(losses: losses, fingerprints: try Fingerprint.read(folder.fingerprints))
+        // A run that was stopped or killed is replayed as far as it went.
+        let stepCount = card.state == .running ? losses.count : min(card.stepsDone, losses.count)
+        do {
+            try trainer.fit(
+                experiment.prepare(data.loaded.train), batchSize: card.settings.batchSize,
+                epochs: card.settings.epochCount, validation: experiment.prepare(data.loaded.test),
+                shuffles: card.settings.shuffles, augmentation: experiment.augmentation,
+                callbacks: [Progress(), check], maxSteps: max(stepCount, 1))
+        } catch let difference as ReplayCheck.Difference {
+            throw CommandEnding(message: "\(folder.path) is not bit-equal: \(difference).", exitCode: 1)
+        }
+        if card.state != .running { try compareWeights(network.model, folder) }
+        try Console.line(
+            "bit-equal: the losses of \(check.comparedLossCount.grouped) steps, "
+                + "\(check.comparedFingerprintCount.grouped) fingerprints of \(folder.path)"
+                + (card.state == .running ? "." : ", and its weights."))
+    }
+
+    /// - Throws: `CommandEnding` for the first of the last weights that is another.
+    private func compareWeights(_ model: Model, _ folder: RunFolder) throws {
+        let saved = Dictionary(uniqueKeysWithValues: try Safetensors.read(folder.weights).map { ($0.name, $0.value) })
+        guard let wrong = model.variables.first(where: { saved[$0.path] != $0.variable.value }) else { return }
+        throw CommandEnding(
+            message: "\(folder.path) is not bit-equal: all that was recorded on the way is the same, but not "
+                + "\(wrong.path) in \(folder.weightsPath).",
+            exitCode: 1)
+    }
+}
+
+extension ChosenData {
+    /// The very data that a run was trained with.
+    /// - Throws: `ApusError.file` where they are others now, and what loading throws.
+    static func ofRun(_ card: RunCard, _ arguments: Arguments, for experiment: any Experiment) throws -> ChosenData {
+        let data = try ChosenData(
+            card.data.name, folder: arguments[RunOptions.data] ?? card.data.existingFolder, for: experiment)
+        guard RunCard.Data(data.name, data.loaded).checksums == card.data.checksums else {
+            throw ApusError.file(
+                path: "\(data.loaded.source)",
+                .foreign(expected: "the files that the run was begun with", found: "others (SHA-256)"))
+        }
+        return data
+    }
+}

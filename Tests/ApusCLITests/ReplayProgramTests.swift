@@ -1,0 +1,89 @@
+import Apus
+import ApusCLI
+import ApusTestSupport
+import Foundation
+import Testing
+
+/// `apus replay` of the built program.
+@Suite(.serialized) struct ReplayProgramTests {
+    private func trained(_ name: String, in folder: TemporaryFolder) throws {
+        let words = ["train", name, "--max-steps", "60", "--fingerprint-every", "4", "--out", "run"]
+        let result = try BuiltProgram.run(words, in: folder)
+        #expect(result.status == 0, "\(result.errors)")
+    }
+
+    @Test(arguments: ["perceptron", "vae"]) func aRunIsBitEqualToItself(_ name: String) throws {
+        let folder = try TemporaryFolder()
+        try trained(name, in: folder)
+        let before = try FileManager.default.contentsOfDirectory(atPath: folder.file("run").path).sorted()
+        let result = try BuiltProgram.run(["replay", "run"], in: folder)
+        #expect(result.status == 0, "\(result.errors)")
+        // 60 steps are an epoch of 47 and one that is cut: 15 fingerprints of steps, two of epochs.
+        #expect(
+            result.output.hasSuffix("bit-equal: the losses of 60 steps, 17 fingerprints of run, and its weights.\n"))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("run").path).sorted() == before)
+    }
+
+    @Test func theFirstStepAndVariableThatDifferAreNamed() throws {
+        let folder = try TemporaryFolder()
+        try trained("perceptron", in: folder)
+        // Another bit in the loss of step 10; the weights are the same.
+        var losses = try Data(contentsOf: folder.file("run/losses.f32"))
+        #expect(losses.count == 240)
+        losses[36] ^= 1
+        try losses.write(to: folder.file("run/losses.f32"))
+        let other = try BuiltProgram.run(["replay", "run"], in: folder)
+        #expect(other.status == 1)
+        let line = try #require(other.errors.split(separator: "\n").last)
+        #expect(line.hasPrefix("apus: run is not bit-equal: the first step with another loss is 10: "), "\(line)")
+        #expect(line.hasSuffix("; all variables were the same after step 8."), "\(line)")
+        losses[36] ^= 1
+        try losses.write(to: folder.file("run/losses.f32"))
+
+        let file = folder.file("run/fingerprints.jsonl")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        let lines = text.split(separator: "\n")
+        #expect(lines.count == 17)
+        let hash = try #require(lines[2].firstMatch(of: /"dense\/bias":"([0-9a-f]{16})"/)).1
+        try text.replacingOccurrences(of: hash, with: "0123456789abcdef")
+            .write(to: file, atomically: true, encoding: .utf8)
+        let variable = try BuiltProgram.run(["replay", "run"], in: folder)
+        #expect(variable.status == 1)
+        #expect(
+            variable.errors.hasSuffix(
+                "apus: run is not bit-equal: after step 12 the first variable that differs is dense/bias; "
+                    + "all variables were the same after step 8.\n"))
+    }
+
+    @Test func anotherSeedIsFoundAtTheFirstStep() throws {
+        let folder = try TemporaryFolder()
+        try trained("perceptron", in: folder)
+        let text = try String(contentsOf: folder.file("run/card.json"), encoding: .utf8)
+        try text.replacingOccurrences(of: "\"seed\" : 0", with: "\"seed\" : 1")
+            .write(to: folder.file("run/card.json"), atomically: true, encoding: .utf8)
+        let result = try BuiltProgram.run(["replay", "run"], in: folder)
+        #expect(result.status == 1)
+        let line = try #require(result.errors.split(separator: "\n").last)
+        #expect(line.contains("the first step with another loss is 1: "))
+        #expect(
+            line.hasSuffix(
+                "after step 4 the first variable that differs is dense/kernel and 1 more; "
+                    + "no fingerprint before that was the same."), "\(line)")
+    }
+
+    @Test func aRunWithoutRecordsAndOtherThreads() throws {
+        let folder = try TemporaryFolder()
+        try trained("perceptron", in: folder)
+        let threads = try RunCard(readingFrom: RunFolder(opening: folder.file("run").path)).machine.threadCount
+        let other = try BuiltProgram.run(["replay", "run", "--threads", "\(threads + 1)"], in: folder)
+        #expect(other.errors.contains("WARNING: Not as the run was trained: threads: \(threads), now \(threads + 1). "))
+        let last = try FileManager.default.contentsOfDirectory(atPath: folder.file("run").path)
+        #expect(last.contains("weights.safetensors"))
+        try FileManager.default.removeItem(at: folder.file("run/losses.f32"))
+        let none = try BuiltProgram.run(["replay", "run"], in: folder)
+        #expect(none.status == 1)
+        #expect(
+            none.errors == "apus: run/losses.f32: expected the losses of a run's steps, found none.\n"
+                || none.errors.hasSuffix("/run/losses.f32: expected the losses of a run's steps, found none.\n"))
+    }
+}

@@ -1,0 +1,241 @@
+import Apus
+import ApusCLI
+import ApusTestSupport
+import Foundation
+import Testing
+
+/// Runs of the built program that are stopped or killed and go on.
+@Suite(.serialized) struct ResumeProgramTests {
+    private static let common = ["--max-steps", "70", "--epochs", "9", "--checkpoint-every", "3"]
+
+    /// The run that nothing has stopped, in `whole`.
+    private func whole(_ name: String, in folder: TemporaryFolder) throws {
+        let result = try BuiltProgram.run(["train", name] + Self.common + ["--out", "whole"], in: folder)
+        #expect(result.status == 0, "\(result.errors)")
+    }
+
+    private func run(_ name: String, in folder: TemporaryFolder) throws -> RunFolder {
+        try RunFolder(opening: folder.file(name).path)
+    }
+
+    /// Waits until there are so many; a disk may be slow.
+    private func waitForCheckpoints(_ count: Int, of program: RunningProgram, in folder: TemporaryFolder) {
+        let checkpoints = CheckpointFolder(folder.file("run/checkpoints"))
+        while checkpoints.files.count < count, program.process.isRunning { usleep(500) }
+    }
+
+    @Test(arguments: ["perceptron", "vae"]) func aStoppedRunGoesOnToTheSameBits(_ name: String) throws {
+        let folder = try TemporaryFolder()
+        try whole(name, in: folder)
+        // More steps are asked for later: the first part ends inside the first epoch, the second inside the next one.
+        for (place, steps) in [("20", ["--out", "run"]), ("50", []), ("70", [])].enumerated() {
+            let words =
+                place == 0
+                ? ["train", name, "--epochs", "9", "--checkpoint-every", "3"] : ["train", "--resume", "run"]
+            let result = try BuiltProgram.run(words + ["--max-steps", steps.0] + steps.1, in: folder)
+            #expect(result.status == 0, "\(result.errors)")
+        }
+        #expect(try RunComparison.difference(run("whole", in: folder), run("run", in: folder)) == nil)
+        let card = try RunCard(readingFrom: run("run", in: folder))
+        #expect(card.sessions?.map(\.firstStep) == [0, 20, 50])
+        #expect(card.maximumStepCount == 70 && card.state == .finished)
+        let whole = try Data(contentsOf: folder.file("whole/curves.svg"))
+        #expect(try Data(contentsOf: folder.file("run/curves.svg")) == whole)
+    }
+
+    @Test func aKilledRunGoesOnToTheSameBits() throws {
+        let folder = try TemporaryFolder()
+        try whole("vae", in: folder)
+        let program = try RunningProgram(["train", "vae"] + Self.common + ["--out", "run"], in: folder)
+        waitForCheckpoints(2, of: program, in: folder)
+        program.send(SIGKILL)
+        _ = try program.end()
+        #expect(try RunCard(readingFrom: run("run", in: folder)).state == .running)
+        // Half a file of the last one, as a disk without power leaves it: the one before counts.
+        let files = try run("run", in: folder).checkpoints.files
+        try Data(contentsOf: files[0]).dropLast(1_000).write(to: files[0], options: .atomic)
+        let resumed = try BuiltProgram.run(["train", "--resume", "run"], in: folder)
+        #expect(resumed.status == 0)
+        #expect(resumed.errors.contains("WARNING: \(files[0].path): is no whole checkpoint: it is cut short"))
+        #expect(resumed.errors.contains("The one before it is used."))
+        #expect(resumed.output.contains("Going on after step "))
+        #expect(try RunComparison.difference(run("whole", in: folder), run("run", in: folder)) == nil)
+    }
+
+    @Test func aRunWithoutAWholeCheckpointBeginsAnew() throws {
+        let folder = try TemporaryFolder()
+        try whole("perceptron", in: folder)
+        let first = try BuiltProgram.run(
+            ["train", "perceptron", "--epochs", "9", "--max-steps", "10", "--out", "run"], in: folder)
+        #expect(first.status == 0)
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder.file("run/checkpoints").path) {
+            try folder.write([1, 2, 3], to: "run/checkpoints/\(name)")
+        }
+        let resumed = try BuiltProgram.run(["train", "--resume", "run", "--max-steps", "70"], in: folder)
+        #expect(resumed.status == 0)
+        #expect(resumed.output.contains("There is no checkpoint: the run begins anew."))
+        #expect(try RunComparison.difference(run("whole", in: folder), run("run", in: folder)) == nil)
+    }
+
+    @Test func aFinishedRunSaysSo() throws {
+        let folder = try TemporaryFolder()
+        try whole("perceptron", in: folder)
+        let before = try Data(contentsOf: folder.file("whole/card.json"))
+        for more in [[], ["--epochs", "30"]] {
+            let result = try BuiltProgram.run(["train", "--resume", "whole"] + more, in: folder)
+            #expect(result.status == 0)
+            #expect(
+                result.output == "The run whole is finished, after epoch 2, step 70. "
+                    + "To go further, give more with --epochs or --max-steps.\n")
+        }
+        #expect(try Data(contentsOf: folder.file("whole/card.json")) == before)
+    }
+
+    @Test func optionsThatContradictTheRunAreRefused() throws {
+        let folder = try TemporaryFolder()
+        try whole("perceptron", in: folder)
+        let own = "Leave it out: a run goes on with its own settings.\n"
+        let rows: [(words: [String], text: String)] = [
+            (["mlp"], "The run is one of perceptron, not of mlp. Leave the name out.\n"),
+            (["--batch-size", "64"], "--batch-size is 64, but the run was begun with 128. " + own),
+            (["--learning-rate", "0.25"], "--learning-rate is 0.25, but the run was begun with 0.5. " + own),
+            (["--seed", "1"], "--seed is 1, but the run was begun with 0. " + own),
+            (["--shuffle"], "--shuffle contradicts the run, which was begun without shuffling. " + own),
+            (
+                ["--out", "other"],
+                "--out cannot be given with --resume. "
+                    + "Leave it out: a run goes on in its own folder, with its own weights.\n"
+            ),
+            (
+                ["--epochs", "3"],
+                "--epochs is 3, but the run was begun with 9. Give more to go further, or leave it out.\n"
+            ),
+            (
+                ["--max-steps", "69"],
+                "--max-steps is 69, but the run was begun with 70. Give more to go further, or leave it out.\n"
+            ),
+        ]
+        for row in rows {
+            let result = try BuiltProgram.run(["train"] + row.words + ["--resume", "whole"], in: folder)
+            #expect(result.status == 2 && result.errors == "apus: " + row.text, "\(row.words)")
+        }
+        // What the run has anyway is no contradiction.
+        let same = ["--batch-size", "128", "--seed", "0", "--no-shuffle", "--epochs", "9"]
+        #expect(try BuiltProgram.run(["train", "perceptron", "--resume", "whole"] + same, in: folder).status == 0)
+        let nothing = try BuiltProgram.run(["train"], in: folder)
+        #expect(nothing.status == 2)
+        #expect(nothing.errors.contains("apus train needs NAME: the experiment: "))
+        #expect(nothing.errors.hasSuffix("; or --resume RUN. See 'apus train --help'.\n"))
+        let missing = try BuiltProgram.run(["train", "--resume", "none"], in: folder)
+        #expect(missing.status == 1)
+        #expect(missing.errors == "apus: none: there is no such file or folder. Check the path.\n")
+    }
+
+    @Test func otherDataAreRefused() throws {
+        let folder = try TemporaryFolder()
+        try whole("perceptron", in: folder)
+        let text = try String(contentsOf: folder.file("whole/card.json"), encoding: .utf8)
+        let checksum = try #require(text.firstMatch(of: /[0-9a-f]{64}/)).0
+        try text.replacingOccurrences(of: checksum, with: String(repeating: "0", count: 64))
+            .write(to: folder.file("whole/card.json"), atomically: true, encoding: .utf8)
+        let result = try BuiltProgram.run(["train", "--resume", "whole", "--max-steps", "71"], in: folder)
+        #expect(result.status == 1)
+        #expect(
+            result.errors.hasSuffix(
+                "the part inside this program: expected the files that the run was begun with, "
+                    + "found others (SHA-256).\n"))
+    }
+
+    @Test func anotherMachineIsSaid() throws {
+        let folder = try TemporaryFolder()
+        try whole("perceptron", in: folder)
+        let threads = try RunCard(readingFrom: run("whole", in: folder)).machine.threadCount
+        let result = try BuiltProgram.run(
+            ["train", "--resume", "whole", "--max-steps", "71", "--threads", "\(threads + 1)"], in: folder)
+        #expect(result.status == 0)
+        #expect(
+            result.errors.contains(
+                "WARNING: Not as the run was begun: threads: \(threads), now \(threads + 1). "
+                    + "The bits may differ from those of an uninterrupted run.\n"))
+        let card = try RunCard(readingFrom: run("whole", in: folder))
+        #expect(card.sessions?.map(\.machine.threadCount) == [threads, threads + 1])
+    }
+
+    @Test func aSecondWriterIsRefused() throws {
+        let folder = try TemporaryFolder()
+        let program = try RunningProgram(["train", "perceptron", "--epochs", "1000000", "--out", "run"], in: folder)
+        try program.wait(forLineWith: "  step 1  ")
+        let second = try BuiltProgram.run(["train", "--resume", "run"], in: folder)
+        #expect(second.status == 1)
+        #expect(
+            second.errors == "apus: run: is in use by another process, number \(program.process.processIdentifier). "
+                + "Wait until it has ended, or end it.\n")
+        // Reading is no writing.
+        program.send(SIGKILL)
+        _ = try program.end()
+        // The lock ended with its process.
+        #expect(throws: Never.self) { try RunLock(run("run", in: folder)) }
+        let third = try RunningProgram(["train", "--resume", "run"], in: folder)
+        try third.wait(forLineWith: "  step ")
+        third.send(SIGTERM)
+        #expect(try third.end().status == 143)
+    }
+
+    #if os(Linux)
+        /// The limit is one of the shell's: files up to 1,024 blocks of a kilobyte.
+        @Test func aLimitForFilesHarmsNothing() throws {
+            let folder = try TemporaryFolder()
+            try whole("perceptron", in: folder)
+            let files = try run("whole", in: folder).checkpoints.files
+            let before = try Data(contentsOf: files[0])
+            let process = BuiltProgram.process([], in: folder)
+            process.executableURL = URL(fileURLWithPath: "/bin/bash")
+            process.arguments = [
+                "-c", "ulimit -f 1024; exec \(BuiltProgram.url.path) train --resume whole --max-steps 90",
+            ]
+            let errors = try BuiltProgram.emptyFile(in: folder)
+            process.standardError = try FileHandle(forWritingTo: errors)
+            process.standardOutput = FileHandle.nullDevice
+            try process.run()
+            process.waitUntilExit()
+            #expect(process.terminationStatus == 1)
+            let text = try String(contentsOf: errors, encoding: .utf8)
+            #expect(text.contains("apus: ") && text.contains("cannot be written: File too large"), "\(text)")
+            #expect(try Data(contentsOf: files[0]) == before)
+            #expect(
+                try BuiltProgram.run(["train", "--resume", "whole", "--max-steps", "90"], in: folder).status == 0)
+        }
+    #endif
+
+    /// The folder for checkpoints goes away, and a file takes its place.
+    @Test func aCheckpointThatCannotBeWrittenEndsTheTraining() throws {
+        let folder = try TemporaryFolder()
+        let program = try RunningProgram(
+            ["train", "perceptron", "--epochs", "1000000", "--checkpoint-every", "5", "--out", "run"], in: folder)
+        waitForCheckpoints(1, of: program, in: folder)
+        try FileManager.default.moveItem(at: folder.file("run/checkpoints"), to: folder.file("run/moved"))
+        try folder.write([1], to: "run/checkpoints")
+        let (status, errors) = try program.end()
+        #expect(status == 1)
+        #expect(errors.contains("/checkpoints/step-") && errors.contains("cannot be written: Not a directory"))
+        #expect(errors.hasSuffix("When that is mended: apus train --resume run\n"))
+        try FileManager.default.removeItem(at: folder.file("run/checkpoints"))
+        try FileManager.default.moveItem(at: folder.file("run/moved"), to: folder.file("run/checkpoints"))
+        let resumed = try RunningProgram(["train", "--resume", "run"], in: folder)
+        try resumed.wait(forLineWith: "Going on after step ")
+        try resumed.wait(forLineWith: "  step ")
+        resumed.send(SIGINT)
+        #expect(try resumed.end().status == 130)
+    }
+
+    @Test func verificationByKills() throws {
+        let folder = try TemporaryFolder()
+        let result = try BuiltProgram.run(
+            ["verify-resume", "perceptron", "--kills", "8", "--epochs", "3"], in: folder)
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(
+            result.output.contains(
+                /^perceptron: 8 kills \(\d+ before the first checkpoint, \d+ while a file was written\), \d+ runs finished, all bit-equal to the unbroken one\.\n$/
+            ), "\(result.output)")
+    }
+}

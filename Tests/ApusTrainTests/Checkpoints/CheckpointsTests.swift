@@ -1,0 +1,173 @@
+import ApusCPU
+import ApusCore
+import ApusNN
+import ApusTestSupport
+import ApusTrain
+import Foundation
+import Testing
+
+/// The callback that writes checkpoints.
+@Suite struct CheckpointsTests {
+    private func names(_ folder: CheckpointFolder) -> [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: folder.url.path)) ?? []).sorted()
+    }
+
+    private func file(_ step: Int) -> String { String(format: "step-%012d.safetensors", step) }
+
+    @Test func theNewestAndTheBestAreKept() throws {
+        let temporary = try TemporaryFolder()
+        let checkpoints = Checkpoints(in: temporary.file("a/b"), keep: 2)
+        let run = CheckpointRun()
+        let trainer = try run.trainer()
+        let history = try run.fit(trainer, with: [checkpoints])
+        // Where an epoch ends while the one before is written, it has none; the last always has.
+        let names = names(checkpoints.folder)
+        #expect(names.last == file(12) && names.contains("best.safetensors"))
+        #expect(names.count <= 3)
+        let newest = try #require(checkpoints.folder.newest())
+        #expect(newest.step == 12 && newest.progress.epochIsDone && newest.history == history)
+        #expect(newest.model.map(\.value.floats) == trainer.model.variables.map(\.variable.value.floats))
+        let losses = history["val_loss"]
+        let best = try #require(losses.firstIndex(of: losses.min() ?? 0)) + 1
+        #expect(checkpoints.bestEpoch == best && checkpoints.bestValue == losses.min())
+        #expect(try Checkpoint(contentsOf: checkpoints.folder.best).progress.epoch == best)
+        #expect(newest.callbacks["Checkpoints"]?[count: "bestEpoch"] == best)
+    }
+
+    @Test func everySoManySteps() throws {
+        let temporary = try TemporaryFolder()
+        let checkpoints = Checkpoints(in: temporary.url, everySteps: 5, keep: 9, keepsBest: false)
+        try CheckpointRun().fit(CheckpointRun().trainer(), with: [checkpoints])
+        // Due after 5; while that is written the next may be late, so only bounds are certain.
+        let steps = checkpoints.folder.files.compactMap { Int($0.lastPathComponent.dropFirst(5).prefix(12)) }
+        #expect(steps.first == 12 && steps.last == 5 && steps.count <= 3)
+        #expect(checkpoints.bestEpoch == nil && !names(checkpoints.folder).contains("best.safetensors"))
+    }
+
+    @Test func aLimitOfTheCostHolds() throws {
+        let temporary = try TemporaryFolder()
+        let checkpoints = Checkpoints(in: temporary.url, everySteps: 1, keep: 100, costLimit: 1e-9)
+        try CheckpointRun().fit(CheckpointRun().trainer(), with: [checkpoints])
+        // The first, and that of the end.
+        #expect(checkpoints.folder.files.map(\.lastPathComponent) == [file(12), file(1)])
+        // The best is written with the last one at the latest.
+        let best = try Checkpoint(contentsOf: checkpoints.folder.best)
+        #expect(best.progress.epoch == checkpoints.bestEpoch && best.progress.epochIsDone)
+    }
+
+    @Test func aTrainingGoesOnFromTheFolder() throws {
+        let temporary = try TemporaryFolder()
+        let run = CheckpointRun()
+        let whole = try run.trainer()
+        let history = try run.fit(whole, with: CheckpointRun.callbacks())
+        for step in 1...12 {
+            let folder = temporary.file("\(step)")
+            let stopped = Checkpoints(in: folder, everySteps: 2)
+            #expect(throws: CheckpointTaker.Stopped.self) {
+                try run.fit(
+                    run.trainer(), with: CheckpointRun.callbacks() + [stopped, CheckpointTaker(stopsAtStep: step)])
+            }
+            let checkpoints = Checkpoints(in: folder, everySteps: 3)
+            let newest = try #require(checkpoints.folder.newest())
+            // The error came when the state was whole.
+            #expect(newest.step == step)
+            let trainer = try run.trainer()
+            let resumed = try run.fit(
+                trainer, with: CheckpointRun.callbacks() + [checkpoints], resumingFrom: newest)
+            #expect(timeless(resumed) == timeless(history))
+            #expect(flatWeights(trainer.model).map(\.bitPattern) == flatWeights(whole.model).map(\.bitPattern))
+        }
+    }
+
+    @Test func aDamagedOneIsPassedOver() throws {
+        let temporary = try TemporaryFolder()
+        let checkpoints = Checkpoints(in: temporary.url, everySteps: 1, keep: 100)
+        for maxSteps in [2, 4, 7] {
+            var run = CheckpointRun()
+            run.maxSteps = maxSteps
+            try run.fit(run.trainer(), with: [checkpoints], resumingFrom: checkpoints.folder.newest())
+        }
+        let files = checkpoints.folder.files
+        #expect(files.first?.lastPathComponent == file(7))
+        try Data(contentsOf: files[0]).dropLast(10).write(to: files[0])
+        var problems: [String] = []
+        let newest = checkpoints.folder.newest { problems.append("\($0)") }
+        #expect(newest?.step == Int(files[1].lastPathComponent.dropFirst(5).prefix(12)))
+        #expect(
+            problems.count == 1 && problems[0].hasPrefix("\(files[0].path): is no whole checkpoint: it is cut short"))
+        // Not through the file, which may have the best one's name, too.
+        for file in files { try Data().write(to: file, options: .atomic) }
+        // The best is a checkpoint, too.
+        #expect(checkpoints.folder.newest { _ in }?.progress.epoch == checkpoints.bestEpoch)
+        try Data([1]).write(to: checkpoints.folder.best)
+        #expect(checkpoints.folder.newest { _ in } == nil)
+        // Those of the steps that are gone through again go away, and so does what was half written.
+        try temporary.write([1], to: ".step-1.temporary")
+        var run = CheckpointRun()
+        run.maxSteps = 2
+        try run.fit(run.trainer(), with: [checkpoints], resumingFrom: CheckpointTakerRun.first())
+        #expect(!names(checkpoints.folder).contains(".step-1.temporary"))
+        #expect(checkpoints.folder.files.first?.lastPathComponent == file(2))
+    }
+
+    /// The checkpoint after the first step.
+    private enum CheckpointTakerRun {
+        static func first() throws -> Checkpoint? {
+            let taker = CheckpointTaker(stopsAtStep: 1)
+            #expect(throws: CheckpointTaker.Stopped.self) {
+                try CheckpointRun().fit(CheckpointRun().trainer(), with: [taker])
+            }
+            return taker.checkpoints.first
+        }
+    }
+
+    @Test func theFolderOfAnotherTrainingIsRefused() throws {
+        let temporary = try TemporaryFolder()
+        try CheckpointRun().fit(CheckpointRun().trainer(), with: [Checkpoints(in: temporary.url)])
+        #expect(
+            errorText { try CheckpointRun().fit(CheckpointRun().trainer(), with: [Checkpoints(in: temporary.url)]) }
+                == "Checkpoints: the folder \(temporary.url.path) is in use by another training; "
+                + "it must be new, or that of the checkpoint which 'fit' goes on from.")
+    }
+
+    @Test func whatCannotBeWrittenEndsTheTrainingAndHarmsNothing() throws {
+        let temporary = try TemporaryFolder()
+        let file = try temporary.write([1], to: "file")
+        #expect(
+            errorText { try CheckpointRun().fit(CheckpointRun().trainer(), with: [Checkpoints(in: file)]) }
+                == "\(file.path): cannot be written: a file of that name is in the way. "
+                + "Choose another place, or make room.")
+        // The folder goes away while the training runs.
+        let folder = temporary.file("gone")
+        final class Remover: Callback {
+            let folder: URL
+            init(_ folder: URL) { self.folder = folder }
+            func stepDidEnd(_ step: StepRecord, _ training: Training) throws {
+                if step.step == 4 { try FileManager.default.removeItem(at: folder) }
+            }
+        }
+        let checkpoints = Checkpoints(in: folder, everySteps: 1)
+        let text = errorText {
+            try CheckpointRun().fit(CheckpointRun().trainer(), with: [Remover(folder), checkpoints])
+        }
+        #expect(text.contains("cannot be written: there is no folder \(folder.path)"))
+        #expect(checkpoints.failure != nil)
+    }
+
+    @Test func settingsOutsideTheirRange() throws {
+        let url = try TemporaryFolder().url
+        func text(_ checkpoints: Checkpoints) -> String {
+            errorText { try CheckpointRun().fit(CheckpointRun().trainer(), with: [checkpoints]) }
+        }
+        #expect(text(Checkpoints(in: url, everySteps: 0)) == "Checkpoints: everySteps is 0; it must be 1 or more.")
+        #expect(
+            text(Checkpoints(in: url, everyMinutes: 0))
+                == "Checkpoints: everyMinutes is 0.0; it must be a finite number above 0.")
+        #expect(text(Checkpoints(in: url, everyEpochs: 0)) == "Checkpoints: everyEpochs is 0; it must be 1 or more.")
+        #expect(text(Checkpoints(in: url, keep: 0)) == "Checkpoints: keep is 0; it must be 1 or more.")
+        #expect(
+            text(Checkpoints(in: url, costLimit: 2))
+                == "Checkpoints: costLimit is 2.0; it must be above 0 and at most 1.")
+        #expect(text(Checkpoints(in: url, monitor: "nothing")).hasPrefix("Unknown figure 'nothing'."))
+    }
+}
