@@ -136,7 +136,13 @@ public final class Function {
         let trace = try Trace(
             inputs: inputs, outputs: outputs, updates: updates, mode: mode, batchSize: batchSize, origin: origin)
         try checkInitialized(trace)
-        let executable = try device.compile(Plan(trace.graph, guardedOutput: guardedOutput), trace.variables)
+        let plan = Plan(trace.graph, guardedOutput: guardedOutput)
+        guard plan.arenaByteCount <= MemoryLimit.byteCount else {
+            throw ApusError.setting(
+                owner: "A function with a batch of \(batchSize)", name: "its memory",
+                value: "\(plan.arenaByteCount) bytes", expected: "at most \(MemoryLimit.byteCount) on this machine")
+        }
+        let executable = try device.compile(plan, trace.variables)
         executables[batchSize] = executable
         return executable
     }

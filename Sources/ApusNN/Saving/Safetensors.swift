@@ -41,8 +41,15 @@ public enum Safetensors {
     /// The arrays of the file at `url`, in the order of their values.
     /// - Throws: `ApusError.file`: `.missing`, `.unreadable`, `.otherKind`, `.foreign` for element types that Apus lacks, `.truncated`, and `.damaged` for all that breaks the format's rules.
     public static func read(_ url: URL) throws -> [(name: String, value: NDArray)] {
-        let data = try contents(of: url)
-        return try SafetensorsReader(path: url.path, data: data).tensors()
+        try read(contents(of: url), path: url.path).tensors
+    }
+
+    /// The arrays that `data` holds, in the order of their values, and its metadata. `path` names it in errors.
+    /// - Throws: as `read(_:)`.
+    package static func read(
+        _ data: Data, path: String
+    ) throws -> (tensors: [(name: String, value: NDArray)], metadata: [String: String]) {
+        try SafetensorsReader(path: path, data: data).contents()
     }
 
     static func dataType(of type: ElementType) -> String {
@@ -68,7 +75,7 @@ private struct SafetensorsReader {
 
     private func damaged(_ reason: String) -> ApusError { .file(path: path, .damaged(reason: reason)) }
 
-    func tensors() throws -> [(name: String, value: NDArray)] {
+    func contents() throws -> (tensors: [(name: String, value: NDArray)], metadata: [String: String]) {
         guard data.count >= 8 else {
             throw ApusError.file(path: path, .truncated(expectedByteCount: 8, byteCount: data.count))
         }
@@ -81,13 +88,15 @@ private struct SafetensorsReader {
         guard data.count >= start else {
             throw ApusError.file(path: path, .truncated(expectedByteCount: start, byteCount: data.count))
         }
-        let entries = try entries(header: data[data.startIndex + 8..<data.startIndex + start])
-            .sorted { ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound) }
+        let (found, metadata) = try entries(header: data[data.startIndex + 8..<data.startIndex + start])
+        let entries = found.sorted {
+            ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
+        }
         var end = 0
         for entry in entries {
             if entry.range.lowerBound != end {
                 let what = entry.range.lowerBound < end ? "overlaps the tensor before it" : "leaves a gap before it"
-                throw damaged("tensor '\(entry.name)' \(what)")
+                throw damaged("tensor '\(excerpt(entry.name))' \(what)")
             }
             end = entry.range.upperBound
         }
@@ -97,17 +106,18 @@ private struct SafetensorsReader {
         guard data.count - start == end else {
             throw damaged("\(data.count - start - end) bytes behind the last tensor")
         }
-        return entries.map { entry in
+        let tensors = entries.map { entry in
             var value = NDArray(zeros: entry.shape, entry.elementType)
             let first = data.startIndex + start + entry.range.lowerBound
             value.withUnsafeMutableBytes { target in
                 _ = data.copyBytes(to: target, from: first..<first + entry.range.count)
             }
-            return (entry.name, value)
+            return (name: entry.name, value: value)
         }
+        return (tensors, metadata)
     }
 
-    private func entries(header: Data) throws -> [Entry] {
+    private func entries(header: Data) throws -> ([Entry], metadata: [String: String]) {
         guard header.first == UInt8(ascii: "{") else { throw damaged("the header does not start with '{'") }
         let members: [JSONValue.Member]
         do {
@@ -118,40 +128,45 @@ private struct SafetensorsReader {
         } catch let fault as JSONFault {
             throw damaged("the header is not JSON: \(fault)")
         }
-        return try members.compactMap { member in
+        var metadata: [String: String] = [:]
+        let entries: [Entry] = try members.compactMap { member in
             if member.key == "__metadata__" {
-                try checkMetadata(member.value)
+                metadata = try texts(in: member.value)
                 return nil
             }
             return try entry(member.key, member.value)
         }
+        return (entries, metadata)
     }
 
-    private func checkMetadata(_ value: JSONValue) throws {
-        guard case .object(let members) = value,
-            members.allSatisfy({ if case .string = $0.value { true } else { false } })
-        else { throw damaged("__metadata__ is not a list of texts") }
+    private func texts(in value: JSONValue) throws -> [String: String] {
+        guard case .object(let members) = value else { throw damaged("__metadata__ is not a list of texts") }
+        return try members.reduce(into: [:]) { texts, member in
+            guard case .string(let text) = member.value else { throw damaged("__metadata__ is not a list of texts") }
+            texts[member.key] = text
+        }
     }
 
     private func entry(_ name: String, _ value: JSONValue) throws -> Entry {
+        let shown = excerpt(name)
         guard case .object(let members) = value, Set(members.map(\.key)) == ["dtype", "shape", "data_offsets"],
             case .string(let type) = value["dtype"], case .array(let sizes) = value["shape"],
             case .array(let offsets) = value["data_offsets"]
-        else { throw damaged("tensor '\(name)' needs dtype, shape and data_offsets, and nothing else") }
+        else { throw damaged("tensor '\(shown)' needs dtype, shape and data_offsets, and nothing else") }
         guard let elementType = ElementType.allCases.first(where: { Safetensors.dataType(of: $0) == type }) else {
             let known = ElementType.allCases.map(Safetensors.dataType(of:)).joined(separator: ", ")
             throw ApusError.file(
-                path: path, .foreign(expected: "tensors of type \(known)", found: "\(type) in '\(name)'"))
+                path: path, .foreign(expected: "tensors of type \(known)", found: "\(excerpt(type)) in '\(shown)'"))
         }
         let shape = sizes.compactMap(\.integer).filter { $0 >= 0 }
-        guard shape.count == sizes.count else { throw damaged("tensor '\(name)' has a size that is no count") }
+        guard shape.count == sizes.count else { throw damaged("tensor '\(shown)' has a size that is no count") }
         let bounds = offsets.compactMap(\.integer)
         guard bounds.count == 2, offsets.count == 2, bounds[0] >= 0, bounds[0] <= bounds[1] else {
-            throw damaged("tensor '\(name)' has data_offsets that are no range")
+            throw damaged("tensor '\(shown)' has data_offsets that are no range")
         }
         guard let byteCount = Shape.product(of: shape + [elementType.byteCount]), byteCount == bounds[1] - bounds[0]
         else {
-            throw damaged("tensor '\(name)' of type \(type)\(shape) takes \(bounds[1] - bounds[0]) bytes")
+            throw damaged("tensor '\(shown)' of type \(type)\(shape) takes \(bounds[1] - bounds[0]) bytes")
         }
         return Entry(name: name, shape: Shape(shape), elementType: elementType, range: bounds[0]..<bounds[1])
     }
