@@ -1,6 +1,16 @@
 // swift-tools-version: 6.0
 import PackageDescription
 
+// Set by Fuzz/run, which needs the program as a library: the fuzzer brings a main function of its own.
+let isFuzzing = Context.environment["APUS_FUZZ"] != nil
+
+let program: Target =
+    isFuzzing
+    ? .target(
+        name: "ApusCLI", dependencies: ["ApusExperiments"],
+        swiftSettings: [.unsafeFlags(["-Xfrontend", "-entry-point-function-name", "-Xfrontend", "apus_main"])])
+    : .executableTarget(name: "ApusCLI", dependencies: ["ApusExperiments"])
+
 // Arrows between targets point down only; see docs/architecture.md.
 let package = Package(
     name: "Apus",
@@ -59,7 +69,7 @@ let package = Package(
         // What users import.
         .target(name: "Apus", dependencies: ["ApusTrain", "ApusCPU", "ApusPictures"]),
         .target(name: "ApusExperiments", dependencies: ["Apus"]),
-        .executableTarget(name: "ApusCLI", dependencies: ["ApusExperiments"]),
+        program,
         // The program in the README.
         .executableTarget(name: "FirstProgram", dependencies: ["Apus"], path: "Examples/first-program"),
         // More examples; they see what any user sees.
@@ -79,6 +89,10 @@ let package = Package(
         // Memory over a long time; see Benchmarks/soak.
         .executableTarget(name: "Soak", dependencies: ["ApusExperiments"], path: "Benchmarks/Soak"),
 
+        // The readers of files as fuzzing and its tests see them.
+        .target(
+            name: "FuzzTargets", dependencies: ["ApusTrain", "ApusPictures"], path: "Fuzz/Targets"),
+
         .target(name: "ApusTestSupport", dependencies: ["ApusGraph"], path: "Tests/ApusTestSupport"),
         .testTarget(name: "ApusCoreTests", dependencies: ["ApusCore", "ApusTestSupport"]),
         .testTarget(name: "ApusGraphTests", dependencies: ["ApusGraph", "ApusTestSupport"]),
@@ -92,7 +106,9 @@ let package = Package(
         .testTarget(
             name: "ApusTests", dependencies: ["Apus", "ApusTestSupport"],
             exclude: ["LayerAgreement/make-layer-agreement.py", "LayerAgreement/pytorch-2.15.0.safetensors"]),
-        .testTarget(name: "ApusCLITests", dependencies: ["ApusCLI", "ApusExperiments", "ApusTestSupport"]),
+        .testTarget(
+            name: "ApusCLITests", dependencies: ["ApusCLI", "ApusExperiments", "ApusTestSupport", "FuzzTargets"]),
+        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets", "ApusTestSupport"]),
         .testTarget(
             name: "ExampleTests",
             dependencies: [
@@ -103,6 +119,13 @@ let package = Package(
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu2x
 )
+
+if isFuzzing {
+    package.products = [.executable(name: "fuzz", targets: ["Fuzz"])]
+    package.targets.removeAll { $0.type == .test || $0.type == .executable }
+    package.targets.append(
+        .executableTarget(name: "Fuzz", dependencies: ["FuzzTargets", "ApusCLI"], path: "Fuzz/Driver"))
+}
 
 // SwiftPM compiles a target again only after those that it names have changed, and a target in between whose interface
 // stays the same passes nothing on: a change of an enum's layout would leave the code of those above it as it was. So

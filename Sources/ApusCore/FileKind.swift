@@ -13,7 +13,7 @@ package enum FileKind {
             if words.hasPrefix("<?xml") { return "an XML document" }
             if words.hasPrefix("<svg") { return "an SVG image" }
             let line = text.prefix { !$0.isNewline }.prefix(24)
-            return line.isEmpty ? "a text file" : "a text file (it begins with \"\(line)\")"
+            return line.isEmpty ? "a text file" : "a text file (it begins with \"\(excerpt(line))\")"
         }
         let digits = start.prefix(4).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
         return "a file that begins with the bytes \(digits.joined(separator: " "))"

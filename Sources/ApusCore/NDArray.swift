@@ -82,6 +82,14 @@ public struct NDArray: @unchecked Sendable {
         try fill(UnsafeMutableBufferPointer(rebasing: storage.bytes.bindMemory(to: Scalar.self)[..<shape.elementCount]))
     }
 
+    /// An array whose bytes `fill` writes, all of them: memory is taken as it does.
+    package init(
+        _ shape: Shape, _ elementType: ElementType, filledBy fill: (UnsafeMutableRawBufferPointer) throws -> Void
+    ) rethrows {
+        self.init(uninitialized: shape, elementType)
+        try fill(UnsafeMutableRawBufferPointer(rebasing: storage.bytes[..<byteCount]))
+    }
+
     /// The number of elements; 1 without axes.
     public var elementCount: Int { shape.elementCount }
     /// The bytes of all elements together.

@@ -34,6 +34,18 @@ public struct Shape: Hashable, Sendable, Codable {
         return sizes.contains(0) ? 0 : result
     }
 
+    /// Whether a tensor can have these sizes: the product of those that are not 0 is at most `largestCount`. So nothing
+    /// that is computed of them overflows, strides and empty arrays included.
+    package static func isPossible(_ sizes: [Int]) -> Bool {
+        var product: UInt = 1
+        for size in sizes where size != 0 {
+            let (value, overflow) = product.multipliedReportingOverflow(by: size.magnitude)
+            if overflow || value > UInt(largestCount) { return false }
+            product = value
+        }
+        return true
+    }
+
     /// Whether there are no axes: one element.
     public var isScalar: Bool { sizes.isEmpty }
 

@@ -178,6 +178,15 @@ public struct RunContext: Hashable, Sendable {
     }
 }
 
+/// The product of counts from 0 on, at most 2^50: sums of many such numbers do not overflow, whatever a model's sizes.
+func flops(_ factors: Int...) -> Int {
+    let limit = 1 << 50
+    return factors.reduce(1) { product, factor in
+        let (value, overflow) = product.multipliedReportingOverflow(by: factor)
+        return overflow || value > limit ? limit : value
+    }
+}
+
 extension OperationRule {
     package var settings: String { "" }
 

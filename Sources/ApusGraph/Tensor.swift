@@ -67,7 +67,7 @@ public struct Tensor {
         }
         do {
             let type = try operation.rule.resultType(of: inputs.map(\.type))
-            guard let count = Shape.product(of: type.shape.sizes), count.magnitude <= Shape.largestCount else {
+            guard Shape.isPossible(type.shape.sizes) else {
                 throw operation.rule.mismatch(
                     expected: "at most 2^40 elements", received: "\(type)", cure: "check the sizes")
             }

@@ -247,6 +247,11 @@ private struct TraceBuilder {
         }
         let inputs = node.inputs.map { index(of: $0) }
         let type = try operation.rule.resultType(of: inputs.map { nodes[$0].type })
+        guard Shape.isPossible(type.shape.sizes) else {
+            throw operation.rule.mismatch(
+                expected: "at most 2^40 elements with a batch of \(batchSize)", received: "\(type)",
+                cure: "use smaller batches, or check the sizes")
+        }
         indices[ObjectIdentifier(node)] = nodes.count
         nodes.append(Graph.Node(operation, inputs, type, origin: origin))
         openShapes.append(node.type.shape)

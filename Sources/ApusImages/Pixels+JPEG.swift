@@ -17,6 +17,10 @@ extension Pixels {
 
     /// The pixels of a JPEG file's bytes; `path` is where they came from, for errors.
     public init(jpeg bytes: [UInt8], path: String) throws {
+        try self.init(jpeg: bytes, path: path, pixelLimit: Self.filePixelLimit)
+    }
+
+    package init(jpeg bytes: [UInt8], path: String, pixelLimit: Int) throws {
         guard !bytes.isEmpty, bytes.starts(with: Self.jpegBeginning.prefix(bytes.count)) else {
             throw ApusError.file(
                 path: path,
@@ -37,9 +41,13 @@ extension Pixels {
         var size = apus_jpeg_size()
         try check { apus_jpeg_header(bytes, bytes.count, &size, $0) }
         let (height, width, channelCount) = (Int(size.height), Int(size.width), Int(size.channel_count))
-        try Self.checkSize(height: height, width: width, path: path)
-        var pixels = [UInt8](repeating: 0, count: height * width * channelCount)
-        try check { apus_jpeg_pixels(bytes, bytes.count, &pixels, $0) }
+        try Self.checkSize(height: height, width: width, path: path, pixelLimit: pixelLimit)
+        // Memory that is not touched is not taken: a small file cut short behind a large promise costs little.
+        let count = height * width * channelCount
+        let pixels = try [UInt8](unsafeUninitializedCapacity: count) { pixels, filled in
+            try check { apus_jpeg_pixels(bytes, bytes.count, pixels.baseAddress, $0) }
+            filled = count
+        }
         self.init(height: height, width: width, channelCount: channelCount, bytes: pixels)
     }
 

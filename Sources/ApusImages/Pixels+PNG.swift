@@ -24,7 +24,11 @@ extension Pixels {
 
     /// The pixels of a PNG file's bytes; `path` is where they came from, for errors.
     public init(png bytes: [UInt8], path: String) throws {
-        let header = try PNGHeader(bytes, path: path)
+        try self.init(png: bytes, path: path, pixelLimit: Self.filePixelLimit)
+    }
+
+    package init(png bytes: [UInt8], path: String, pixelLimit: Int) throws {
+        let header = try PNGHeader(bytes, path: path, pixelLimit: pixelLimit)
         let decoded: Surface
         do {
             decoded = try Surface(png: bytes)
@@ -66,7 +70,7 @@ package struct PNGHeader {
     private static let leastByteCount = 8 + 25 + 12 + 12
 
     /// - Throws: `ApusError.file` as `Pixels.init(contentsOfPNG:)` says.
-    package init(_ bytes: [UInt8], path: String) throws {
+    package init(_ bytes: [UInt8], path: String, pixelLimit: Int = Pixels.filePixelLimit) throws {
         guard !bytes.isEmpty, bytes.starts(with: Self.signature.prefix(bytes.count)) else {
             let found = FileKind.description(of: Array(bytes.prefix(64)))
             throw ApusError.file(path: path, .otherKind(expected: "a PNG image", found: found))
@@ -81,7 +85,7 @@ package struct PNGHeader {
         }
         (width, height) = (number(at: 16), number(at: 20))
         isGray = bytes[25] == 0 || bytes[25] == 4
-        try Pixels.checkSize(height: height, width: width, path: path)
+        try Pixels.checkSize(height: height, width: width, path: path, pixelLimit: pixelLimit)
         // Part by part to the end mark: length, name, contents, checksum.
         var position = 8
         while true {

@@ -21,16 +21,20 @@ extension Pixels {
     /// The largest image file that is read.
     static let fileByteLimit = 1 << 28
 
+    /// The most pixels that an image file may have.
+    package static let filePixelLimit = 1 << 26
+
     /// Checks what a file's header says before memory is taken for it.
-    static func checkSize(height: Int, width: Int, path: String) throws {
+    static func checkSize(height: Int, width: Int, path: String, pixelLimit: Int) throws {
         guard width > 0, height > 0 else {
             throw ApusError.file(path: path, .damaged(reason: "its header gives \(width) x \(height) pixels"))
         }
-        guard width <= sideLimit, height <= sideLimit, width * height <= 1 << 26 else {
+        guard width <= sideLimit, height <= sideLimit, width * height <= pixelLimit else {
             throw ApusError.file(
                 path: path,
                 .unreadable(
-                    reason: "it has \(width) x \(height) pixels, more than \(sideLimit) a side or 67108864 in all"))
+                    reason: "it has \(width) x \(height) pixels, more than \(sideLimit) a side or \(pixelLimit) in all")
+            )
         }
     }
 }

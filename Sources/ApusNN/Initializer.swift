@@ -48,7 +48,7 @@ public indirect enum Initializer: Hashable, Sendable, Codable {
                     layer: layer, operation: "initializer of '\(variable)'", expected: expected, received: "\(shape)",
                     cure: cure))
         }
-        guard let count = Shape.product(of: shape.sizes), count.magnitude <= Shape.largestCount else {
+        guard Shape.isPossible(shape.sizes) else {
             throw mismatch("at most 2^40 elements", "check the sizes")
         }
         switch self {

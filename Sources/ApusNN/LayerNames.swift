@@ -11,6 +11,8 @@ struct LayerNames {
     private(set) var looseVariables: [Variable] = []
     private var knownVariables: Set<ObjectIdentifier> = []
     private var variablePaths: Set<String> = []
+    /// The least number that a path may still be free with, so that many variables of one name take no long search.
+    private var nextNumbers: [String: Int] = [:]
 
     /// - Throws: `ApusError.setting` where two layers side by side were given one name.
     init(nodes: [Node], roots: [Node], model: String) throws {
@@ -44,9 +46,14 @@ struct LayerNames {
     @discardableResult
     private mutating func add(_ variable: Variable, at path: String) -> Bool {
         guard knownVariables.insert(ObjectIdentifier(variable)).inserted else { return false }
-        let path = numbered(path) { !variablePaths.contains($0) }
-        variablePaths.insert(path)
-        variables.append(NamedVariable(path: path, variable: variable))
+        var free = path
+        var number = nextNumbers[path, default: 2]
+        while !variablePaths.insert(free).inserted {
+            free = "\(path)\(number)"
+            number += 1
+        }
+        nextNumbers[path] = number
+        variables.append(NamedVariable(path: free, variable: variable))
         return true
     }
 

@@ -51,14 +51,13 @@ public class Model {
         guard !outputs.isEmpty else {
             throw ApusError.setting(owner: "Model '\(self.name)'", name: "outputs", value: "[]", expected: "1 or more")
         }
-        for output in outputs {
-            guard try dependencies(of: output, among: inputs, model: self.name) else {
-                throw ApusError.shape(
-                    ShapeProblem(
-                        operation: "Model '\(self.name)'", expected: "outputs that depend on the inputs",
-                        received: "\(output), which depends on none of them",
-                        cure: "make it from the inputs, or leave it out"))
-            }
+        let dependent = try dependentNodes(of: outputs, on: inputs, model: self.name)
+        if let output = outputs.first(where: { !dependent.contains(ObjectIdentifier($0.node)) }) {
+            throw ApusError.shape(
+                ShapeProblem(
+                    operation: "Model '\(self.name)'", expected: "outputs that depend on the inputs",
+                    received: "\(output), which depends on none of them",
+                    cure: "make it from the inputs, or leave it out"))
         }
         let nodes = topologicalOrder(of: outputs)
         names = try LayerNames(nodes: nodes, roots: outputs.map(\.node), model: self.name)
@@ -155,26 +154,34 @@ extension Model {
     ///   this model's own tensors.
     /// - Throws: `ApusError.shape` where it has another shape, or depends on an input that the model lacks.
     public func addLoss(_ value: Tensor, name: String = "loss") throws {
-        let taken = Set(addedLosses.map(\.name))
-        guard !taken.contains(name) else {
-            throw ApusError.setting(
-                owner: "Model '\(self.name)'", name: "the name of two added losses", value: "'\(name)'",
-                expected: "given once")
+        try addLosses([AddedLoss(name: name, value: value)])
+    }
+
+    /// Adds all of `losses`, or none where it throws.
+    func addLosses(_ losses: [AddedLoss]) throws {
+        if losses.isEmpty { return }
+        var taken = Set(addedLosses.map(\.name))
+        for loss in losses {
+            guard taken.insert(loss.name).inserted else {
+                throw ApusError.setting(
+                    owner: "Model '\(name)'", name: "the name of two added losses", value: "'\(loss.name)'",
+                    expected: "given once")
+            }
+            let shape = try loss.value.checked().shape
+            guard loss.value.elementType == .float32, shape.isScalar || (shape.rank == 1 && shape.isSymbolic) else {
+                throw ApusError.shape(
+                    ShapeProblem(
+                        operation: "Model '\(name)', added loss '\(loss.name)'",
+                        expected: "a scalar, or one number for each sample", received: "\(loss.value.type)",
+                        cure: "take the sum or the mean over the other axes"))
+            }
         }
-        let shape = try value.checked().shape
-        guard value.elementType == .float32, shape.isScalar || (shape.rank == 1 && shape.isSymbolic) else {
-            throw ApusError.shape(
-                ShapeProblem(
-                    operation: "Model '\(self.name)', added loss '\(name)'",
-                    expected: "a scalar, or one number for each sample", received: "\(value.type)",
-                    cure: "take the sum or the mean over the other axes"))
-        }
-        _ = try dependencies(of: value, among: inputs, model: self.name)
-        addedLosses.append(AddedLoss(name: name, value: value))
+        _ = try dependentNodes(of: losses.map(\.value), on: inputs, model: name)
+        addedLosses += losses
         do {
             try rename()
         } catch {
-            addedLosses.removeLast()
+            addedLosses.removeLast(losses.count)
             throw error
         }
     }
@@ -224,13 +231,19 @@ private func checkInputs(_ inputs: [Tensor], of model: String) throws {
     }
 }
 
-/// Whether `tensor` depends on any of `inputs`; throws where it depends on another.
-private func dependencies(of tensor: Tensor, among inputs: [Tensor], model: String) throws -> Bool {
-    _ = try tensor.checked()
-    var isDependent = false
-    for node in topologicalOrder(of: [tensor]) {
+/// The nodes below `tensors` that depend on any of `inputs`; throws where one depends on another input.
+private func dependentNodes(
+    of tensors: [Tensor], on inputs: [Tensor], model: String
+) throws -> Set<ObjectIdentifier> {
+    for tensor in tensors { _ = try tensor.checked() }
+    let known = Set(inputs)
+    var dependent: Set<ObjectIdentifier> = []
+    for node in topologicalOrder(of: tensors) {
+        if node.inputs.contains(where: { dependent.contains(ObjectIdentifier($0.node)) }) {
+            dependent.insert(ObjectIdentifier(node))
+        }
         guard case .input(let slot) = node.operation else { continue }
-        guard inputs.contains(Tensor(node: node)) else {
+        guard known.contains(Tensor(node: node)) else {
             throw ApusError.shape(
                 ShapeProblem(
                     operation: "Model '\(model)'", expected: "outputs made from the model's own inputs only",
@@ -238,7 +251,7 @@ private func dependencies(of tensor: Tensor, among inputs: [Tensor], model: Stri
                     cure: "add that tensor to the inputs; or, if it is another model's, "
                         + "call that model on this one's tensors"))
         }
-        isDependent = true
+        dependent.insert(ObjectIdentifier(node))
     }
-    return isDependent
+    return dependent
 }

@@ -136,7 +136,13 @@ public final class Function {
         if let executable = executables[batchSize] { return executable }
         let trace = try trace(batchSize: batchSize)
         try checkInitialized(trace)
-        let executable = try device.compile(Plan(trace.graph, guardedOutput: guardedOutput), trace.variables)
+        let plan = Plan(trace.graph, guardedOutput: guardedOutput)
+        guard plan.arenaByteCount <= MemoryLimit.byteCount else {
+            throw ApusError.setting(
+                owner: "A function with a batch of \(batchSize)", name: "its memory",
+                value: "\(plan.arenaByteCount) bytes", expected: "at most \(MemoryLimit.byteCount) on this machine")
+        }
+        let executable = try device.compile(plan, trace.variables)
         executables[batchSize] = executable
         let changed = Set(trace.graph.updates.map(\.variable))
         let (others, own) = (trace.variables.indices.filter { !changed.contains($0) }, changed.sorted())

@@ -41,12 +41,18 @@ static void judge(j_common_ptr decoder, int level) {
     }
 }
 
-// A file of a few bytes a scan can ask for the work of thousands of images.
+// A file of a few bytes a scan can ask for the work of thousands of images. Common ones have a dozen; small images may
+// have up to 500.
 static void watch(j_common_ptr decoder) {
-    if (((j_decompress_ptr)decoder)->input_scan_number <= 500) return;
+    j_decompress_ptr image = (j_decompress_ptr)decoder;
+    size_t pixels = (size_t)image->image_width * image->image_height;
+    int least = 50, most = 500;
+    size_t fair = ((size_t)1 << 28) / (pixels > 0 ? pixels : 1);
+    int limit = fair < (size_t)least ? least : fair > (size_t)most ? most : (int)fair;
+    if (image->input_scan_number <= limit) return;
     error_manager *errors = (error_manager *)decoder->err;
     errors->status = APUS_JPEG_DAMAGED;
-    strcpy(errors->message, "more than 500 scans");
+    snprintf(errors->message, APUS_JPEG_MESSAGE_SIZE, "more than %d scans", limit);
     longjmp(errors->failure, 1);
 }
 

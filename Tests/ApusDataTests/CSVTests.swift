@@ -65,7 +65,7 @@ import Testing
         ("a,b\n\n\n1\n", "line 4: expected 2 fields, as in the first row, found 1."),
         ("\"a\n\na\",b\n1,x\n", "line 4, column 2 (b): expected a finite number, found \"x\"."),
         ("a,b\n1,\"2\n", "line 2, column 2: expected a closing quote, found the end of the file."),
-        ("a,b\n\"1\"x,2\n", "line 2, column 1: expected a separator after the closing quote, found \"x,2\n\"."),
+        ("a,b\n\"1\"x,2\n", "line 2, column 1: expected a separator after the closing quote, found \"x,2\"."),
     ]) func mistakes(_ text: String, _ expected: String) throws {
         let url = try file(text)
         #expect(message { _ = try Dataset(csvAt: url) } == "\(path): \(expected)")

@@ -26,6 +26,10 @@ import ApusPictures
         Case(range: 0...25_000_000, limit: 3, labels: ["0", "1e7", "2e7"]),
         Case(range: 1e-7...2.5e-7, limit: 4, labels: ["1.0e−7", "1.5e−7", "2.0e−7", "2.5e−7"]),
         Case(range: 0...100_000, limit: 3, labels: ["0", "50000", "100000"]),
+        // Less than the least step there can be, and more than the greatest number.
+        Case(range: 0...Double.leastNonzeroMagnitude, limit: 8, labels: []),
+        Case(range: 0...1e-303, limit: 8, labels: []),
+        Case(range: -1e308...1e308, limit: 8, labels: []),
     ])
     func linear(_ item: Case) {
         let ticks = Ticks.linear(in: item.range, atMost: item.limit, wholeNumbers: item.wholeNumbers)

@@ -1,4 +1,7 @@
 import Apus
+import ApusCore
+import ApusGraph
+import ApusPlan
 import Testing
 
 /// What a function says about arrays that do not fit, variables without values, and values that are not finite.
@@ -102,5 +105,34 @@ import Testing
             text { _ = try Function(inputs: [x], outputs: [x], device: .cpu, guarding: weight) }
                 == "guarding of a function: expected a tensor that the function computes, received Tensor(variable, "
                 + "float32[1]). Cure: name the loss.")
+    }
+
+    /// 2^40 numbers of 4 bytes; the sizes come from a file, it may be.
+    @Test func moreThanMemory() throws {
+        let noise = Tensor.randomNormal([1 << 20, 1 << 20])
+        let function = try Function(inputs: [], outputs: [noise], device: .cpu)
+        #expect(
+            text { _ = try function() }
+                == "A function with a batch of 1: its memory is 4398046511104 bytes; "
+                + "it must be at most \(MemoryLimit.byteCount) on this machine.")
+        let x = Tensor.input([1 << 30])
+        let wide = try Function(inputs: [x], outputs: [x * 2], device: .cpu)
+        #expect(
+            text { _ = try wide.executable(batchSize: 1 << 11) }
+                == "input: expected at most 2^40 elements with a batch of 2048, "
+                + "received float32[2048, 1073741824]. Cure: use smaller batches, or check the sizes.")
+    }
+
+    /// Each product alone is beyond 64 bits, and so would be their sum.
+    @Test func workBeyondCounting() throws {
+        let image = Tensor.input([1 << 20, 1])
+        let kernel = Tensor.input([1 << 20], name: "kernel")
+        let weights = kernel.sum(0).reshaped(to: [1 << 20, 1, 1])
+        let same = convolution(image, kernel: weights, padding: .same)
+        let trace = try Trace(
+            inputs: [image, kernel], outputs: [same, convolution(same, kernel: weights)], mode: .inference,
+            batchSize: 1 << 20)
+        // 2^20 samples of 2^20 places under 2^20 weights; the second result has one place a sample.
+        #expect(Plan(trace.graph).flopCount >= 1 << 50)
     }
 }

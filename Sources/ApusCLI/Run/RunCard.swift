@@ -123,14 +123,22 @@ package struct RunCard: Codable, Sendable {
         try AtomicFile.write(try encoder.encode(self) + Foundation.Data("\n".utf8), to: folder.card)
     }
 
-    /// - Throws: `ApusError.file` with `.damaged` where the card cannot be understood.
+    /// - Throws: `ApusError.file` with `.foreign` where the card cannot be understood.
     package init(readingFrom folder: RunFolder) throws {
-        let content = try contents(of: folder.card)
+        try self.init(contents(of: folder.card, byteLimit: Self.fileByteLimit), path: folder.card.path)
+    }
+
+    /// The longest card that is read, in bytes.
+    private static let fileByteLimit = 1 << 24
+
+    /// The card that a file's bytes hold; `path` is for the error alone.
+    package init(_ bytes: Foundation.Data, path: String) throws {
         do {
-            self = try JSONDecoder().decode(RunCard.self, from: content)
+            // By the letter first: no key stands twice, nothing is nested deeply.
+            _ = try JSONValue(parsing: bytes)
+            self = try JSONDecoder().decode(RunCard.self, from: bytes)
         } catch {
-            throw ApusError.file(
-                path: folder.card.path, .foreign(expected: "the card of a run of Apus", found: "another file"))
+            throw ApusError.file(path: path, .foreign(expected: "the card of a run of Apus", found: "another file"))
         }
     }
 }
@@ -180,13 +188,16 @@ extension RunCard.Data {
 }
 
 extension RunCard {
+    /// `failure`, as it can be shown: whoever wrote the card wrote it.
+    private var reason: String? { failure.map { excerpt($0, limit: 1_000) } }
+
     /// What the user of its weights should know; `nil` for a run that came to its end.
     /// - Parameter checkpoint: that which the weights were taken from, where they were.
-    func shortcoming(_ checkpoint: Checkpoint?) -> String? {
+    package func shortcoming(_ checkpoint: Checkpoint?) -> String? {
         switch state {
         case .finished: nil
-        case .stopped: "This run was \(failure ?? "stopped early"). Its weights are those of that step."
-        case .failed: "This run failed after \(stepsDone.grouped) steps: \(failure ?? "nobody knows why.")"
+        case .stopped: "This run was \(reason ?? "stopped early"). Its weights are those of that step."
+        case .failed: "This run failed after \(stepsDone.grouped) steps: \(reason ?? "nobody knows why.")"
         case .running:
             "This run has not ended, or was ended by force. Its weights are "
                 + (checkpoint.map { "of epoch \($0.progress.epoch), step \($0.step.grouped)." }

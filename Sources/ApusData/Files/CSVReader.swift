@@ -27,19 +27,21 @@ struct CSVReader {
         let line: Int
     }
 
+    /// The most fields in a row.
+    private static let widestRow = 1 << 20
     private static let quote = UInt8(ascii: "\"")
     private static let (lineFeed, carriageReturn): (UInt8, UInt8) = (10, 13)
 
-    /// - Throws: `ApusError.file` for a file that cannot be read, `ApusError.setting` for a separator that cannot be.
-    init(_ url: URL, separator: Character) throws {
+    /// - Throws: `ApusError.setting` for a separator that cannot be.
+    init(_ contents: some Collection<UInt8>, path: String, separator: Character) throws {
         guard let code = separator.asciiValue, code != Self.quote, code >= 32 || code == 9 else {
             throw ApusError.setting(
                 owner: "CSV", name: "separator", value: "\(separator)",
                 expected: "a tab or a visible ASCII character other than the double quote")
         }
         self.separator = code
-        path = url.path
-        bytes = [UInt8](try contents(of: url)) + [0]
+        self.path = path
+        bytes = contents + [0]
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
     }
 
@@ -86,13 +88,20 @@ struct CSVReader {
                 field.end -= 1
             }
         }
+        guard fields.count < Self.widestRow else {
+            throw ApusError.file(
+                path: path,
+                .field(
+                    line: line, column: nil, name: nil, expected: "at most \(Self.widestRow) fields", found: "more"))
+        }
         fields.append(field)
         if position < end, field.isQuoted, bytes[position] == Self.carriageReturn { position += 1 }
         guard position < end else { return false }
         guard bytes[position] == separator || bytes[position] == Self.lineFeed else {
+            let rest = bytes[position..<min(position + 8, end)]
             throw problem(
                 fields.count - 1, nextLine, expected: "a separator after the closing quote",
-                found: "\"\(String(decoding: bytes[position..<min(position + 8, end)], as: UTF8.self))\"")
+                found: "\"\(excerpt(String(decoding: rest.prefix { $0 != Self.lineFeed }, as: UTF8.self)))\"")
         }
         position += 1
         if bytes[position - 1] == separator { return true }

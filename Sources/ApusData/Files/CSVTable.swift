@@ -20,12 +20,12 @@ struct CSVTable {
     /// Whether the reader stands at a row that was not given out yet.
     private var hasRow: Bool
 
-    init(_ url: URL, separator: Character, hasHeader: Bool) throws {
-        var reader = try CSVReader(url, separator: separator)
+    init(_ contents: some Collection<UInt8>, path: String, separator: Character, hasHeader: Bool) throws {
+        var reader = try CSVReader(contents, path: path, separator: separator)
         guard try reader.next() else {
-            throw ApusError.file(path: url.path, .foreign(expected: "rows of fields", found: "an empty file"))
+            throw ApusError.file(path: path, .foreign(expected: "rows of fields", found: "an empty file"))
         }
-        path = url.path
+        self.path = path
         columnCount = reader.fields.count
         names = hasHeader ? reader.fields.map { reader.text($0) } : nil
         hasRow = !hasHeader
@@ -39,7 +39,8 @@ struct CSVTable {
         case .name(let name):
             guard let place = names?.firstIndex(of: name) else {
                 throw ApusError.unknownName(
-                    kind: "column of \(path)", name: name, known: names ?? ["no names, as the file has no header"])
+                    kind: "column of \(path)", name: name,
+                    known: names.map { $0.prefix(100).map { excerpt($0) } } ?? ["no names, as the file has no header"])
             }
             return place
         case .index(let index):
@@ -84,7 +85,7 @@ struct CSVTable {
     func problem(_ place: Int, expected: String) -> ApusError {
         let text = text(at: place)
         return reader.problem(
-            place, reader.fields[place].line, name: names?[place], expected: expected,
-            found: text.isEmpty ? "nothing" : "\"\(text.prefix(24))\"")
+            place, reader.fields[place].line, name: (names?[place]).map { excerpt($0) }, expected: expected,
+            found: text.isEmpty ? "nothing" : "\"\(excerpt(text, limit: 24))\"")
     }
 }

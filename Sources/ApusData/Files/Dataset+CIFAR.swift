@@ -5,11 +5,11 @@ import Foundation
 /// 32 x 32 pixels before the green and the blue one. There may be any number of records.
 ///
 /// Source: Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
-struct CIFARFile {
+package struct CIFARFile {
     /// uint8 `[n, 32, 32, 3]`.
-    let images: NDArray
+    package let images: NDArray
     /// int32 `[n]`.
-    let labels: NDArray
+    package let labels: NDArray
     /// The SHA-256 of the file.
     let checksum: String
 
@@ -24,7 +24,7 @@ struct CIFARFile {
 
     /// - Parameter path: Where the bytes came from, for errors.
     /// - Throws: `ApusError.file` for bytes that are no records, `ApusError.label`.
-    init(_ bytes: some ContiguousBytes & Collection<UInt8>, path: String) throws {
+    package init(_ bytes: some ContiguousBytes & Collection<UInt8>, path: String) throws {
         let (count, rest) = bytes.count.quotientAndRemainder(dividingBy: Self.recordByteCount)
         guard count > 0 else {
             throw ApusError.file(

@@ -19,10 +19,20 @@ extension Dataset {
         csvAt url: URL, inputs: [CSVColumn]? = nil, targets: [CSVColumn] = [], separator: Character = ",",
         hasHeader: Bool = true
     ) throws {
-        let table = try CSVTable(url, separator: separator, hasHeader: hasHeader)
+        try self.init(
+            csv: [UInt8](contents(of: url)), path: url.path, inputs: inputs, targets: targets, separator: separator,
+            hasHeader: hasHeader)
+    }
+
+    /// As `init(csvAt:inputs:targets:separator:hasHeader:)`, of a file's bytes.
+    package init(
+        csv bytes: [UInt8], path: String, inputs: [CSVColumn]? = nil, targets: [CSVColumn] = [],
+        separator: Character = ",", hasHeader: Bool = true
+    ) throws {
+        let table = try CSVTable(bytes, path: path, separator: separator, hasHeader: hasHeader)
         let targets = try targets.map { try table.place(of: $0) }
         var numbers: [Float] = []
-        try self.init(table, at: url, inputs: inputs, others: targets) { table in
+        try self.init(table, of: bytes, inputs: inputs, others: targets) { table in
             for place in targets { numbers.append(try table.number(at: place)) }
         } targets: { count in
             targets.isEmpty ? nil : try NDArray(numbers, shape: [count, targets.count])
@@ -46,13 +56,23 @@ extension Dataset {
         csvAt url: URL, inputs: [CSVColumn]? = nil, labels: CSVColumn, classNames: [String]? = nil,
         separator: Character = ",", hasHeader: Bool = true
     ) throws {
-        let table = try CSVTable(url, separator: separator, hasHeader: hasHeader)
+        try self.init(
+            csv: [UInt8](contents(of: url)), path: url.path, inputs: inputs, labels: labels, classNames: classNames,
+            separator: separator, hasHeader: hasHeader)
+    }
+
+    /// As `init(csvAt:inputs:labels:classNames:separator:hasHeader:)`, of a file's bytes.
+    package init(
+        csv bytes: [UInt8], path: String, inputs: [CSVColumn]? = nil, labels: CSVColumn, classNames: [String]? = nil,
+        separator: Character = ",", hasHeader: Bool = true
+    ) throws {
+        let table = try CSVTable(bytes, path: path, separator: separator, hasHeader: hasHeader)
         let place = try table.place(of: labels)
         let known = classNames.map { names in
             Dictionary(names.enumerated().map { ($1, Int32($0)) }) { first, _ in first }
         }
         var classes: [Int32] = []
-        try self.init(table, at: url, inputs: inputs, others: [place]) { table in
+        try self.init(table, of: bytes, inputs: inputs, others: [place]) { table in
             let text = table.text(at: place)
             if let known {
                 guard let label = known[text] else {
@@ -75,10 +95,11 @@ extension Dataset {
     ///   - read: called at each row.
     ///   - targets: the target, when all rows are read.
     private init(
-        _ start: CSVTable, at url: URL, inputs: [CSVColumn]?, others: [Int], read: (CSVTable) throws -> Void,
+        _ start: CSVTable, of bytes: [UInt8], inputs: [CSVColumn]?, others: [Int], read: (CSVTable) throws -> Void,
         targets: (_ count: Int) throws -> NDArray?
     ) throws {
         var table = start
+        let (path, name) = (table.path, URL(fileURLWithPath: table.path).lastPathComponent)
         let places =
             try inputs.map { try $0.map { try start.place(of: $0) } }
             ?? (0..<table.columnCount).filter { !others.contains($0) }
@@ -90,12 +111,12 @@ extension Dataset {
             count += 1
         }
         guard count > 0 else {
-            throw ApusError.file(path: url.path, .foreign(expected: "rows of numbers", found: "a header alone"))
+            throw ApusError.file(path: path, .foreign(expected: "rows of numbers", found: "a header alone"))
         }
         try self.init(
             inputs: places.isEmpty
-                ? [] : [Column(NDArray(numbers, shape: [count, places.count]), name: url.path)],
-            targets: targets(count).map { [try Column($0, name: url.path)] } ?? [], name: url.lastPathComponent,
-            source: url.path, checksums: [url.lastPathComponent: SHA256.hexadecimal(ofFileAt: url)])
+                ? [] : [Column(NDArray(numbers, shape: [count, places.count]), name: path)],
+            targets: targets(count).map { [try Column($0, name: path)] } ?? [], name: name, source: path,
+            checksums: [name: SHA256.hexadecimal(of: bytes)])
     }
 }

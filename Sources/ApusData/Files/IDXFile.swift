@@ -15,7 +15,7 @@ public struct IDXFile: Sendable {
     public let checksum: String
 
     /// Reads a file. No more memory is taken than the file's header promises, and none for a promise that the file's
-    /// size cannot keep.
+    /// size cannot keep, or that is more than half of the machine's memory.
     /// - Throws: `ApusError.file`: `.missing`, `.unreadable`, `.foreign` for another kind of file, `.truncated`, or
     ///   `.damaged`.
     public init(contentsOf url: URL) throws {
@@ -24,7 +24,7 @@ public struct IDXFile: Sendable {
     }
 
     /// Reads the next array of a stream. `isWhole`: nothing may follow it.
-    init(from stream: PackedStream, isWhole: Bool) throws {
+    package init(from stream: PackedStream, isWhole: Bool) throws {
         let header = try IDXHeader(from: stream)
         let path = stream.path
         guard header.byteCount <= stream.byteLimit else {
@@ -35,12 +35,16 @@ public struct IDXFile: Sendable {
                         reason: "its header promises \(header.byteCount) bytes, more than gzip can hold in its size")
                     : .truncated(expectedByteCount: header.byteCount, byteCount: stream.byteLimit))
         }
-        var content = NDArray(zeros: [header.byteCount - header.bytes.count], .uint8)
-        let count = try content.withUnsafeMutableBytes { try stream.read(into: $0) }
-        guard count == content.byteCount else {
-            throw ApusError.file(
-                path: path,
-                .truncated(expectedByteCount: header.byteCount, byteCount: header.bytes.count + count))
+        // As elements become int32 at least, but for bytes.
+        let growth = header.element == .uint8 ? 1 : max(4 / header.element.byteCount, 1)
+        try MemoryLimit.check((header.byteCount - header.bytes.count) * growth, path: path)
+        let content = try NDArray([header.byteCount - header.bytes.count], .uint8) { content in
+            let count = try stream.read(into: content)
+            guard count == content.count else {
+                throw ApusError.file(
+                    path: path,
+                    .truncated(expectedByteCount: header.byteCount, byteCount: header.bytes.count + count))
+            }
         }
         if isWhole, try !stream.read(1).isEmpty {
             throw ApusError.file(
@@ -115,17 +119,11 @@ struct IDXHeader {
             stride(from: 0, to: sizes.count, by: 4).map { start in
                 sizes[start..<start + 4].reduce(0) { $0 << 8 | Int($1) }
             })
-        var total = element.byteCount
-        for size in shape.sizes {
-            let (product, overflow) = total.multipliedReportingOverflow(by: size)
-            // Far beyond every disk, and far from where sums could overflow.
-            guard !overflow, product < 1 << 60 else {
-                throw ApusError.file(
-                    path: stream.path, .damaged(reason: "its header promises \(shape) elements, more than can be"))
-            }
-            total = product
+        guard Shape.isPossible(shape.sizes) else {
+            throw ApusError.file(
+                path: stream.path, .damaged(reason: "its header promises \(shape) elements, more than can be"))
         }
-        byteCount = headerByteCount + total
+        byteCount = headerByteCount + shape.elementCount * element.byteCount
     }
 
     /// The elements that stand big-endian in `content`, in the header's shape.

@@ -37,12 +37,19 @@ public struct ImageFolder: Sendable {
                 throw ApusError.file(path: folder.path, .unreadable(reason: error.localizedDescription))
             }
         }
-        func files(in folder: URL) throws -> [URL] {
-            try names(in: folder).flatMap { name in
+        // A link to a folder may lead back to where it stands; each folder counts once for a class.
+        func files(in folder: URL, _ seen: inout Set<String>) throws -> [URL] {
+            guard seen.insert(folder.resolvingSymlinksInPath().path).inserted else { return [] }
+            var found: [URL] = []
+            for name in try names(in: folder) {
                 let place = folder.appendingPathComponent(name)
-                if Self.isFolder(place) == true { return try files(in: place) }
-                return Self.strays.contains(name) ? [] : [place]
+                if Self.isFolder(place) == true {
+                    found += try files(in: place, &seen)
+                } else if !Self.strays.contains(name) {
+                    found.append(place)
+                }
             }
+            return found
         }
         let classes = try names(in: url).filter { Self.isFolder(url.appendingPathComponent($0)) == true }
         guard !classes.isEmpty else {
@@ -52,7 +59,8 @@ public struct ImageFolder: Sendable {
         var labels: [Int32] = []
         for (label, name) in classes.enumerated() {
             let folder = url.appendingPathComponent(name)
-            let images = try files(in: folder)
+            var seen: Set<String> = []
+            let images = try files(in: folder, &seen)
             guard !images.isEmpty else {
                 throw ApusError.file(
                     path: folder.path, .foreign(expected: "images of the class '\(name)'", found: "none"))
@@ -84,6 +92,8 @@ public struct ImageFolder: Sendable {
     public func dataset(size: (height: Int, width: Int)? = nil, colors: Colors = .rgb) throws -> Dataset {
         let first = try pixels(of: files[0], size: size, colors: colors)
         let count = first.bytes.count
+        let (total, isBeyond) = count.multipliedReportingOverflow(by: files.count)
+        try MemoryLimit.check(isBeyond ? .max : total, path: url.path)
         let images = try NDArray(shape: [files.count, first.height, first.width, first.channelCount]) {
             (values: UnsafeMutableBufferPointer<UInt8>) in
             // Each image writes to a place of its own.

@@ -25,7 +25,7 @@ extension NDArray {
     }
 
     /// - Parameter path: Where the bytes come from, for errors.
-    init(npy bytes: UnsafeRawBufferPointer, path: String) throws {
+    package init(npy bytes: UnsafeRawBufferPointer, path: String) throws {
         let header = try NPYHeader(bytes, path: path)
         let expected = header.byteCount + header.shape.elementCount * header.element.byteCount
         guard bytes.count >= expected else {
@@ -35,6 +35,10 @@ extension NDArray {
             throw ApusError.file(
                 path: path, .damaged(reason: "it goes on after the \(expected) bytes that its header promises"))
         }
+        // As elements become int32 or float32 at least, but for bytes.
+        let isByte = header.element == .uint8 || header.element == .bool
+        try MemoryLimit.check(
+            header.shape.elementCount * (isByte ? 1 : max(header.element.byteCount, 4)), path: path)
         let elements = NPYElements(header, UnsafeRawBufferPointer(rebasing: bytes[header.byteCount...]), path: path)
         self =
             switch header.element {

@@ -31,6 +31,8 @@ struct NPYHeader {
     let byteCount: Int
 
     static let magic: [UInt8] = [0x93] + Array("NUMPY".utf8)
+    /// The most axes that NumPy gives an array.
+    private static let largestRank = 64
 
     /// - Parameter path: where the bytes come from, for errors.
     /// - Throws: `ApusError.file`: `.foreign`, `.truncated` or `.damaged`.
@@ -59,7 +61,8 @@ struct NPYHeader {
         try need(byteCount)
         var fields = PythonFields(bytes[start..<byteCount])
         guard let entries = fields.dictionary(), let description = entries["descr"],
-            case .flag(let isColumnMajor) = entries["fortran_order"], case .sizes(let sizes) = entries["shape"]
+            case .flag(let isColumnMajor) = entries["fortran_order"], case .sizes(let sizes) = entries["shape"],
+            entries.count == 3, sizes.count <= Self.largestRank
         else { throw ApusError.file(path: path, .damaged(reason: "its header cannot be understood")) }
         guard case .text(let type) = description, let order = type.first, "<>=|".contains(order),
             let element = Element(rawValue: String(type.dropFirst()))
@@ -67,15 +70,9 @@ struct NPYHeader {
             throw ApusError.file(
                 path: path, .foreign(expected: "an array of numbers", found: Self.kind(description)))
         }
-        // Beyond it no sum of bytes overflows, and no disk reaches.
-        var total = element.byteCount
-        for size in sizes {
-            let (product, overflow) = total.multipliedReportingOverflow(by: size)
-            guard !overflow, product < 1 << 60 else {
-                throw ApusError.file(
-                    path: path, .damaged(reason: "its header promises \(Shape(sizes)) elements, more than can be"))
-            }
-            total = product
+        guard Shape.isPossible(sizes) else {
+            throw ApusError.file(
+                path: path, .damaged(reason: "its header promises \(Shape(sizes)) elements, more than can be"))
         }
         self.element = element
         self.isColumnMajor = isColumnMajor
@@ -88,9 +85,9 @@ struct NPYHeader {
         guard case .text(let type) = description else { return "records of several fields" }
         switch type.dropFirst().first {
         case "O": return "Python objects, which are never loaded"
-        case "S", "U": return "texts (type \(type))"
-        case "c": return "complex numbers (type \(type))"
-        default: return "type \(type)"
+        case "S", "U": return "texts (type \(excerpt(type)))"
+        case "c": return "complex numbers (type \(excerpt(type)))"
+        default: return "type \(excerpt(type))"
         }
     }
 }
@@ -115,7 +112,7 @@ struct PythonFields {
         var entries: [String: Value] = [:]
         while !take("}") {
             guard let key = text(), take(":"), let value = value() else { return nil }
-            entries[key] = value
+            guard entries.updateValue(value, forKey: key) == nil else { return nil }
             guard take(",") || peek() == UInt8(ascii: "}") else { return nil }
         }
         return peek() == nil ? entries : nil

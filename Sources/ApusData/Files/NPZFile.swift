@@ -9,22 +9,32 @@ public struct NPZFile: Sendable, Hashable {
     public init(_ arrays: [String: NDArray]) { self.arrays = arrays }
 
     /// Reads all arrays of a file, stored or deflated; see `NDArray.init(contentsOfNPY:)`. What else is in the archive
-    /// is passed over.
+    /// is passed over. All of them together may have as many bytes as deflate can hold in the file's size, and half of
+    /// the machine's memory.
     /// - Throws: `ApusError.file`: `.missing`, `.unreadable`, `.foreign` for another kind of file or one without
     ///   arrays, `.damaged`; an error in an array names it as `FILE/NAME.npy`.
     public init(contentsOf url: URL) throws {
-        let reader = try ArchiveReader(url, as: .zip)
+        try self.init(from: ArchiveReader(url, as: .zip))
+    }
+
+    package init(from reader: ArchiveReader) throws {
         arrays = [:]
+        var rest = min(PackedStream.unpackedLimit(reader.byteCount), MemoryLimit.byteCount)
         while let entry = try reader.next() {
             guard entry.name.hasSuffix(".npy") else { continue }
-            let bytes = try reader.contents(of: entry)
-            arrays[String(entry.name.dropLast(4))] = try bytes.withUnsafeBytes {
-                try NDArray(npy: $0, path: "\(url.path)/\(entry.name)")
+            let bytes = try reader.contents(of: entry, byteLimit: rest)
+            rest -= bytes.count
+            let array = try bytes.withUnsafeBytes {
+                try NDArray(npy: $0, path: "\(reader.path)/\(excerpt(entry.name))")
+            }
+            guard arrays.updateValue(array, forKey: String(entry.name.dropLast(4))) == nil else {
+                throw ApusError.file(
+                    path: reader.path, .damaged(reason: "\(excerpt(entry.name)) is in it a second time"))
             }
         }
         guard !arrays.isEmpty else {
             throw ApusError.file(
-                path: url.path, .foreign(expected: "NumPy arrays (.npz)", found: "a zip archive without any"))
+                path: reader.path, .foreign(expected: "NumPy arrays (.npz)", found: "a zip archive without any"))
         }
     }
 
@@ -32,7 +42,7 @@ public struct NPZFile: Sendable, Hashable {
     /// - Throws: `ApusError.unknownName`.
     public func array(_ name: String) throws -> NDArray {
         guard let array = arrays[name] else {
-            throw ApusError.unknownName(kind: "array", name: name, known: arrays.keys.sorted())
+            throw ApusError.unknownName(kind: "array", name: name, known: arrays.keys.sorted().map { excerpt($0) })
         }
         return array
     }

@@ -3,7 +3,7 @@ import CArchive
 import Foundation
 
 /// The bytes of a file, or of memory, unpacked on the way where they are gzip. One reader, front to back.
-final class PackedStream {
+package final class PackedStream {
     /// The path, or a name for memory, for messages.
     let path: String
     /// Whether what is read is unpacked from gzip.
@@ -19,7 +19,13 @@ final class PackedStream {
     private var block = UnsafeRawBufferPointer(start: nil, count: 0)
 
     /// Deflate's best: 258 bytes by two bits, a little more than 1,000 times.
-    private static let largestExpansion = 1_032
+    static let largestExpansion = 1_032
+
+    /// The most bytes that deflate can hold in `byteCount`.
+    static func unpackedLimit(_ byteCount: Int) -> Int {
+        let (product, overflow) = byteCount.multipliedReportingOverflow(by: largestExpansion)
+        return overflow ? .max : product
+    }
 
     convenience init(file url: URL) throws {
         let file = try InputFile(url)
@@ -30,7 +36,7 @@ final class PackedStream {
     }
 
     /// The bytes of `memory`, which must stay where it is while the stream lives.
-    convenience init(memory: UnsafeRawBufferPointer, name: String) throws {
+    package convenience init(memory: UnsafeRawBufferPointer, name: String) throws {
         try self.init(path: name, byteCount: memory.count, trailer: Array(memory.suffix(8)), file: nil) {
             archive_read_open_memory($0, memory.baseAddress, memory.count)
         }
@@ -64,8 +70,7 @@ final class PackedStream {
         self.archive = archive
         self.file = file
         isCompressed = archive_filter_code(archive, 0) == ARCHIVE_FILTER_GZIP
-        byteLimit =
-            isCompressed ? byteCount.multipliedReportingOverflow(by: Self.largestExpansion).partialValue : byteCount
+        byteLimit = isCompressed ? Self.unpackedLimit(byteCount) : byteCount
         if isCompressed, trailer.count == 8 {
             let words = [0, 4].map { start in
                 trailer[start..<start + 4].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
@@ -115,6 +120,6 @@ final class PackedStream {
     }
 
     private static func message(_ archive: OpaquePointer) -> String {
-        archive_error_string(archive).map { String(cString: $0) } ?? "no reason given"
+        archive_error_string(archive).map { excerpt(String(cString: $0), limit: 200) } ?? "no reason given"
     }
 }

@@ -210,7 +210,7 @@ extension OperationRule {
     }
 
     fileprivate func productFlopCount(kernel: Shape, output: Shape) -> Int {
-        2 * output.elementCount * kernel.sizes.dropLast().reduce(1, *)
+        flops(2, output.elementCount, Shape(kernel.sizes.dropLast()).elementCount)
     }
 
     /// Calls `body` with the places in image, kernel and output of each product of the convolution.

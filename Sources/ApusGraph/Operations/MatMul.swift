@@ -75,7 +75,7 @@ package struct MatMul: OperationRule {
     }
 
     package func flopCount(inputs: [TensorType], output: TensorType) -> Int {
-        2 * output.shape.elementCount * (isLeftTransposed ? inputs[0].shape[-2] : inputs[0].shape[-1])
+        flops(2, output.shape.elementCount, isLeftTransposed ? inputs[0].shape[-2] : inputs[0].shape[-1])
     }
 }
 

@@ -214,7 +214,10 @@ package struct Concatenate: OperationRule {
                 received: inputs.map(\.description).joined(separator: ", "),
                 cure: "reshape them, or name another axis")
         }
-        result.shape[axis] = inputs.reduce(0) { $0 + $1.shape[axis] }
+        // No size is above `Shape.largestCount`, but there may be any number of them.
+        for input in inputs.dropFirst() where result.shape[axis] <= Shape.largestCount {
+            result.shape[axis] += input.shape[axis]
+        }
         return result
     }
     package func specialized(batchSize: Int) -> Operation { .concatenate(self) }

@@ -38,6 +38,11 @@ package struct BatchNormalized: OperationRule {
     package init() {}
 
     package func resultType(of inputs: [TensorType]) throws -> TensorType {
+        try requireFloat([inputs[0]])
+        guard inputs[0].shape.rank >= 1 else {
+            throw mismatch(
+                expected: "a last axis of channels", received: "a scalar", cure: "give a vector for each sample")
+        }
         guard inputs[0] == inputs[5] else {
             throw mismatch(
                 expected: "normalised values of the input's type \(inputs[0])", received: "\(inputs[5])",

@@ -22,6 +22,10 @@ package struct PoolingWindow: Hashable, Sendable, Codable {
                 expected: "images [batch, spatial..., channels] with \(sizes.count) (at most 3) spatial axes",
                 received: "\(image)", cure: "give the window a size for each spatial axis; channels come last")
         }
+        guard Shape.isPossible(sizes) else {
+            throw rule.mismatch(
+                expected: "a window of at most 2^40 places", received: "\(sizes)", cure: "use a smaller window")
+        }
         let output = try motion.outputSizes(image: image.spatialSizes, window: sizes, of: rule)
         for axis in sizes.indices {
             let padding = motion.padding[axis]
@@ -86,7 +90,7 @@ package struct MaxPool: OperationRule {
         return result
     }
     package func flopCount(inputs: [TensorType], output: TensorType) -> Int {
-        output.shape.elementCount * window.sizes.reduce(1, *)
+        flops(output.shape.elementCount, Shape(window.sizes).elementCount)
     }
 }
 
@@ -122,7 +126,7 @@ package struct MaxPoolSelection: OperationRule {
         return result
     }
     package func flopCount(inputs: [TensorType], output: TensorType) -> Int {
-        output.shape.elementCount * window.sizes.reduce(1, *)
+        flops(output.shape.elementCount, Shape(window.sizes).elementCount)
     }
 }
 
@@ -160,7 +164,7 @@ package struct MaxPoolGradient: OperationRule {
         return result
     }
     package func flopCount(inputs: [TensorType], output: TensorType) -> Int {
-        inputs[1].shape.elementCount * window.sizes.reduce(1, *)
+        flops(inputs[1].shape.elementCount, Shape(window.sizes).elementCount)
     }
 }
 
@@ -191,7 +195,7 @@ package struct AveragePool: OperationRule {
         return result
     }
     package func flopCount(inputs: [TensorType], output: TensorType) -> Int {
-        output.shape.elementCount * window.sizes.reduce(1, *)
+        flops(output.shape.elementCount, Shape(window.sizes).elementCount)
     }
 }
 
@@ -240,7 +244,7 @@ package struct AveragePoolGradient: OperationRule {
         return result
     }
     package func flopCount(inputs: [TensorType], output: TensorType) -> Int {
-        inputs[0].shape.elementCount * window.sizes.reduce(1, *)
+        flops(inputs[0].shape.elementCount, Shape(window.sizes).elementCount)
     }
 }
 

@@ -204,6 +204,6 @@ package struct Recurrence: OperationRule {
 
     package func flopCount(inputs: [TensorType], output: TensorType) -> Int {
         let (projected, units) = (inputs[0].shape.elementCount, inputs[1].shape[0])
-        return 2 * projected * units + 4 * projected
+        return flops(2, projected, units) + flops(4, projected)
     }
 }

@@ -2,7 +2,7 @@ import ApusCore
 
 /// A JSON text as a value, read by RFC 8259 to the letter: unlike common readers, this one refuses an object that
 /// names a key twice, which the safetensors format forbids.
-package indirect enum JSONValue: Hashable, Sendable {
+package enum JSONValue: Hashable, Sendable {
     case null
     case boolean(Bool)
     /// As written.
@@ -106,7 +106,7 @@ private struct JSONParser {
             skipSpace()
             guard next == UInt8(ascii: "\"") else { throw fault("expected a key") }
             let key = try string()
-            guard keys.insert(key).inserted else { throw fault("key '\(key)' a second time") }
+            guard keys.insert(key).inserted else { throw fault("key '\(excerpt(key))' a second time") }
             skipSpace()
             guard take(":") else { throw fault("expected ':'") }
             members.append(JSONValue.Member(key: key, value: try value()))

@@ -35,14 +35,20 @@ extension Model {
     /// The model of a description, with first values drawn by `seed`.
     /// - Throws: `ApusError.file` with `.foreign` or `.damaged`, which name the description by `path`.
     public convenience init(description: Data, path: String = "description", seed: UInt64 = 0) throws {
-        try self.init(ModelDescription(description, path: path), path: path, seed: seed)
+        try self.init(description: description, path: path, seed: seed, memoryLimit: MemoryLimit.byteCount)
+    }
+
+    /// - Parameter memoryLimit: The most bytes that the variables and their first values may take.
+    package convenience init(description: Data, path: String, seed: UInt64 = 0, memoryLimit: Int) throws {
+        try self.init(ModelDescription(description, path: path), path: path, seed: seed, memoryLimit: memoryLimit)
     }
 
     /// The model saved in the folder `url`, with its values.
     /// - Throws: `ApusError.file`, and `ApusError.shape` where the two files do not belong together.
     public convenience init(contentsOf url: URL) throws {
         let file = url.appendingPathComponent(Self.descriptionFile)
-        let description = try ModelDescription(contents(of: file), path: file.path)
+        let description = try ModelDescription(
+            contents(of: file, byteLimit: ModelDescription.fileByteLimit), path: file.path)
         let wanted = description.variables.map { ($0.path, $0.type) }
         let values = try Self.values(for: wanted, from: url.appendingPathComponent(Self.weightsFile))
         try self.init(description, path: file.path, values: values)
@@ -76,7 +82,7 @@ extension Model {
         if !missing.isEmpty {
             throw mismatch(nil, "tensors for all variables", "none named \(listed(missing.map(\.path)))")
         }
-        let unexpected = found.keys.filter { name in !wanted.contains { $0.path == name } }.sorted()
+        let unexpected = Set(found.keys).subtracting(wanted.map(\.path)).sorted()
         if !unexpected.isEmpty { throw mismatch(nil, "tensors for the model's variables only", listed(unexpected)) }
         for (path, type) in wanted {
             guard let value = found[path], value.shape == type.shape, value.elementType == type.elementType else {
@@ -90,6 +96,6 @@ extension Model {
 
 /// The first three names, and how many more.
 private func listed(_ names: [String]) -> String {
-    let shown = names.prefix(3).map { "'\($0)'" }.joined(separator: ", ")
+    let shown = names.prefix(3).map { "'\(excerpt($0))'" }.joined(separator: ", ")
     return names.count > 3 ? "\(shown) and \(names.count - 3) more" : shown
 }

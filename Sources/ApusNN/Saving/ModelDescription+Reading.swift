@@ -8,6 +8,9 @@ private struct Contradiction: Error {
 }
 
 extension ModelDescription {
+    /// The longest description that is read, in bytes.
+    static let fileByteLimit = 1 << 26
+
     /// Reads what `data()` wrote.
     /// - Throws: `ApusError.file` with `.foreign` or `.damaged`; `path` is for the error alone.
     init(_ data: Data, path: String) throws {
@@ -41,10 +44,11 @@ extension ModelDescription {
             switch error {
             case .keyNotFound(let key, let context): (context, "'\(key.stringValue)' is missing")
             case .typeMismatch(_, let context), .valueNotFound(_, let context): (context, "a value of another type")
-            case .dataCorrupted(let context): (context, context.debugDescription)
+            case .dataCorrupted(let context): (context, excerpt(context.debugDescription, limit: 200))
             @unknown default: (DecodingError.Context(codingPath: [], debugDescription: ""), "\(error)")
             }
-        let place = context.codingPath.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: "/")
+        let place = excerpt(
+            context.codingPath.map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: "/"))
         return place.isEmpty ? problem : "\(problem) at \(place)"
     }
 
@@ -53,14 +57,14 @@ extension ModelDescription {
         switch json {
         case .number(let text):
             guard let number = Double(text), number.magnitude <= Double(Shape.largestCount) else {
-                throw Contradiction(reason: "a number too large, \(text), at '\(key)'")
+                throw Contradiction(reason: "a number too large, \(excerpt(text)), at '\(excerpt(key))'")
             }
         case .array(let values):
             if key == "sizes" {
+                // A decoder may take 1e6 for a whole number; here it is none.
                 let sizes = values.compactMap(\.integer)
-                guard let count = Shape.product(of: sizes), count.magnitude <= Shape.largestCount else {
-                    throw Contradiction(reason: "a shape too large, \(sizes)")
-                }
+                guard sizes.count == values.count else { throw Contradiction(reason: "a size that is no whole number") }
+                guard Shape.isPossible(sizes) else { throw Contradiction(reason: "a shape too large, \(sizes)") }
             }
             for value in values { try checkNumbers(value, key: key) }
         // A constant's own numbers may be as large as they like.
@@ -80,14 +84,15 @@ extension Model {
     /// Everything is verified: places, types by the operations' own rules, names.
     /// - Throws: `ApusError.file` with `.damaged`; `path` is for the error alone.
     convenience init(
-        _ description: ModelDescription, path: String, seed: UInt64 = 0, values: [String: NDArray]? = nil
+        _ description: ModelDescription, path: String, seed: UInt64 = 0, values: [String: NDArray]? = nil,
+        memoryLimit: Int = MemoryLimit.byteCount
     ) throws {
         do {
-            let parts = try description.parts(values)
+            let parts = try description.parts(values, memoryLimit: memoryLimit)
             try self.init(
                 inputs: parts.inputs, outputs: parts.outputs, name: description.name, seed: seed, kind: description.kind
             )
-            for (entry, value) in zip(description.losses, parts.losses) { try addLoss(value, name: entry.name) }
+            try addLosses(zip(description.losses, parts.losses).map { AddedLoss(name: $0.name, value: $1) })
             guard variables.map(\.path) == description.variables.map(\.path) else {
                 throw Contradiction(reason: "the variables' paths are not those of the layers")
             }
@@ -102,9 +107,9 @@ extension Model {
 
 extension ModelDescription {
     fileprivate func parts(
-        _ values: [String: NDArray]?
+        _ values: [String: NDArray]?, memoryLimit: Int
     ) throws -> (inputs: [Tensor], outputs: [Tensor], losses: [Tensor]) {
-        let variables = try makeVariables(values)
+        let variables = try makeVariables(values, memoryLimit: memoryLimit)
         let nodes = try makeNodes(variables, try makeCalls(variables))
         func tensor(_ place: Int) throws -> Tensor {
             guard nodes.indices.contains(place) else { throw Contradiction(reason: "there is no node \(place)") }
@@ -113,9 +118,10 @@ extension ModelDescription {
         return (try inputs.map(tensor), try outputs.map(tensor), try losses.map { try tensor($0.node) })
     }
 
-    private func makeVariables(_ values: [String: NDArray]?) throws -> [Variable] {
+    private func makeVariables(_ values: [String: NDArray]?, memoryLimit: Int) throws -> [Variable] {
+        // Each with the first values that it is given.
         let byteCount = variables.reduce(0.0) { $0 + Double($1.type.shape.elementCount) * 8 }
-        guard byteCount <= Double(ProcessInfo.processInfo.physicalMemory) else {
+        guard byteCount <= Double(memoryLimit) else {
             throw Contradiction(reason: "variables of more than the memory's size")
         }
         return try variables.map { entry in
@@ -163,9 +169,12 @@ extension ModelDescription {
             let inputs = entry.inputs.map { Tensor(node: nodes[$0]) }
             if let problem = entry.operation.problem(on: inputs.map(\.type)) { throw contradiction(problem) }
             let type = try entry.operation.rule.resultType(of: inputs.map(\.type))
-            guard let count = Shape.product(of: type.shape.sizes), count.magnitude <= Shape.largestCount,
-                type.shape.sizes.filter({ $0 < 0 }).count <= 1
-            else { throw contradiction("has no possible shape: \(type)") }
+            guard Shape.isPossible(type.shape.sizes), type.shape.sizes.filter({ $0 < 0 }).count <= 1 else {
+                throw contradiction("has no possible shape: \(type)")
+            }
+            guard type.elementType == .float32 || type.elementType == .int32 else {
+                throw contradiction("has elements of type \(type.elementType.rawValue)")
+            }
             let call = entry.call.map { calls[$0] }
             if case .variable = entry.operation {
                 guard let index = entry.variable, variables.indices.contains(index), variables[index].type == type
@@ -189,12 +198,15 @@ extension ApusGraph.Operation {
     fileprivate func problem(on inputs: [TensorType]) -> String? {
         switch self {
         case .axisSize(let size):
-            size.axes.allSatisfy { inputs[0].shape.sizes.indices.contains($0) } ? nil : "counts axes that are not there"
+            size.axes.allSatisfy { inputs[0].shape.sizes.indices.contains($0) } && Self.isRising(size.axes)
+                ? nil : "counts axes that are not there, or one twice"
         case .reduction(let reduction):
-            reduction.axes == Set(reduction.axes).sorted() ? nil : "reduces axes out of order"
+            Self.isRising(reduction.axes) ? nil : "reduces axes out of order"
         case .stepValue(let value): value.schedule.problem
         case .input(let slot): slot.name.isEmpty ? "is an input without a name" : nil
         default: nil
         }
     }
+
+    private static func isRising(_ axes: [Int]) -> Bool { zip(axes, axes.dropFirst()).allSatisfy { $0 < $1 } }
 }

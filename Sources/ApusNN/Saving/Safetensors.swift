@@ -110,7 +110,7 @@ private struct SafetensorsReader {
         for entry in entries {
             if entry.range.lowerBound != end {
                 let what = entry.range.lowerBound < end ? "overlaps the tensor before it" : "leaves a gap before it"
-                throw damaged("tensor '\(entry.name)' \(what)")
+                throw damaged("tensor '\(excerpt(entry.name))' \(what)")
             }
             end = entry.range.upperBound
         }
@@ -162,24 +162,25 @@ private struct SafetensorsReader {
     }
 
     private func entry(_ name: String, _ value: JSONValue) throws -> Entry {
+        let shown = excerpt(name)
         guard case .object(let members) = value, Set(members.map(\.key)) == ["dtype", "shape", "data_offsets"],
             case .string(let type) = value["dtype"], case .array(let sizes) = value["shape"],
             case .array(let offsets) = value["data_offsets"]
-        else { throw damaged("tensor '\(name)' needs dtype, shape and data_offsets, and nothing else") }
+        else { throw damaged("tensor '\(shown)' needs dtype, shape and data_offsets, and nothing else") }
         guard let elementType = ElementType.allCases.first(where: { Safetensors.dataType(of: $0) == type }) else {
             let known = ElementType.allCases.map(Safetensors.dataType(of:)).joined(separator: ", ")
             throw ApusError.file(
-                path: path, .foreign(expected: "tensors of type \(known)", found: "\(type) in '\(name)'"))
+                path: path, .foreign(expected: "tensors of type \(known)", found: "\(excerpt(type)) in '\(shown)'"))
         }
         let shape = sizes.compactMap(\.integer).filter { $0 >= 0 }
-        guard shape.count == sizes.count else { throw damaged("tensor '\(name)' has a size that is no count") }
+        guard shape.count == sizes.count else { throw damaged("tensor '\(shown)' has a size that is no count") }
         let bounds = offsets.compactMap(\.integer)
         guard bounds.count == 2, offsets.count == 2, bounds[0] >= 0, bounds[0] <= bounds[1] else {
-            throw damaged("tensor '\(name)' has data_offsets that are no range")
+            throw damaged("tensor '\(shown)' has data_offsets that are no range")
         }
         guard let byteCount = Shape.product(of: shape + [elementType.byteCount]), byteCount == bounds[1] - bounds[0]
         else {
-            throw damaged("tensor '\(name)' of type \(type)\(shape) takes \(bounds[1] - bounds[0]) bytes")
+            throw damaged("tensor '\(shown)' of type \(type)\(shape) takes \(bounds[1] - bounds[0]) bytes")
         }
         return Entry(name: name, shape: Shape(shape), elementType: elementType, range: bounds[0]..<bounds[1])
     }

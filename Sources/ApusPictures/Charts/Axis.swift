@@ -32,7 +32,7 @@ package struct Axis {
         }
     }
 
-    func ticks(atMost limit: Int) -> [Tick] {
+    package func ticks(atMost limit: Int) -> [Tick] {
         switch scale {
         case .linear: Ticks.linear(in: range, atMost: limit, wholeNumbers: wholeNumbers)
         case .logarithmic: Ticks.logarithmic(in: range, atMost: limit)

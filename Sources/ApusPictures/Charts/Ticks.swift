@@ -13,7 +13,8 @@ package enum Ticks {
     /// - Parameter wholeNumbers: whether to keep to integers (epochs).
     package static func linear(in range: ClosedRange<Double>, atMost limit: Int, wholeNumbers: Bool = false) -> [Tick] {
         let span = range.upperBound - range.lowerBound
-        guard span > 0, span.isFinite, limit > 0 else { return [] }
+        // Below the least of normal numbers a step has no power of ten.
+        guard span.isFinite, limit > 0, span / Double(limit) >= 1e-300 else { return [] }
         var exponent = Int(log10(span / Double(limit)).rounded(.down))
         if wholeNumbers { exponent = max(exponent, 0) }
         while true {

@@ -1,4 +1,5 @@
 import ApusCore
+import ApusNN
 import Foundation
 
 /// What an epoch came to.
@@ -65,23 +66,38 @@ extension EpochRecord {
 
     /// The record that `jsonLine` gave; `nil` for any other text.
     public init?(jsonLine: String) {
-        guard let values = try? JSONDecoder().decode([String: Double?].self, from: Data(jsonLine.utf8)),
-            let epoch = values["epoch"]?.flatMap({ Int(exactly: $0) }),
-            let stepCount = values["steps"]?.flatMap({ Int(exactly: $0) }),
-            let learningRate = values["learning_rate"], let seconds = values["seconds"]
-        else { return nil }
-        let known: Set = ["epoch", "steps", "learning_rate", "seconds"]
-        // A decoder has no order; the text has.
-        let places = values.keys.filter { !known.contains($0) }.compactMap { name in
-            jsonLine.range(of: "\"\(name)\":").map { (name: name, place: $0.lowerBound) }
+        self.init(jsonLine: jsonLine.utf8)
+    }
+
+    package init?(jsonLine: some Sequence<UInt8>) {
+        guard case .object(let members)? = try? JSONValue(parsing: jsonLine, depth: 1) else { return nil }
+        var (epoch, stepCount) = (Int?.none, Int?.none)
+        var (learningRate, seconds) = (Double?.none, Double?.none)
+        var figures: [Figure] = []
+        for member in members {
+            let value: Double
+            switch member.value {
+            case .null: value = .nan
+            case .number(let text):
+                guard let number = Double(text), number.isFinite else { return nil }
+                value = number
+            default: return nil
+            }
+            switch member.key {
+            case "epoch": epoch = Int(exactly: value)
+            case "steps": stepCount = Int(exactly: value)
+            case "learning_rate": learningRate = value
+            case "seconds": seconds = value
+            default: figures.append(Figure(member.key, value))
+            }
         }
-        let figures = places.sorted { $0.place < $1.place }.map { Figure($0.name, (values[$0.name] ?? nil) ?? .nan) }
+        guard let epoch, epoch >= 1, let stepCount, stepCount >= 0, let learningRate, let seconds else { return nil }
         let validation = figures.filter { $0.name.hasPrefix("val_") }
         self.init(
             epoch: epoch, stepCount: stepCount, training: Figures(figures.filter { !$0.name.hasPrefix("val_") }),
             validation: validation.isEmpty
                 ? nil : Figures(validation.map { Figure(String($0.name.dropFirst(4)), $0.value) }),
-            learningRate: learningRate ?? .nan, seconds: seconds ?? .nan)
+            learningRate: learningRate, seconds: seconds)
     }
 }
 
@@ -89,22 +105,21 @@ extension History {
     /// The history in a file of JSON lines, as `JSONLinesLog` writes it.
     /// - Throws: `ApusError.file` where the file cannot be read or holds something else.
     public init(jsonLines url: URL) throws {
-        guard FileManager.default.fileExists(atPath: url.path) else {
-            throw ApusError.file(path: url.path, .missing)
-        }
-        let text: String
-        do {
-            text = try String(contentsOf: url, encoding: .utf8)
-        } catch {
-            throw ApusError.file(path: url.path, .unreadable(reason: error.localizedDescription))
-        }
-        epochs = try text.split(separator: "\n").enumerated().map { index, line in
-            guard let record = EpochRecord(jsonLine: String(line)) else {
-                throw ApusError.file(path: url.path, .damaged(reason: "line \(index + 1) is no epoch's record"))
+        try self.init(jsonLines: contents(of: url, byteLimit: Self.fileByteLimit), path: url.path)
+    }
+
+    /// As `init(jsonLines:)`, of a file's bytes.
+    package init(jsonLines bytes: Data, path: String) throws {
+        epochs = try bytes.split(separator: UInt8(ascii: "\n")).enumerated().map { index, line in
+            guard let record = EpochRecord(jsonLine: line) else {
+                throw ApusError.file(path: path, .damaged(reason: "line \(index + 1) is no epoch's record"))
             }
             return record
         }
     }
+
+    /// The longest file that is read: a million epochs and more.
+    private static let fileByteLimit = 1 << 28
 }
 
 /// A loss or a metric as people read it: four digits after the point, and powers of ten from a million on.

@@ -22,8 +22,23 @@ import Testing
         #expect(EpochRecord(jsonLine: plain.jsonLine) == plain)
     }
 
-    @Test(arguments: ["", "{}", "[1]", #"{"epoch":1}"#, #"{"epoch":1.5,"steps":1,"learning_rate":1,"seconds":1}"#])
+    @Test(arguments: [
+        "", "{}", "[1]", #"{"epoch":1}"#, #"{"epoch":1.5,"steps":1,"learning_rate":1,"seconds":1}"#,
+        #"{"epoch":0,"steps":1,"learning_rate":1,"seconds":1}"#,
+        #"{"epoch":1,"steps":-1,"learning_rate":1,"seconds":1}"#,
+        #"{"epoch":1,"epoch":2,"steps":1,"learning_rate":1,"seconds":1}"#,
+        #"{"epoch":1,"steps":1,"learning_rate":1,"seconds":1e999}"#,
+        #"{"epoch":1e30,"steps":1,"learning_rate":1,"seconds":1}"#,
+        #"{"epoch":1,"steps":1,"learning_rate":1,"seconds":1,"loss":[]}"#,
+    ])
     func otherTextIsNoRecord(line: String) { #expect(EpochRecord(jsonLine: line) == nil) }
+
+    /// Once every name was sought in the whole line.
+    @Test(.timeLimit(.minutes(1))) func aLineOfManyFigures() throws {
+        let figures = (0..<100_000).map { "\"f\($0)\":\($0)" }.joined(separator: ",")
+        let line = "{\(figures),\"epoch\":1,\"steps\":1,\"learning_rate\":1,\"seconds\":1}"
+        #expect(EpochRecord(jsonLine: line)?.training.names.last == "f99999")
+    }
 
     @Test func coding() throws {
         let history = History(epochs: [Self.record])

@@ -1,0 +1,46 @@
+// The fuzzer's program: libFuzzer, run on one of the readers. `Fuzz/run` builds and starts it.
+import Foundation
+import FuzzTargets
+
+let targets = FuzzTarget.all + [.runCard]
+
+/// libFuzzer's own main function: it reads its options, and calls `callback` with one input after the other.
+@_silgen_name("LLVMFuzzerRunDriver")
+func runFuzzer(
+    _ argumentCount: UnsafeMutablePointer<CInt>,
+    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
+    _ callback: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
+) -> CInt
+
+/// Not an argument, as libFuzzer starts itself anew with those that it knows.
+let name = ProcessInfo.processInfo.environment["APUS_FUZZ_TARGET"] ?? ""
+
+if name.isEmpty {
+    for target in targets { print("\(target.name) \(target.longestInput)") }
+    exit(0)
+}
+if name == "seeds" {
+    try writeModelSeeds(to: URL(fileURLWithPath: CommandLine.arguments[1]))
+    exit(0)
+}
+guard let chosen = targets.first(where: { $0.name == name }) else {
+    print("no target '\(name)'")
+    exit(2)
+}
+
+/// What the callback, which can hold nothing, runs.
+enum Choice {
+    nonisolated(unsafe) static var target: FuzzTarget?
+}
+Choice.target = chosen
+
+/// In memory of its own, so that a byte read behind the end is noticed.
+nonisolated func fuzz(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    let bytes = [UInt8](UnsafeBufferPointer(start: data, count: count))
+    if case .foreignError(let error)? = Choice.target?.run(bytes) { fatalError("another error: \(error)") }
+    return 0
+}
+
+var argumentCount = CommandLine.argc
+var arguments = CommandLine.unsafeArgv
+exit(runFuzzer(&argumentCount, &arguments) { fuzz($0, $1) })
