@@ -23,14 +23,19 @@ public struct CheckpointFolder: Hashable, Sendable {
     public func newest(
         reportingTo report: (ApusError) -> Void = { Self.warn($0) }
     ) -> Checkpoint? {
-        for file in files + (FileManager.default.fileExists(atPath: best.path) ? [best] : []) {
-            do {
-                return try Checkpoint(contentsOf: file)
-            } catch let problem as ApusError {
-                report(problem)
-            } catch {
-                continue
+        // Whoever trains there may have put newer ones in the place of those that were listed.
+        for _ in 0..<3 {
+            var hasVanished = false
+            for file in files + (FileManager.default.fileExists(atPath: best.path) ? [best] : []) {
+                do {
+                    return try Checkpoint(contentsOf: file)
+                } catch ApusError.file(_, .missing) {
+                    hasVanished = true
+                } catch {
+                    if let problem = error as? ApusError { report(problem) }
+                }
             }
+            if !hasVanished { break }
         }
         return nil
     }
