@@ -79,6 +79,7 @@ private func makeKernel(_ step: Plan.Step, _ plan: Plan, _ engine: KernelObject)
     case .elementwise(let program): return try ElementwiseKernel(program, step)
     case .matMulUpdate(let product, let hasScale):
         return try MatMulUpdateKernel(product, hasScale: hasScale, step, engine)
+    case .matMulOptimizer(let rule): return try MatMulOptimizerKernel(rule, step)
     case .matMul(let product, let hasBias, let activation):
         return try MatMulKernel(product, hasBias: hasBias, activation: activation, step, engine)
     case .convolution(let convolution, let hasBias, let activation):

@@ -36,6 +36,9 @@ package struct Plan: Sendable {
         case recurrenceGradient(RecurrenceGradient, results: [RecurrenceGradient.Result], sums: [RecurrenceSum])
         /// The third input less the product, which is first multiplied by the fourth input's number if there is one.
         case matMulUpdate(MatMul, hasScale: Bool)
+        /// The transposed first input times the second is a gradient; the third is its parameter, the fourth the rate, and
+        /// then come the rule's slots. Parameter and slots are the outputs.
+        case matMulOptimizer(UpdateRule)
         case elementwise(ElementwiseProgram)
         /// The first input's elements, copied.
         case copy
@@ -127,6 +130,7 @@ extension Plan.Kernel: CustomStringConvertible {
                 + sums.map { $0.hasFactors ? "product" : "sum" }).joined(separator: "+")
         case .matMulUpdate(let product, let hasScale):
             "\(Operation.matMul(product))+\(hasScale ? "scale+" : "")subtract"
+        case .matMulOptimizer(let rule): "\(Operation.matMul(MatMul(isLeftTransposed: true)))+\(rule)"
         case .elementwise(let program): "elementwise[\(program)]"
         case .copy: "copy"
         }

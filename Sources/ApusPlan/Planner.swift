@@ -25,6 +25,7 @@ extension Plan {
 private struct Planner {
     let graph: Graph
     let fusion: Fusion
+    private let fuses: Bool
     var values: [Plan.Value] = []
     var constants: [NDArray] = []
     /// The value of each node; a reshape shares its input's.
@@ -37,6 +38,7 @@ private struct Planner {
 
     init(_ graph: Graph, largeElementCount: Int, fuses: Bool = true) {
         self.graph = graph
+        self.fuses = fuses
         fusion = Fusion(graph, largeElementCount: largeElementCount, isOff: !fuses)
         valueOfNode = [Int?](repeating: nil, count: graph.nodes.count)
     }
@@ -44,6 +46,7 @@ private struct Planner {
     mutating func plan(guardedOutput: Int?) -> Plan {
         placeSources()
         makeSteps()
+        if fuses { fuseOptimizers() }
         var ordering = Ordering(prerequisites: prerequisites(), ranks: groups.map { $0.nodes.last ?? 0 })
         let producer = producers()
         let guardedValue = guardedOutput.flatMap { valueOfNode[graph.outputs[$0]] }
@@ -202,6 +205,42 @@ private struct Planner {
         for output in graph.roots { _ = value(of: output) }
     }
 
+    /// An optimizer's step whose gradient is a product, which nobody else reads, takes it as it comes, where storing it
+    /// would not be cheap.
+    private mutating func fuseOptimizers() {
+        let producer = producers()
+        var readerCounts = [Int](repeating: 0, count: values.count)
+        for input in steps.flatMap(\.inputs) { readerCounts[input] += 1 }
+        for root in graph.roots { readerCounts[value(of: root)] += 1 }
+        var taken: Set<Int> = []
+        for index in steps.indices {
+            guard case .elementwise(let program) = steps[index].kernel,
+                program.domain.elementCount >= fusion.largeElementCount, let update = UpdateProgram(program),
+                let source = producer[steps[index].inputs[update.gradient]],
+                readerCounts[steps[index].inputs[update.gradient]] == 1,
+                let product = plainProduct(steps[source].kernel), product == MatMul(isLeftTransposed: true),
+                [steps[source].inputTypes[0].shape[-1], steps[source].inputTypes[1].shape[-1]] == program.domain.sizes
+            else { continue }
+            let places = [update.parameter, update.rate] + update.slots
+            steps[index].kernel = .matMulOptimizer(update.rule)
+            steps[index].inputs = steps[source].inputs + places.map { steps[index].inputs[$0] }
+            steps[index].inputTypes = steps[source].inputTypes + places.map { steps[index].inputTypes[$0] }
+            steps[index].outputs = update.outputs.map { steps[index].outputs[$0] }
+            steps[index].flopCount += steps[source].flopCount
+            steps[index].origin = steps[source].origin
+            taken.insert(source)
+        }
+        groups = groups.indices.filter { !taken.contains($0) }.map { groups[$0] }
+        steps = steps.indices.filter { !taken.contains($0) }.map { steps[$0] }
+    }
+
+    private func plainProduct(_ kernel: Plan.Kernel) -> MatMul? {
+        switch kernel {
+        case .operation(.matMul(let product)), .matMul(let product, hasBias: false, activation: nil): product
+        default: nil
+        }
+    }
+
     private mutating func setInputs(_ nodes: [Int], _ step: inout Plan.Step) {
         step.inputs = nodes.map { value(of: $0) }
         step.inputTypes = nodes.map { graph.nodes[$0].type }
@@ -301,7 +340,7 @@ private struct Planner {
             return zip(steps[step].inputs, program.inputs).allSatisfy { input, description in
                 input != variable || description.strides == program.domain.strides
             }
-        case .matMulUpdate: return steps[step].inputs.filter { $0 == variable }.count == 1
+        case .matMulUpdate, .matMulOptimizer: return !steps[step].inputs.prefix(2).contains(variable)
         case .operation, .shared, .matMul, .convolution, .projectedRecurrence, .recurrenceGradient, .copy: return false
         }
     }
@@ -366,7 +405,7 @@ private struct Planner {
             results.dropFirst(output).first
                 .flatMap { Operation.recurrenceGradient(rule.sibling($0)).overwritableInput }
                 .map { [step.inputs[$0]] } ?? []
-        case .matMul, .convolution, .projectedRecurrence, .matMulUpdate, .copy: []
+        case .matMul, .convolution, .projectedRecurrence, .matMulUpdate, .matMulOptimizer, .copy: []
         }
     }
 

@@ -58,7 +58,7 @@ APUS_INLINE void run_units(const job *work, const apus_cell cell, const apus_cel
             x[gate] = is_candidate && arrays.projected ? (apus_lanes){0} : sums[gate];
             if (!arrays.projected) continue;
             apus_lanes projected;
-            apus_load(&projected, arrays.projected + (place * gates + gate) * units + unit, count);
+            apus_load_some(&projected, arrays.projected + (place * gates + gate) * units + unit, count);
             x[gate] += projected;
         }
         switch (cell) {
@@ -88,17 +88,17 @@ APUS_INLINE void run_units(const job *work, const apus_cell cell, const apus_cel
         }
         if (arrays.gates)
             for (int block = 0; block < stored; block++)
-                apus_store(arrays.gates + (place * stored + block) * units + unit, &x[block], count);
+                apus_store_some(arrays.gates + (place * stored + block) * units + unit, &x[block], count);
         if (is_masked) hidden = previous;
         *(apus_lanes *)(at->next_hidden + r * width) = hidden;
-        if (arrays.previous_hidden) apus_store(arrays.previous_hidden + place * units + unit, &previous, count);
-        if (arrays.hidden) apus_store(arrays.hidden + place * units + unit, &hidden, count);
-        if (arrays.last_hidden && at->is_last) apus_store(arrays.last_hidden + row * units + unit, &hidden, count);
+        if (arrays.previous_hidden) apus_store_some(arrays.previous_hidden + place * units + unit, &previous, count);
+        if (arrays.hidden) apus_store_some(arrays.hidden + place * units + unit, &hidden, count);
+        if (arrays.last_hidden && at->is_last) apus_store_some(arrays.last_hidden + row * units + unit, &hidden, count);
         if (cell != APUS_CELL_LSTM) continue;
         if (is_masked) cells = previous_cells;
         *(apus_lanes *)(at->cells + r * width) = cells;
-        if (arrays.previous_cells) apus_store(arrays.previous_cells + place * units + unit, &previous_cells, count);
-        if (arrays.last_cells && at->is_last) apus_store(arrays.last_cells + row * units + unit, &cells, count);
+        if (arrays.previous_cells) apus_store_some(arrays.previous_cells + place * units + unit, &previous_cells, count);
+        if (arrays.last_cells && at->is_last) apus_store_some(arrays.last_cells + row * units + unit, &cells, count);
     }
 }
 
@@ -213,7 +213,7 @@ APUS_INLINE void run_rows(void *context, int64_t begin, int64_t end, int32_t thr
     }
 }
 
-APUS_RECURRENCE_VARIANTS(run_rows)
+APUS_TILED_VARIANTS(run_rows)
 
 /// A row of a panel: of a simple cell 64 units, else 16 units of each gate; zeros for a row that is not there.
 static void pack_row(const apus_recurrence *recurrence, int64_t panel, const float *source, float *target) {

@@ -79,20 +79,20 @@ APUS_INLINE void run_units(const job *work, const apus_cell cell, const apus_cel
         apus_lanes hidden = *hidden_place, cells, previous, value, upstream, nothing = {0};
         apus_lanes kept[4], sums[4] = {nothing, nothing, nothing, nothing}, product = nothing;
         if (arrays.hidden) {
-            apus_load(&upstream, arrays.hidden + place * units + unit, count);
+            apus_load_some(&upstream, arrays.hidden + place * units + unit, count);
             hidden += upstream;
         }
         if (arrays.last_hidden && at->is_first) {
-            apus_load(&upstream, arrays.last_hidden + row * units + unit, count);
+            apus_load_some(&upstream, arrays.last_hidden + row * units + unit, count);
             hidden += upstream;
         }
         for (int block = 0; block < stored; block++)
-            apus_load(&kept[block], arrays.gates + (place * stored + block) * units + unit, count);
-        if (cell != APUS_CELL_SIMPLE) apus_load(&previous, arrays.previous + place * units + unit, count);
+            apus_load_some(&kept[block], arrays.gates + (place * stored + block) * units + unit, count);
+        if (cell != APUS_CELL_SIMPLE) apus_load_some(&previous, arrays.previous + place * units + unit, count);
         if (cell == APUS_CELL_LSTM) {
             cells = *cells_place;
             if (arrays.last_cells && at->is_first) {
-                apus_load(&upstream, arrays.last_cells + row * units + unit, count);
+                apus_load_some(&upstream, arrays.last_cells + row * units + unit, count);
                 cells += upstream;
             }
         }
@@ -137,10 +137,10 @@ APUS_INLINE void run_units(const job *work, const apus_cell cell, const apus_cel
         for (int gate = 0; gate < gates; gate++) {
             const apus_lanes *of_product = cell == APUS_CELL_GRU && gate == 2 ? &product : &sums[gate];
             int64_t offset = (place * gates + gate) * units + unit;
-            if (arrays.projected) apus_store(arrays.projected + offset, &sums[gate], count);
-            if (arrays.products) apus_store(arrays.products + offset, of_product, count);
-            if (keeps_both) apus_store(at->projected + r * stride + gate * units, &sums[gate], count);
-            apus_store(at->products + r * stride + gate * units, of_product, count);
+            if (arrays.projected) apus_store_some(arrays.projected + offset, &sums[gate], count);
+            if (arrays.products) apus_store_some(arrays.products + offset, of_product, count);
+            if (keeps_both) apus_store_some(at->projected + r * stride + gate * units, &sums[gate], count);
+            apus_store_some(at->products + r * stride + gate * units, of_product, count);
         }
     }
 }
@@ -254,7 +254,7 @@ APUS_INLINE void run_rows(void *context, int64_t begin, int64_t end, int32_t thr
     }
 }
 
-APUS_RECURRENCE_VARIANTS(run_rows)
+APUS_TILED_VARIANTS(run_rows)
 
 /// Panels `begin..<end` of the transposed kernel, 64 units each; sixteen times sixteen numbers at a time.
 static void pack(void *context, int64_t begin, int64_t end, int32_t thread) {

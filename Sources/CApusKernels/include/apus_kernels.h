@@ -134,6 +134,41 @@ int64_t apus_matmul_workspace(const apus_matmul *matmul);
 /// What computes the product, such as "brg:avx512_core", or "none" for an empty one. Lives as long as the object.
 const char *apus_matmul_implementation(const apus_matmul *matmul);
 
+// MARK: A parameter's step where its gradient is a product (matmul_update.c)
+
+/// What is done with a gradient g; `rate` is the run's.
+typedef enum apus_update_rule : int32_t {
+    APUS_UPDATE_NESTEROV = 0,  // m' = decay m - rate g; w - (rate g - decay m')
+    // m' = m + (g - m) momentum_share; v' = v + (g g - v) velocity_share; w - rate m' / (sqrt(v') + epsilon), root and
+    // quotient to 2 units in the last place
+    APUS_UPDATE_ADAM = 1,
+} apus_update_rule;
+
+/// The gradient is the product of left, stored [inner, rows], transposed, and right, [inner, columns].
+typedef struct apus_matmul_update_description {
+    int64_t rows, columns, inner;
+    apus_update_rule rule;
+    float decay;                                    // Nesterov's
+    float momentum_share, velocity_share, epsilon;  // Adam's; epsilon above 1e-37
+} apus_matmul_update_description;
+
+/// Arrays [rows, columns]; the velocity is Adam's. A new array may be the old one, but must not otherwise overlap any.
+typedef struct apus_update_arrays {
+    const float *parameter, *momentum, *velocity;
+    float *new_parameter, *new_momentum, *new_velocity;
+    float rate;
+} apus_update_arrays;
+
+typedef struct apus_matmul_update apus_matmul_update;
+apus_status apus_matmul_update_create(
+    const apus_matmul_update_description *description, apus_matmul_update **update);
+void apus_matmul_update_run(
+    apus_matmul_update *update, const float *left, const float *right, const apus_update_arrays *arrays);
+void apus_matmul_update_destroy(apus_matmul_update *update);
+
+/// The bytes that the object holds for its runs.
+int64_t apus_matmul_update_workspace(const apus_matmul_update *update);
+
 // MARK: Convolutions (convolution.c)
 
 enum { APUS_MAXIMUM_SPATIAL_RANK = 3 };

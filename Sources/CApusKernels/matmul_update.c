@@ -1,0 +1,224 @@
+// A parameter's step down its gradient, where the gradient is a product: each tile of the gradient is used while it is
+// in the first cache, and is never stored.
+#include <stdlib.h>
+#include <string.h>
+
+#include "lanes_functions.h"
+#include "panels.h"
+#include "status.h"
+#include "threads.h"
+#include "tiles.h"
+
+enum {
+    TILE_ROWS = 8,  // at most
+    PANEL_WIDTH = APUS_PANEL_VECTORS * APUS_LANE_COUNT,
+    // Numbers of the right side that a thread packs at once: they stay in the second cache.
+    LARGEST_BLOCK = 1 << 17,
+};
+
+struct apus_matmul_update {
+    apus_matmul_update_description description;
+    int32_t thread_count;  // at creation
+    apus_range_body body;
+    int64_t block_columns;  // that are packed at once
+    int64_t workspace_size;  // numbers a thread: a tile, and the packed columns
+    float *workspaces;
+};
+
+typedef struct {
+    const apus_matmul_update *update;
+    const float *left, *right;
+    apus_update_arrays arrays;
+} job;
+
+/// A tile of the gradient.
+typedef struct {
+    int64_t row, column, columns;
+} place;
+
+/// 1 / sqrt(x) for 2^-126 <= x < 2^127: a first guess from the bits, made better by three steps of Newton's.
+APUS_INLINE void reciprocal_square_root(const apus_lanes *x, apus_lanes *result) {
+    apus_lanes y = (apus_lanes)(0x5f375a86 - ((apus_lane_masks)*x >> 1)), half = *x * 0.5f;
+    y = y * (1.5f - half * y * y);
+    y = y * (1.5f - half * y * y);
+    *result = y + y * (0.5f - half * y * y);
+}
+
+/// Sixteen numbers of a parameter, given their gradient.
+APUS_INLINE void update_lanes(
+    const apus_matmul_update_description *wanted, const apus_update_rule rule, float rate, const apus_lanes *gradient,
+    apus_lanes *parameter, apus_lanes *momentum, apus_lanes *velocity) {
+    apus_lanes g = *gradient, m, v, root, step;
+    switch (rule) {
+        case APUS_UPDATE_NESTEROV:
+            step = g * rate;
+            m = *momentum * wanted->decay - step;
+            *momentum = m;
+            *parameter -= step - m * wanted->decay;
+            break;
+        case APUS_UPDATE_ADAM:
+            m = *momentum + (g - *momentum) * wanted->momentum_share;
+            v = *velocity + (g * g - *velocity) * wanted->velocity_share;
+            *momentum = m;
+            *velocity = v;
+            // Velocities below the smallest normal number, 0 among them, have roots far below any epsilon of use.
+            reciprocal_square_root(&v, &root);
+            root = APUS_BLEND(v < 1.17549435e-38f, (apus_lanes){0}, root * v) + wanted->epsilon;
+            apus_lanes_reciprocal(&root, &step);
+            // An infinite one stops the parameter.
+            step = APUS_BLEND(v > 3.4e38f, (apus_lanes){0}, step);
+            *parameter -= m * rate * step;
+            break;
+    }
+}
+
+/// Rows of a tile go into the new arrays. `rule` and `width` are constants, and so is `columns` where it is all of the
+/// width.
+APUS_INLINE void finish_columns(
+    const job *work, const float *tile, place place, int rows, const apus_update_rule rule, const int width,
+    int64_t columns) {
+    const apus_matmul_update_description *wanted = &work->update->description;
+    const bool has_velocity = rule == APUS_UPDATE_ADAM;
+    for (int r = 0; r < rows; r++) {
+        int64_t start = (place.row + r) * wanted->columns + place.column;
+        for (int64_t j = 0; j < columns; j += APUS_LANE_COUNT) {
+            int64_t count = columns - j;
+            apus_lanes parameter, momentum, velocity = {0};
+            apus_load_some(&parameter, work->arrays.parameter + start + j, count);
+            apus_load_some(&momentum, work->arrays.momentum + start + j, count);
+            if (has_velocity) apus_load_some(&velocity, work->arrays.velocity + start + j, count);
+            update_lanes(
+                wanted, rule, work->arrays.rate, (const apus_lanes *)(tile + r * width + j),
+                &parameter, &momentum, &velocity);
+            apus_store_some(work->arrays.new_parameter + start + j, &parameter, count);
+            apus_store_some(work->arrays.new_momentum + start + j, &momentum, count);
+            if (has_velocity) apus_store_some(work->arrays.new_velocity + start + j, &velocity, count);
+        }
+    }
+}
+
+/// `rule` and `vectors` are constants.
+APUS_INLINE void finish_tile(
+    const job *work, const float *tile, place place, int rows, const apus_update_rule rule, const int vectors) {
+    const int width = vectors * APUS_LANE_COUNT;
+    if (place.columns == width) finish_columns(work, tile, place, rows, rule, width, width);
+    else finish_columns(work, tile, place, rows, rule, width, place.columns);
+}
+
+/// `rows` and `vectors` are constants.
+APUS_INLINE void run_tile(
+    const job *work, float *tile, const int rows, const int vectors, apus_left left, const float *packed, place place) {
+    apus_right right = {packed, vectors * APUS_LANE_COUNT, work->update->description.inner};
+    left.start += place.row * left.row_stride;
+    int64_t ahead = place.column > 0 ? 0 : APUS_LANE_COUNT;  // once for all panels
+    apus_multiply_tile(rows, vectors, 0, left, right, NULL, tile, vectors * APUS_LANE_COUNT, ahead);
+    switch (work->update->description.rule) {
+        case APUS_UPDATE_NESTEROV: finish_tile(work, tile, place, rows, APUS_UPDATE_NESTEROV, vectors); break;
+        case APUS_UPDATE_ADAM: finish_tile(work, tile, place, rows, APUS_UPDATE_ADAM, vectors); break;
+    }
+}
+
+APUS_INLINE void run_vectors(
+    const job *work, float *tile, const int rows, int64_t vectors, apus_left left, const float *packed, place place) {
+    if (vectors == 4) run_tile(work, tile, rows, 4, left, packed, place);
+    else if (vectors == 3) run_tile(work, tile, rows, 3, left, packed, place);
+    else if (vectors == 2) run_tile(work, tile, rows, 2, left, packed, place);
+    else run_tile(work, tile, rows, 1, left, packed, place);
+}
+
+/// Vectors of columns, cut into panels as equal as can be.
+typedef struct {
+    int64_t vectors, panels;
+} cut;
+
+APUS_INLINE cut cut_of(int64_t columns, const bool is_wide) {
+    int64_t vectors = (columns + APUS_LANE_COUNT - 1) / APUS_LANE_COUNT, widest = is_wide ? APUS_PANEL_VECTORS : 1;
+    return (cut){vectors, (vectors + widest - 1) / widest};
+}
+
+APUS_INLINE int64_t panel_start(cut cut, int64_t panel) { return cut.vectors * panel / cut.panels; }
+
+/// The columns `first..<first + columns` of the right side, panel after panel.
+APUS_INLINE void pack(const job *work, float *packed, int64_t first, int64_t columns, cut cut) {
+    const apus_matmul_update_description *wanted = &work->update->description;
+    for (int64_t panel = 0; panel < cut.panels; panel++) {
+        int64_t start = panel_start(cut, panel) * APUS_LANE_COUNT, end = panel_start(cut, panel + 1) * APUS_LANE_COUNT;
+        int64_t count = columns < end ? columns - start : end - start;
+        apus_pack_rows(
+            packed + start * wanted->inner, end - start, work->right + first + start, wanted->columns, wanted->inner,
+            count);
+    }
+}
+
+/// Some rows of the gradient: rows after rows, all columns of each, so that the parameter's memory is walked from front
+/// to back.
+APUS_INLINE void run_rows(void *context, int64_t begin, int64_t end, int32_t thread, const int tile) {
+    const job *work = context;
+    const apus_matmul_update *update = work->update;
+    const apus_matmul_update_description *wanted = &update->description;
+    float *own = update->workspaces + thread * update->workspace_size, *packed = own + TILE_ROWS * PANEL_WIDTH;
+    int64_t inner = wanted->inner;
+    apus_left left = {work->left, 1, wanted->rows};
+    for (int64_t first = 0; first < wanted->columns; first += update->block_columns) {
+        int64_t rest = wanted->columns - first, columns = rest < update->block_columns ? rest : update->block_columns;
+        cut cut = cut_of(columns, tile > 1);
+        pack(work, packed, first, columns, cut);
+        for (int64_t row = begin, step; row < end; row += step) {
+            step = end - row >= 6 ? 6 : end - row >= 2 ? 2 : 1;
+            for (int64_t panel = 0; panel < cut.panels; panel++) {
+                int64_t start = panel_start(cut, panel), vectors = panel_start(cut, panel + 1) - start;
+                int64_t width = vectors * APUS_LANE_COUNT, before = start * APUS_LANE_COUNT;
+                const float *panel_of_right = packed + before * inner;
+                place place = {row, first + before, columns - before < width ? columns - before : width};
+                if (step == 6) run_vectors(work, own, 6, vectors, left, panel_of_right, place);
+                else if (step == 2) run_vectors(work, own, 2, vectors, left, panel_of_right, place);
+                else run_vectors(work, own, 1, vectors, left, panel_of_right, place);
+            }
+        }
+    }
+}
+APUS_TILED_VARIANTS(run_rows)
+
+apus_status apus_matmul_update_create(
+    const apus_matmul_update_description *description, apus_matmul_update **result) {
+    *result = NULL;
+    if (description->rows < 0 || description->columns < 0 || description->inner < 0 ||
+        description->rule < APUS_UPDATE_NESTEROV || description->rule > APUS_UPDATE_ADAM)
+        return apus_fail("apus_matmul_update_create", APUS_INVALID_DESCRIPTION);
+    apus_matmul_update *update = calloc(1, sizeof *update);
+    if (!update) return apus_fail("apus_matmul_update_create", APUS_OUT_OF_MEMORY);
+    update->description = *description;
+    update->thread_count = apus_thread_count();
+    update->body = choose_run_rows();
+    int64_t panels = LARGEST_BLOCK / (PANEL_WIDTH * (update->description.inner + 1));
+    int64_t needed = (update->description.columns + PANEL_WIDTH - 1) / PANEL_WIDTH;
+    update->block_columns = PANEL_WIDTH * (panels < 1 ? 1 : panels < needed ? panels : needed);
+    update->workspace_size = TILE_ROWS * PANEL_WIDTH + update->block_columns * update->description.inner;
+    update->workspaces =
+        aligned_alloc(64, (size_t)(update->thread_count * update->workspace_size) * sizeof *update->workspaces);
+    if (!update->workspaces) {
+        free(update);
+        return apus_fail("apus_matmul_update_create", APUS_OUT_OF_MEMORY);
+    }
+    *result = update;
+    return APUS_SUCCESS;
+}
+
+void apus_matmul_update_run(
+    apus_matmul_update *update, const float *left, const float *right, const apus_update_arrays *arrays) {
+    const apus_matmul_update_description *wanted = &update->description;
+    job work = {update, left, right, *arrays};
+    int64_t share = (wanted->columns + APUS_LANE_COUNT) / APUS_LANE_COUNT * (wanted->inner + 8);
+    if (wanted->columns > 0)
+        apus_parallel_limited(wanted->rows, 1 + APUS_GRAIN / share, update->thread_count, update->body, &work);
+}
+
+void apus_matmul_update_destroy(apus_matmul_update *update) {
+    if (!update) return;
+    free(update->workspaces);
+    free(update);
+}
+
+int64_t apus_matmul_update_workspace(const apus_matmul_update *update) {
+    return update->thread_count * update->workspace_size * (int64_t)sizeof *update->workspaces;
+}

@@ -1,0 +1,123 @@
+import CApusKernels
+import Testing
+
+extension KernelTests {
+    @Suite struct MatmulUpdate {
+        struct Case: CustomTestStringConvertible {
+            var rows: Int, columns: Int, inner: Int
+            var rule = APUS_UPDATE_ADAM
+            var testDescription: String { "\(rows)x\(columns)x\(inner) rule \(rule.rawValue)" }
+
+            var description: apus_matmul_update_description {
+                var description = apus_matmul_update_description()
+                (description.rows, description.columns) = (Int64(rows), Int64(columns))
+                (description.inner, description.rule) = (Int64(inner), rule)
+                (description.decay, description.epsilon) = (0.9, 1e-7)
+                (description.momentum_share, description.velocity_share) = (0.1, 0.001)
+                return description
+            }
+
+            /// The arrays after a step, in place: parameter, momentum, velocity.
+            func run(_ left: [Float], _ right: [Float], _ old: [[Float]], rate: Float) throws -> [[Float]] {
+                var description = description, update: OpaquePointer?
+                try check(apus_matmul_update_create(&description, &update))
+                defer { apus_matmul_update_destroy(update) }
+                var (parameter, momentum, velocity) = (old[0], old[1], old[2])
+                parameter.withUnsafeMutableBufferPointer { parameter in
+                    momentum.withUnsafeMutableBufferPointer { momentum in
+                        velocity.withUnsafeMutableBufferPointer { velocity in
+                            let (w, m, v) = (parameter.baseAddress, momentum.baseAddress, velocity.baseAddress)
+                            var arrays = apus_update_arrays(
+                                parameter: w, momentum: m, velocity: v, new_parameter: w, new_momentum: m,
+                                new_velocity: v, rate: rate)
+                            apus_matmul_update_run(update, left, right, &arrays)
+                        }
+                    }
+                }
+                return [parameter, momentum, velocity]
+            }
+
+            func expected(_ left: [Float], _ right: [Float], _ old: [[Float]], rate: Float) -> [[Double]] {
+                var new = old.map { $0.map(Double.init) }
+                let rate = Double(rate)
+                for i in 0..<rows {
+                    for j in 0..<columns {
+                        let place = i * columns + j
+                        let g = (0..<inner).reduce(0.0) {
+                            $0 + Double(left[$1 * rows + i]) * Double(right[$1 * columns + j])
+                        }
+                        if rule == APUS_UPDATE_NESTEROV {
+                            new[1][place] = 0.9 * new[1][place] - rate * g
+                            new[0][place] -= rate * g - 0.9 * new[1][place]
+                        } else {
+                            new[1][place] += (g - new[1][place]) * 0.1
+                            new[2][place] += (g * g - new[2][place]) * 0.001
+                            new[0][place] -= rate * new[1][place] / (new[2][place].squareRoot() + 1e-7)
+                        }
+                    }
+                }
+                return new
+            }
+        }
+
+        // By hand, one number, g = 2 * 3 = 6. Nesterov: m' = 0.9 * 10 - 0.5 * 6 = 6, w' = 1 - (3 - 5.4) = 3.4. Adam:
+        // m' = 10 + (6 - 10) * 0.1 = 9.6, v' = 4 + (36 - 4) * 0.001 = 4.032, w' = 1 - 0.5 * 9.6 / sqrt(4.032).
+        @Test func oneNumber() throws {
+            let old: [[Float]] = [[1], [10], [4]]
+            let nesterov = try Case(rows: 1, columns: 1, inner: 1, rule: APUS_UPDATE_NESTEROV)
+                .run([2], [3], old, rate: 0.5)
+            #expect(relativeError(nesterov[0], [3.4]) < 2e-7 && nesterov[1] == [6] && nesterov[2] == [4])
+            let adam = try Case(rows: 1, columns: 1, inner: 1).run([2], [3], old, rate: 0.5)
+            #expect(relativeError(adam[0], [1 - 4.8 / 4.032.squareRoot()]) < 2e-7)
+            #expect(relativeError(adam[1], [9.6]) < 2e-7 && relativeError(adam[2], [4.032]) < 2e-7)
+        }
+
+        // Whole tiles and panels, parts of both, more columns than one block holds with so many terms, no terms.
+        @Test(
+            arguments: [
+                (6, 64, 16), (12, 128, 128), (7, 65, 3), (1, 17, 9), (23, 15, 130), (3, 100, 1), (97, 33, 12),
+                (2, 500, 1000), (5, 20, 0),
+            ].flatMap { size in
+                [APUS_UPDATE_NESTEROV, APUS_UPDATE_ADAM].map {
+                    Case(rows: size.0, columns: size.1, inner: size.2, rule: $0)
+                }
+            })
+        func agreesWithTheFormula(_ example: Case) throws {
+            let left = sampleValues(example.inner * example.rows, seed: 1)
+            let right = sampleValues(example.inner * example.columns, seed: 2)
+            let count = example.rows * example.columns
+            let old = [
+                sampleValues(count, seed: 3), sampleValues(count, seed: 4),
+                sampleValues(count, seed: 5).map { $0 * $0 },
+            ]
+            let (one, two) = try withThreadCounts { try example.run(left, right, old, rate: 0.01) }
+            #expect(one.map(bits) == two.map(bits))
+            for (actual, expected) in zip(one, example.expected(left, right, old, rate: 0.01)) {
+                #expect(relativeError(actual, expected) < 1e-5)
+            }
+        }
+
+        // With a velocity of 0, of the smallest number, and so large that its root is 1e18: m' = g, as all else is 0.
+        @Test(arguments: [0, Float.leastNonzeroMagnitude, 1e36]) func rootsAtTheirLimits(_ velocity: Float) throws {
+            let gradient: Float = 1e-24
+            let adam = try Case(rows: 1, columns: 1, inner: 1)
+                .run([gradient], [1], [[1], [gradient], [velocity]], rate: 1e15)
+            let expected = 1 - 1e-9 / (Double(adam[2][0]).squareRoot() + 1e-7)
+            #expect(relativeError(adam[0], [expected], floor: 1e-9) < 1e-6)
+        }
+
+        // As the formula has it: an infinite velocity stops the parameter, a gradient that is no number spoils all.
+        @Test func notFinite() throws {
+            let one = Case(rows: 1, columns: 1, inner: 1)
+            let infinite = try one.run([1e30], [1], [[1], [0], [0]], rate: 1)
+            #expect(infinite[0] == [1] && infinite[2] == [.infinity])
+            let none = try one.run([.nan], [1], [[1], [0], [0]], rate: 1)
+            #expect(none.joined().filter { !$0.isNaN }.isEmpty)
+        }
+
+        @Test func senselessDescriptionsAreRefused() {
+            var description = Case(rows: -1, columns: 1, inner: 1).description, update: OpaquePointer?
+            #expect(apus_matmul_update_create(&description, &update) == APUS_INVALID_DESCRIPTION && update == nil)
+        }
+    }
+}
