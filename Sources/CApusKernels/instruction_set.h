@@ -13,4 +13,9 @@
 #define APUS_HAS_CLONES 0
 #endif
 
+typedef enum { APUS_LEVEL_BASELINE = 0, APUS_LEVEL_AVX2 = 1, APUS_LEVEL_AVX512 = 2 } apus_level;
+
+/// The instructions that our loops use.
+apus_level apus_instruction_level(void);
+
 #endif

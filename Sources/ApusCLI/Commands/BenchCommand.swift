@@ -12,32 +12,36 @@ struct BenchCommand: Command {
                 "WORKLOAD", help: "experiments: \(Experiments.all.map(\.name).joined(separator: ", ")); all by default",
                 isRequired: false, isRepeated: true)
         ],
-        options: [batch, RunOptions.device, RunOptions.threads],
+        options: [batch, RunOptions.device, RunOptions.threads] + ProfileOptions.all,
         notes: "A step is forward, backward, the optimizer's update and the loss read back. It is run 3 times to warm\n"
-            + "up, then in 4 blocks of many steps; the time is that of the best block.")
+            + "up, then in 4 blocks of many steps; the time is that of the best block.\n\n" + ProfileOptions.notes)
 
     func run(_ arguments: Arguments) throws {
         let experiments =
             try arguments.operands.isEmpty ? Experiments.all : arguments.operands.map { try Experiments.named($0) }
         let device = try RunOptions.chosenDevice(arguments)
         let batchSize = arguments[Self.batch] ?? 128
+        var profiler = Profiler(arguments)
         for experiment in experiments {
             let step = try TrainingStep(experiment, batchSize: batchSize, device: device)
-            let milliseconds = try Benchmark(step).bestMilliseconds()
+            let benchmark = Benchmark(step)
+            let milliseconds = try benchmark.bestMilliseconds()
             let rounded = (milliseconds * 10_000).rounded() / 10_000
             try Console.line(
                 "{\"peer\": \"apus \(ApusVersion.current)\", \"workload\": \"\(experiment.name)\", "
                     + "\"precision\": \"float32\", \"mode\": \"plan\", \"device\": \"\(device.name)\", "
                     + "\"batch\": \(batchSize), \"ms_per_step\": \(rounded)}")
+            try profiler?.add(benchmark, batchSize: batchSize)
         }
+        try profiler?.finish()
     }
 }
 
 /// A training step on random data, to be timed.
 struct Benchmark {
-    private let step: TrainingStep
+    let step: TrainingStep
     /// Steps a block: about a third of a second.
-    private let blockSize: Int
+    let blockSize: Int
     private let arrays: [NDArray]
 
     /// Steps a block for each experiment, as in the scripts of the other systems.
@@ -63,17 +67,15 @@ struct Benchmark {
     }
 
     func bestMilliseconds() throws -> Double {
-        try withPointers(to: arrays[...], []) { pointers in
+        try withInputs { pointers in
             var (number, best) = (0, Double.infinity)
             func run(_ count: Int) throws -> Double {
                 let start = ContinuousClock.now
                 for _ in 0..<count {
-                    try step.executable.run(inputs: pointers, context: RunContext(seed: 0, step: number))
+                    let context = RunContext(seed: 0, step: number)
+                    try step.executable.run(inputs: pointers, context: context)
                     number += 1
-                    let loss = step.executable.output(0).load(as: Float.self)
-                    guard loss.isFinite else {
-                        throw ApusError.notFinite(quantity: "loss", step: number)
-                    }
+                    try checkLoss(context)
                 }
                 return (ContinuousClock.now - start) / .milliseconds(1) / Double(count)
             }
@@ -81,6 +83,17 @@ struct Benchmark {
             for _ in 0..<4 { best = min(best, try run(blockSize)) }
             return best
         }
+    }
+
+    /// Reads the loss of the run just done.
+    func checkLoss(_ context: RunContext) throws {
+        let loss = step.executable.output(0).load(as: Float.self)
+        guard loss.isFinite else { throw ApusError.notFinite(quantity: "loss", step: context.step + 1) }
+    }
+
+    /// The addresses of the data that a step is given.
+    func withInputs<Result>(_ body: (UnsafeBufferPointer<UnsafeRawPointer>) throws -> Result) throws -> Result {
+        try withPointers(to: arrays[...], [], body)
     }
 
     private func withPointers<Result>(
