@@ -9,26 +9,32 @@ struct BenchCommand: Command {
         "bench", summary: "Time a training step of each workload; print a line of JSON for each",
         operands: [
             .init(
-                "WORKLOAD", help: "experiments: \(Experiments.all.map(\.name).joined(separator: ", ")); all by default",
+                "WORKLOAD",
+                help: "the experiments (\(Self.names(Experiments.all))), which are timed by default, or "
+                    + Self.names(Workloads.timedOnly),
                 isRequired: false, isRepeated: true)
         ],
         options: [batch, RunOptions.device, RunOptions.threads] + ProfileOptions.all,
         notes: "A step is forward, backward, the optimizer's update and the loss read back. It is run 3 times to warm\n"
             + "up, then in 4 blocks of many steps; the time is that of the best block.\n\n" + ProfileOptions.notes)
 
+    private static func names(_ workloads: [any Workload]) -> String {
+        workloads.map(\.name).joined(separator: ", ")
+    }
+
     func run(_ arguments: Arguments) throws {
-        let experiments =
-            try arguments.operands.isEmpty ? Experiments.all : arguments.operands.map { try Experiments.named($0) }
+        let workloads =
+            try arguments.operands.isEmpty ? Experiments.all : arguments.operands.map { try Workloads.named($0) }
         let device = try RunOptions.chosenDevice(arguments)
         let batchSize = arguments[Self.batch] ?? 128
         var profiler = Profiler(arguments)
-        for experiment in experiments {
-            let step = try TrainingStep(experiment, batchSize: batchSize, device: device)
+        for workload in workloads {
+            let step = try TrainingStep(workload, batchSize: batchSize, device: device)
             let benchmark = Benchmark(step)
             let milliseconds = try benchmark.bestMilliseconds()
             let rounded = (milliseconds * 10_000).rounded() / 10_000
             try Console.line(
-                "{\"peer\": \"apus \(ApusVersion.current)\", \"workload\": \"\(experiment.name)\", "
+                "{\"peer\": \"apus \(ApusVersion.current)\", \"workload\": \"\(workload.name)\", "
                     + "\"precision\": \"float32\", \"mode\": \"plan\", \"device\": \"\(device.name)\", "
                     + "\"batch\": \(batchSize), \"ms_per_step\": \(rounded)}")
             try profiler?.add(benchmark, batchSize: batchSize)
@@ -44,14 +50,16 @@ struct Benchmark {
     let blockSize: Int
     private let arrays: [NDArray]
 
-    /// Steps a block for each experiment, as in the scripts of the other systems.
+    /// Steps a block for each workload, as in the scripts of the other systems.
     private static let blockSizes = [
         "perceptron": 400, "mlp": 150, "cnn": 15, "lstm": 15, "lstm-hard-sigmoid": 15, "vae": 120, "cam": 5,
+        "wide-100": 600, "wide-1000": 60, "convolution-48": 6, "convolution-200": 2, "gru": 20, "resnet20": 6,
+        "transformer": 20,
     ]
 
     init(_ step: TrainingStep) {
         self.step = step
-        blockSize = Self.blockSizes[step.experiment.name] ?? 100
+        blockSize = Self.blockSizes[step.workload.name] ?? 100
         let random = Philox(seed: 0, stream: 0)
         arrays = step.plan.inputTypes.enumerated().map { index, type in
             // The first input is images, uniform; a second one is the one-hot vectors of random classes.

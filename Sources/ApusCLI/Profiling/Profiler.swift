@@ -46,7 +46,7 @@ struct Profiler {
         let peaks = before.improved(by: .measured()).improved(by: peaks ?? before)
         self.peaks = peaks
         let profile = StepProfile(
-            benchmark.step.executable, workload: benchmark.step.experiment.name, batchSize: batchSize,
+            benchmark.step.executable, workload: benchmark.step.workload.name, batchSize: batchSize,
             threadCount: CPUDescription.current.threadCount, peaks: peaks, stepSeconds: times.step,
             kernelSeconds: times.kernels)
         if showsTable { Console.report(ProfileTable(profile).text) }
