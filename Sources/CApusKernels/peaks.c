@@ -180,7 +180,9 @@ typedef struct {
     int64_t passes;
 } memory_loop;
 
-APUS_CLONED static void scale_and_add(float *sums, const float *x, const float *y, int64_t count) {
+APUS_VARIANTS(
+    static, void, scale_and_add, (float *sums, const float *x, const float *y, int64_t count),
+    (sums, x, y, count)) {
     for (int64_t i = 0; i < count; i++) sums[i] = x[i] * 0.5f + y[i];
 }
 

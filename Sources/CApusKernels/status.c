@@ -31,18 +31,10 @@ const char *apus_status_name(apus_status status) {
     }
 }
 
-apus_level apus_instruction_level(void) {
-#if APUS_HAS_CLONES
-    if (__builtin_cpu_supports("x86-64-v4")) return APUS_LEVEL_AVX512;
-    if (__builtin_cpu_supports("x86-64-v3")) return APUS_LEVEL_AVX2;
-#endif
-    return APUS_LEVEL_BASELINE;
-}
-
 const char *apus_instruction_set(void) {
     switch (apus_instruction_level()) {
         case APUS_LEVEL_AVX512: return "AVX-512";
         case APUS_LEVEL_AVX2: return "AVX2";
-        case APUS_LEVEL_BASELINE: return "baseline";
+        default: return "baseline";
     }
 }

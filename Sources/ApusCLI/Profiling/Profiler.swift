@@ -14,7 +14,7 @@ enum ProfileOptions {
 
     static let notes = """
         With --profile, steps with a clock between their kernels alternate with steps that have none; the times are
-        means of the faster half. GFLOP/s count a convolution's plain sum, GB/s each array that a kernel reads or writes
+        means of the fastest fifth. GFLOP/s count a convolution's plain sum, GB/s each array that a kernel reads or writes
         once. A kernel's bound is what takes longer at the rates measured here: its operations with all multiply-adds
         (arithmetic), or a pass over as many bytes (memory); it has reached 100 % where it is as fast as that. What a
         kernel recomputes or copies for itself is not counted, and Winograd's convolutions can go beyond 100 %.
