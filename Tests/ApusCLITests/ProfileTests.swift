@@ -105,4 +105,16 @@ import Testing
         #expect(result.status == 0 && result.errors.isEmpty)
         #expect(result.output.split(separator: "\n").count == 1)
     }
+
+    /// Our own loops use no more than the variable allows, and the step is as good.
+    @Test(arguments: [("AVX2", "AVX2"), ("SSE41", "baseline")])
+    func instructionsFollowTheVariable(_ limit: String, _ level: String) throws {
+        let folder = try TemporaryFolder()
+        let environment = ["ONEDNN_MAX_CPU_ISA": limit]
+        let doctor = try BuiltProgram.run(["doctor"], in: folder, environment: environment)
+        let line = try #require(doctor.output.split(separator: "\n").first { $0.contains("in Apus' own loops") })
+        #expect(line.contains(" \(level) ") || line.contains(" baseline "))
+        let bench = try BuiltProgram.run(["bench", "perceptron", "--batch", "8"], in: folder, environment: environment)
+        #expect(bench.status == 0 && bench.errors.isEmpty)
+    }
 }
