@@ -21,6 +21,10 @@ package final class CPUExecutable: Executable {
     /// How many kernels of each name it has.
     package var kernelCounts: [String: Int] { kernels.reduce(into: [:]) { $0[$1.name, default: 0] += 1 } }
 
+    package func kernelName(ofStep index: Int) -> String { kernels[index].name }
+
+    package func implementation(ofStep index: Int) -> String? { kernels[index].implementation }
+
     package var workspaceByteCount: Int {
         kernels.reduce(Int(apus_engine_workspace(engine.pointer))) { $0 + $1.workspaceByteCount }
     }
@@ -60,6 +64,8 @@ package final class CPUExecutable: Executable {
 protocol CPUKernel: AnyObject {
     /// What it is counted as; by default its type's.
     var name: String { get }
+    /// What computes it inside a library that has several ways; `nil` for our own loops.
+    var implementation: String? { get }
     var workspaceByteCount: Int { get }
     func run(_ memory: CPUMemory, _ context: RunContext) throws
 }
@@ -70,6 +76,7 @@ extension CPUKernel {
         return type.hasSuffix("Kernel") ? String(type.dropLast("Kernel".count)) : type
     }
 
+    var implementation: String? { nil }
     var workspaceByteCount: Int { 0 }
 }
 

@@ -1,27 +1,12 @@
 import Apus
 
 /// A network with all that is needed to train it as it was published.
-public protocol Experiment: Sendable {
-    /// The word that names it on the command line.
-    var name: String { get }
-    /// One line without a full stop: what it is.
-    var summary: String { get }
-    /// What holds where the user says nothing else.
-    var defaults: TrainingSettings { get }
-    /// What the network is measured by besides its loss.
-    var metrics: [Metric] { get }
-    /// The shape of an image of its data set: `[height, width]`, or `[height, width, channels]`.
-    var imageShape: Shape { get }
+public protocol Experiment: Workload {
     /// How training images are changed; nothing by default.
     var augmentation: [Augmentation] { get }
     /// What was reached with it elsewhere.
     var published: [PublishedFigures] { get }
 
-    /// The network, new, with the first values that `seed` gives.
-    func network(seed: UInt64) throws -> ExperimentNetwork
-    func optimizer(learningRate: Double) -> any Optimizer
-    /// The samples of a data set of labelled images (of `imageShape`, int32 labels) in the form that the network takes.
-    func prepare(_ images: Dataset) throws -> Dataset
     /// Whether `pictures` show the test images.
     var drawsTestImages: Bool { get }
     /// What there is to see of a trained network besides its curves; `images` are the labelled images to test with.
@@ -35,7 +20,6 @@ public protocol Experiment: Sendable {
 }
 
 extension Experiment {
-    public var imageShape: Shape { [28, 28] }
     public var augmentation: [Augmentation] { [] }
     public var drawsTestImages: Bool { false }
 

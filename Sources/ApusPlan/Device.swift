@@ -38,6 +38,12 @@ package protocol Executable: AnyObject {
         inputs: UnsafeBufferPointer<UnsafeRawPointer>, context: RunContext,
         afterEach body: (Int, (Int) -> UnsafeRawPointer) throws -> Void) throws
 
+    /// What a step's kernel is called.
+    func kernelName(ofStep index: Int) -> String
+
+    /// What computes a step inside a library that has several ways, as the library calls it.
+    func implementation(ofStep index: Int) -> String?
+
     /// Where output number `index` of the last run is, until the next run.
     func output(_ index: Int) -> UnsafeRawPointer
 }

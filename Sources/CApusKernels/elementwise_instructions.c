@@ -55,8 +55,10 @@ APUS_INLINE void execute_far(
     }
 }
 
-APUS_CLONED void apus_execute(
-    apus_operation operation, float *destination, const float *a, const float *b, const float *c, int64_t count) {
+APUS_VARIANTS(
+    extern, void, apus_execute,
+    (apus_operation operation, float *destination, const float *a, const float *b, const float *c, int64_t count),
+    (operation, destination, a, b, c, count)) {
     __builtin_assume(count % APUS_LANES == 0);
     switch (operation) {
         case APUS_IDENTITY: APUS_LOOP(a[i]); break;

@@ -33,22 +33,30 @@ static inline __attribute__((always_inline)) void load_run(
     }
 }
 
-APUS_CLONED void apus_load_packed(
-    float *destination, const void *array, apus_element_type type, int64_t begin, int64_t count) {
+APUS_VARIANTS(
+    extern, void, apus_load_packed,
+    (float *destination, const void *array, apus_element_type type, int64_t begin, int64_t count),
+    (destination, array, type, begin, count)) {
     load_run(destination, array, type, begin, 1, count);
 }
 
-APUS_CLONED void apus_load_repeated(float *destination, const void *array, apus_element_type type, int64_t count) {
+APUS_VARIANTS(
+    extern, void, apus_load_repeated, (float *destination, const void *array, apus_element_type type, int64_t count),
+    (destination, array, type, count)) {
     load_run(destination, array, type, 0, 0, count);
 }
 
-APUS_CLONED void apus_load_periodic(
-    float *destination, const void *array, apus_element_type type, int64_t period, int64_t count) {
+APUS_VARIANTS(
+    extern, void, apus_load_periodic,
+    (float *destination, const void *array, apus_element_type type, int64_t period, int64_t count),
+    (destination, array, type, period, count)) {
     for (int64_t begin = 0; begin < count; begin += period)
         load_run(destination + begin, array, type, 0, 1, count - begin < period ? count - begin : period);
 }
 
-APUS_CLONED static void add_run(double *restrict totals, const float *restrict chunk, int64_t count) {
+APUS_VARIANTS(
+    static, void, add_run, (double *restrict totals, const float *restrict chunk, int64_t count),
+    (totals, chunk, count)) {
     for (int64_t i = 0; i < count; i++) totals[i] += (double)chunk[i];
 }
 
@@ -76,9 +84,11 @@ void apus_add_columns(double *totals, const float *chunk, int64_t begin, int64_t
     }
 }
 
-APUS_CLONED void apus_load_strided(
-    float *destination, const void *array, apus_element_type type, int32_t rank, const int64_t *dimensions,
-    const int64_t *strides, int64_t begin, int64_t count) {
+APUS_VARIANTS(
+    extern, void, apus_load_strided,
+    (float *destination, const void *array, apus_element_type type, int32_t rank, const int64_t *dimensions,
+     const int64_t *strides, int64_t begin, int64_t count),
+    (destination, array, type, rank, dimensions, strides, begin, count)) {
     int64_t index[APUS_MAXIMUM_RANK], offset = 0;
     for (int32_t axis = rank - 1; axis >= 0; axis--) {
         index[axis] = begin % dimensions[axis];
@@ -111,8 +121,9 @@ static inline __attribute__((always_inline)) int32_t truncated(float x) {
     return x != x ? 0 : y;
 }
 
-APUS_CLONED void apus_store(
-    void *array, apus_element_type type, const float *chunk, int64_t begin, int64_t count) {
+APUS_VARIANTS(
+    extern, void, apus_store, (void *array, apus_element_type type, const float *chunk, int64_t begin, int64_t count),
+    (array, type, chunk, begin, count)) {
     if (type == APUS_FLOAT32) {
         memcpy((float *)array + begin, chunk, (size_t)count * sizeof(float));
         return;

@@ -175,7 +175,9 @@ static inline __attribute__((always_inline)) void run_row(
 }
 
 /// Items are rows of the output.
-APUS_CLONED static void run_rows(void *context, int64_t begin, int64_t end, int32_t thread) {
+APUS_VARIANTS(
+    static, void, run_rows, (void *context, int64_t begin, int64_t end, int32_t thread),
+    (context, begin, end, thread)) {
     (void)thread;
     const job *work = context;
     int64_t channels = work->description->channels;
@@ -187,7 +189,9 @@ APUS_CLONED static void run_rows(void *context, int64_t begin, int64_t end, int3
 }
 
 /// Items are samples, a group of channels each: windows may overlap, so their sums belong to one thread.
-APUS_CLONED static void run_samples(void *context, int64_t begin, int64_t end, int32_t thread) {
+APUS_VARIANTS(
+    static, void, run_samples, (void *context, int64_t begin, int64_t end, int32_t thread),
+    (context, begin, end, thread)) {
     (void)thread;
     const job *work = context;
     const apus_pooling_description *pooling = work->description;

@@ -19,7 +19,9 @@ typedef struct {
 } execution;
 
 /// The words of the blocks from number `block` on.
-APUS_CLONED static void draw_words(const apus_philox *philox, uint32_t block, uint32_t *words) {
+APUS_VARIANTS(
+    static, void, draw_words, (const apus_philox *philox, uint32_t block, uint32_t *words),
+    (philox, block, words)) {
     uint32_t counter[4][BLOCKS];
     for (uint32_t i = 0; i < BLOCKS; i++) {
         counter[0][i] = block + i;

@@ -13,7 +13,7 @@
 #define MINIMUM(x, y) ((y) < (x) || (y) != (y) ? (y) : (x))
 
 #define DEFINE_KERNELS(name, initial, combine_lanes, combine)                                                  \
-    APUS_CLONED double apus_##name##_row(const float *x, int64_t count) {                                      \
+    APUS_VARIANTS(extern, double, apus_##name##_row, (const float *x, int64_t count), (x, count)) {            \
         apus_lanes part[4];                                                                                    \
         for (int k = 0; k < 4; k++) part[k] = (apus_lanes){0} + (initial);                                     \
         int64_t i = 0;                                                                                         \
@@ -62,8 +62,10 @@
         }                                                                                                      \
     }                                                                                                          \
                                                                                                                \
-    APUS_CLONED void apus_##name##_columns(                                                                    \
-        const float *x, int64_t rows, int64_t stride, int64_t width, int64_t available, double *result) {      \
+    APUS_VARIANTS(                                                                                             \
+        extern, void, apus_##name##_columns,                                                                   \
+        (const float *x, int64_t rows, int64_t stride, int64_t width, int64_t available, double *result),      \
+        (x, rows, stride, width, available, result)) {                                                         \
         if (width == APUS_COLUMN_TILE) {                                                                       \
             name##_columns(x, rows, stride, APUS_COLUMN_TILE, available, 4, result);                           \
             return;                                                                                            \

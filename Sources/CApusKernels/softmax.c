@@ -50,7 +50,9 @@ APUS_INLINE float sum_of_exponentials(const float *x, int64_t count, float large
     return folded_sum(part);
 }
 
-APUS_CLONED static void softmax_rows(const execution *work, int64_t begin, int64_t end) {
+APUS_VARIANTS(
+    static, void, softmax_rows, (const execution *work, int64_t begin, int64_t end),
+    (work, begin, end)) {
     int64_t columns = work->columns;
     for (int64_t row = begin; row < end; row++) {
         const float *x = work->input + row * columns;
@@ -60,7 +62,9 @@ APUS_CLONED static void softmax_rows(const execution *work, int64_t begin, int64
     }
 }
 
-APUS_CLONED static void log_softmax_rows(const execution *work, int64_t begin, int64_t end) {
+APUS_VARIANTS(
+    static, void, log_softmax_rows, (const execution *work, int64_t begin, int64_t end),
+    (work, begin, end)) {
     int64_t columns = work->columns;
     for (int64_t row = begin; row < end; row++) {
         const float *x = work->input + row * columns;
@@ -71,7 +75,9 @@ APUS_CLONED static void log_softmax_rows(const execution *work, int64_t begin, i
     }
 }
 
-APUS_CLONED static void cross_entropy_rows(const execution *work, int64_t begin, int64_t end) {
+APUS_VARIANTS(
+    static, void, cross_entropy_rows, (const execution *work, int64_t begin, int64_t end),
+    (work, begin, end)) {
     int64_t columns = work->columns;
     for (int64_t row = begin; row < end; row++) {
         const float *x = work->input + row * columns, *t = work->targets + row * columns;

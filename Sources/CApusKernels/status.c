@@ -32,9 +32,9 @@ const char *apus_status_name(apus_status status) {
 }
 
 const char *apus_instruction_set(void) {
-#if APUS_HAS_CLONES
-    if (__builtin_cpu_supports("x86-64-v4")) return "AVX-512";
-    if (__builtin_cpu_supports("x86-64-v3")) return "AVX2";
-#endif
-    return "baseline";
+    switch (apus_instruction_level()) {
+        case APUS_LEVEL_AVX512: return "AVX-512";
+        case APUS_LEVEL_AVX2: return "AVX2";
+        default: return "baseline";
+    }
 }

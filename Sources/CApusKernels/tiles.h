@@ -91,7 +91,7 @@ APUS_INLINE void apus_multiply_tile(
 
 /// Compiles the always inlined `body(work, begin, end, thread, tile)` for each instruction set, with rows a tile as
 /// its registers allow (1: narrow vectors), and defines `choose_body`, which gives the best one for this processor.
-#if APUS_HAS_CLONES
+#if APUS_HAS_VARIANTS
 #define APUS_TILED_VARIANTS(body)                                                                                 \
     __attribute__((target("arch=x86-64-v4"), min_vector_width(512))) static void body##_v4(                       \
         void *work, int64_t begin, int64_t end, int32_t thread) { body(work, begin, end, thread, 6); }            \
@@ -101,9 +101,8 @@ APUS_INLINE void apus_multiply_tile(
         body(work, begin, end, thread, 1);                                                                        \
     }                                                                                                             \
     static apus_range_body choose_##body(void) {                                                                  \
-        return __builtin_cpu_supports("x86-64-v4")   ? body##_v4                                                  \
-               : __builtin_cpu_supports("x86-64-v3") ? body##_v3                                                  \
-                                                     : body##_plain;                                              \
+        apus_level level = apus_instruction_level();                                                              \
+        return level == APUS_LEVEL_AVX512 ? body##_v4 : level == APUS_LEVEL_AVX2 ? body##_v3 : body##_plain;      \
     }
 #else
 #define APUS_TILED_VARIANTS(body)                                                                                 \

@@ -9,45 +9,57 @@ struct BenchCommand: Command {
         "bench", summary: "Time a training step of each workload; print a line of JSON for each",
         operands: [
             .init(
-                "WORKLOAD", help: "experiments: \(Experiments.all.map(\.name).joined(separator: ", ")); all by default",
+                "WORKLOAD",
+                help: "the experiments (\(Self.names(Experiments.all))), which are timed by default, or "
+                    + Self.names(Workloads.timedOnly),
                 isRequired: false, isRepeated: true)
         ],
-        options: [batch, RunOptions.device, RunOptions.threads],
+        options: [batch, RunOptions.device, RunOptions.threads] + ProfileOptions.all,
         notes: "A step is forward, backward, the optimizer's update and the loss read back. It is run 3 times to warm\n"
-            + "up, then in 4 blocks of many steps; the time is that of the best block.")
+            + "up, then in 4 blocks of many steps; the time is that of the best block.\n\n" + ProfileOptions.notes)
+
+    private static func names(_ workloads: [any Workload]) -> String {
+        workloads.map(\.name).joined(separator: ", ")
+    }
 
     func run(_ arguments: Arguments) throws {
-        let experiments =
-            try arguments.operands.isEmpty ? Experiments.all : arguments.operands.map { try Experiments.named($0) }
+        let workloads =
+            try arguments.operands.isEmpty ? Experiments.all : arguments.operands.map { try Workloads.named($0) }
         let device = try RunOptions.chosenDevice(arguments)
         let batchSize = arguments[Self.batch] ?? 128
-        for experiment in experiments {
-            let step = try TrainingStep(experiment, batchSize: batchSize, device: device)
-            let milliseconds = try Benchmark(step).bestMilliseconds()
+        var profiler = Profiler(arguments)
+        for workload in workloads {
+            let step = try TrainingStep(workload, batchSize: batchSize, device: device)
+            let benchmark = Benchmark(step)
+            let milliseconds = try benchmark.bestMilliseconds()
             let rounded = (milliseconds * 10_000).rounded() / 10_000
             try Console.line(
-                "{\"peer\": \"apus \(ApusVersion.current)\", \"workload\": \"\(experiment.name)\", "
+                "{\"peer\": \"apus \(ApusVersion.current)\", \"workload\": \"\(workload.name)\", "
                     + "\"precision\": \"float32\", \"mode\": \"plan\", \"device\": \"\(device.name)\", "
                     + "\"batch\": \(batchSize), \"ms_per_step\": \(rounded)}")
+            try profiler?.add(benchmark, batchSize: batchSize)
         }
+        try profiler?.finish()
     }
 }
 
 /// A training step on random data, to be timed.
 struct Benchmark {
-    private let step: TrainingStep
+    let step: TrainingStep
     /// Steps a block: about a third of a second.
-    private let blockSize: Int
+    let blockSize: Int
     private let arrays: [NDArray]
 
-    /// Steps a block for each experiment, as in the scripts of the other systems.
+    /// Steps a block for each workload, as in the scripts of the other systems.
     private static let blockSizes = [
         "perceptron": 400, "mlp": 150, "cnn": 15, "lstm": 15, "lstm-hard-sigmoid": 15, "vae": 120, "cam": 5,
+        "wide-100": 600, "wide-1000": 60, "convolution-48": 6, "convolution-200": 2, "gru": 20, "resnet20": 6,
+        "transformer": 20,
     ]
 
     init(_ step: TrainingStep) {
         self.step = step
-        blockSize = Self.blockSizes[step.experiment.name] ?? 100
+        blockSize = Self.blockSizes[step.workload.name] ?? 100
         let random = Philox(seed: 0, stream: 0)
         arrays = step.plan.inputTypes.enumerated().map { index, type in
             // The first input is images, uniform; a second one is the one-hot vectors of random classes.
@@ -63,17 +75,15 @@ struct Benchmark {
     }
 
     func bestMilliseconds() throws -> Double {
-        try withPointers(to: arrays[...], []) { pointers in
+        try withInputs { pointers in
             var (number, best) = (0, Double.infinity)
             func run(_ count: Int) throws -> Double {
                 let start = ContinuousClock.now
                 for _ in 0..<count {
-                    try step.executable.run(inputs: pointers, context: RunContext(seed: 0, step: number))
+                    let context = RunContext(seed: 0, step: number)
+                    try step.executable.run(inputs: pointers, context: context)
                     number += 1
-                    let loss = step.executable.output(0).load(as: Float.self)
-                    guard loss.isFinite else {
-                        throw ApusError.notFinite(quantity: "loss", step: number)
-                    }
+                    try checkLoss(context)
                 }
                 return (ContinuousClock.now - start) / .milliseconds(1) / Double(count)
             }
@@ -81,6 +91,17 @@ struct Benchmark {
             for _ in 0..<4 { best = min(best, try run(blockSize)) }
             return best
         }
+    }
+
+    /// Reads the loss of the run just done.
+    func checkLoss(_ context: RunContext) throws {
+        let loss = step.executable.output(0).load(as: Float.self)
+        guard loss.isFinite else { throw ApusError.notFinite(quantity: "loss", step: context.step + 1) }
+    }
+
+    /// The addresses of the data that a step is given.
+    func withInputs<Result>(_ body: (UnsafeBufferPointer<UnsafeRawPointer>) throws -> Result) throws -> Result {
+        try withPointers(to: arrays[...], [], body)
     }
 
     private func withPointers<Result>(

@@ -6,15 +6,15 @@ struct PlanCommand: Command {
     static let steps = Option.flag("steps", help: "Print every step of the plan, and where its values live")
 
     let syntax = CommandSyntax(
-        "plan", summary: "Show what a training step takes, before anything runs", operands: [.experiment],
+        "plan", summary: "Show what a training step takes, before anything runs", operands: [.workload],
         options: [RunOptions.batchSize, RunOptions.device, RunOptions.threads, steps])
 
     func run(_ arguments: Arguments) throws {
-        let experiment = try Experiments.named(arguments.operands[0])
-        let batchSize = arguments[RunOptions.batchSize] ?? experiment.defaults.batchSize
-        let step = try TrainingStep(experiment, batchSize: batchSize, device: RunOptions.chosenDevice(arguments))
+        let workload = try Workloads.named(arguments.operands[0])
+        let batchSize = arguments[RunOptions.batchSize] ?? workload.defaults.batchSize
+        let step = try TrainingStep(workload, batchSize: batchSize, device: RunOptions.chosenDevice(arguments))
         if arguments.has(Self.steps) { try Console.line("\(step.plan)\n") }
-        try Console.line("A training step of \(experiment.name), batch size \(batchSize):")
+        try Console.line("A training step of \(workload.name), batch size \(batchSize):")
         try Console.line(PlanReport(step).text)
     }
 }

@@ -4,16 +4,20 @@ import ApusExperiments
 /// `apus summary NAME`: a network's layers, as a table.
 struct SummaryCommand: Command {
     let syntax = CommandSyntax(
-        "summary", summary: "Show an experiment's layers and parameters", operands: [.experiment])
+        "summary", summary: "Show a network's layers and parameters", operands: [.workload])
 
     func run(_ arguments: Arguments) throws {
-        let experiment = try Experiments.named(arguments.operands[0])
-        for model in try experiment.network(seed: 0).models { try Console.line(model.summary()) }
+        let workload = try Workloads.named(arguments.operands[0])
+        for model in try workload.network(seed: 0).models { try Console.line(model.summary()) }
     }
 }
 
 extension CommandSyntax.Operand {
     static let experiment = CommandSyntax.Operand(
         "NAME", help: "the experiment: \(Experiments.all.map(\.name).joined(separator: ", "))")
+    static let workload = CommandSyntax.Operand(
+        "NAME",
+        help: "an experiment (\(Experiments.all.map(\.name).joined(separator: ", "))), or a network that is here to be "
+            + "timed (\(Workloads.timedOnly.map(\.name).joined(separator: ", ")))")
     static let run = CommandSyntax.Operand("RUN", help: "a run's folder, as 'apus train' made it")
 }

@@ -78,6 +78,7 @@ final class ConvolutionKernel: CPUKernel {
         return (try made(description), false)
     }
 
+    var implementation: String? { String(cString: apus_convolution_implementation(convolution.pointer)) }
     var workspaceByteCount: Int { Int(apus_convolution_workspace(convolution.pointer)) }
 
     func run(_ memory: CPUMemory, _ context: RunContext) throws {

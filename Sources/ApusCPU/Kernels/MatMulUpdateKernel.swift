@@ -28,6 +28,7 @@ final class MatMulUpdateKernel: CPUKernel {
         }
     }
 
+    var implementation: String? { String(cString: apus_matmul_implementation(product.pointer)) }
     var workspaceByteCount: Int { Int(apus_matmul_workspace(product.pointer)) }
 
     func run(_ memory: CPUMemory, _ context: RunContext) throws {

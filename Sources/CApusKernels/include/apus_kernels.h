@@ -554,6 +554,23 @@ void apus_random_normal(const apus_philox *philox, int64_t first, int64_t count,
 void apus_random_bernoulli(
     const apus_philox *philox, int64_t first, int64_t count, float probability, float *output);
 
+// MARK: What the processor reaches (peaks.c)
+
+/// Multiplications with additions, from registers or from the first cache: what no kernel exceeds.
+typedef enum apus_arithmetic : int32_t {
+    APUS_ARITHMETIC_FLOAT32 = 0,         // multiply-add of vectors
+    APUS_ARITHMETIC_BFLOAT16_DOTS = 1,   // AVX-512's dot products of pairs, float32 sums
+    APUS_ARITHMETIC_BFLOAT16_TILES = 2,  // AMX's products of tiles, float32 sums
+} apus_arithmetic;
+
+/// Measures for some milliseconds the operations a second (a multiplication and an addition are two) that all threads
+/// reach together; 0 where the processor has no such instructions or may not use them.
+double apus_measure_arithmetic(apus_arithmetic kind);
+
+/// Measures for some milliseconds the bytes a second of passes over memory: two arrays are read and a third is written,
+/// by all threads together. `byte_count` is that of the three, at least 3 KiB; 0 where there is no memory for them.
+double apus_measure_memory(int64_t byte_count);
+
 #ifdef __cplusplus
 }
 #endif
