@@ -12,7 +12,7 @@ struct BenchCommand: Command {
                 "WORKLOAD", help: "experiments: \(Experiments.all.map(\.name).joined(separator: ", ")); all by default",
                 isRequired: false, isRepeated: true)
         ],
-        options: [batch, RunOptions.device, RunOptions.threads],
+        options: [batch, RunOptions.device, RunOptions.threads, RunOptions.precision],
         notes: "A step is forward, backward, the optimizer's update and the loss read back. It is run 3 times to warm\n"
             + "up, then in 4 blocks of many steps; the time is that of the best block.")
 
@@ -20,14 +20,15 @@ struct BenchCommand: Command {
         let experiments =
             try arguments.operands.isEmpty ? Experiments.all : arguments.operands.map { try Experiments.named($0) }
         let device = try RunOptions.chosenDevice(arguments)
+        let precision = RunOptions.chosenPrecision(arguments) ?? .float32
         let batchSize = arguments[Self.batch] ?? 128
         for experiment in experiments {
-            let step = try TrainingStep(experiment, batchSize: batchSize, device: device)
+            let step = try TrainingStep(experiment, batchSize: batchSize, device: device, precision: precision)
             let milliseconds = try Benchmark(step).bestMilliseconds()
             let rounded = (milliseconds * 10_000).rounded() / 10_000
             try Console.line(
                 "{\"peer\": \"apus \(ApusVersion.current)\", \"workload\": \"\(experiment.name)\", "
-                    + "\"precision\": \"float32\", \"mode\": \"plan\", \"device\": \"\(device.name)\", "
+                    + "\"precision\": \"\(precision.rawValue)\", \"mode\": \"plan\", \"device\": \"\(device.name)\", "
                     + "\"batch\": \(batchSize), \"ms_per_step\": \(rounded)}")
         }
     }

@@ -44,7 +44,7 @@ struct TrainCommand: Command {
         ],
         options: [
             epochs, RunOptions.batchSize, learningRate, seed, RunOptions.data, RunOptions.dataset, RunOptions.device,
-            RunOptions.threads, out, maximumSteps, weights, logEvery, shuffle, noShuffle, timing, resume,
+            RunOptions.threads, RunOptions.precision, out, maximumSteps, weights, logEvery, shuffle, noShuffle, timing, resume,
             checkpointEvery, checkpointMinutes, keep, fingerprintEvery,
         ],
         notes: "The experiments' own settings:\n"
@@ -81,6 +81,7 @@ struct TrainCommand: Command {
         let lock = try RunLock(folder)
         let card = RunCard(
             experiment: experiment.name, settings: settings, seed: seed,
+            precision: RunOptions.chosenPrecision(arguments) ?? .float32,
             maximumStepCount: arguments[Self.maximumSteps], firstWeights: firstWeights?.path,
             firstWeightsChecksum: firstWeights?.checksum, data: .init(data.name, data.loaded),
             machine: .init(device: device, threadCount: arguments[RunOptions.threads]),

@@ -100,6 +100,9 @@ struct ResumedRun {
         try require("--batch-size", arguments[RunOptions.batchSize], settings.batchSize)
         try require("--learning-rate", arguments[TrainCommand.learningRate], settings.learningRate)
         try require("--seed", arguments[TrainCommand.seed], card.seed)
+        try require(
+            "--precision", RunOptions.chosenPrecision(arguments)?.rawValue,
+            (card.precision ?? .float32).rawValue)
         try require("--dataset", arguments[RunOptions.dataset], settings.datasetName)
         for (flag, shuffles) in [(TrainCommand.shuffle, true), (TrainCommand.noShuffle, false)]
         where arguments.has(flag) && settings.shuffles != shuffles {

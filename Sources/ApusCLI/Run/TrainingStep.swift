@@ -8,12 +8,13 @@ struct TrainingStep {
     let trainer: Trainer
     let executable: any Executable
 
-    init(_ experiment: any Experiment, batchSize: Int, device: Device) throws {
+    init(_ experiment: any Experiment, batchSize: Int, device: Device, precision: Precision) throws {
         self.experiment = experiment
         network = try experiment.network(seed: 0)
         trainer = try Trainer(
             network.model, loss: network.loss, metrics: experiment.metrics,
-            optimizer: experiment.optimizer(learningRate: experiment.defaults.learningRate), device: device)
+            optimizer: experiment.optimizer(learningRate: experiment.defaults.learningRate), device: device,
+            precision: precision)
         // The function asks a data set only what its columns are like.
         let images = try Dataset(
             inputs: NDArray(zeros: Shape([1] + experiment.imageShape.sizes), .uint8),

@@ -252,6 +252,7 @@ typedef enum apus_operation : int32_t {
     APUS_RELU = 18,
     APUS_SOFTPLUS = 19,   // log(1 + exp(a))
     APUS_IS_FINITE = 20,  // mask
+    APUS_ROUND_TO_BFLOAT16 = 21,  // ties to even
     // Of two values, a and b.
     APUS_ADD = 32,
     APUS_SUBTRACT = 33,
@@ -426,6 +427,9 @@ typedef struct apus_recurrence_description {
     apus_cell_activation activation, gate_activation;
     float slope, gate_slope;  // of hard sigmoids
     bool is_reversed;         // the last step is taken first; arrays keep their order
+    // What enters the products is rounded to bfloat16: h, and on the way back the gradients with respect to x and to p.
+    // The kernel is given rounded.
+    bool rounds_factors;
 } apus_recurrence_description;
 
 enum { APUS_RECURRENCE_SUMS = 4 };
@@ -455,6 +459,7 @@ typedef struct apus_recurrence_arrays {
     float *hidden;                // [batch, T, U], after each step
     float *last_hidden;           // [batch, U]
     float *previous_hidden;       // [batch, T, U], before each step
+    float *previous_factors;      // [batch, T, U], the same as it enters the product
     float *last_cells;            // [batch, U], LSTM only, as is the next
     float *previous_cells;        // [batch, T, U]
     float *gates;                 // [batch, T, (1, 4, 4) U], activated; a GRU's fourth block is p2
