@@ -59,7 +59,8 @@ public final class Function {
         let isHidden = place == outputs.count
         try self.init(
             inputs: inputs, outputs: outputs + (isHidden ? [guarding].compactMap { $0 } : []), updates: updates,
-            mode: mode, seed: seed, device: device, precision: precision, guardedOutput: place, returnedCount: outputs.count,
+            mode: mode, seed: seed, device: device, precision: precision, guardedOutput: place,
+            returnedCount: outputs.count,
             origin: { $0.name ?? $0.kind })
     }
 

@@ -6,7 +6,7 @@ extension Graph {
     ///
     /// In bfloat16, a rounding stands before every factor of a product, one for each value, however many products read
     /// it. It stands right behind the operation that makes the value, so that one pass over memory does both.
-    func inPrecision(_ precision: Precision) -> (graph: Graph, sources: [Int]) {
+    package func inPrecision(_ precision: Precision) -> (graph: Graph, sources: [Int]) {
         guard precision == .bfloat16 else { return (self, Array(nodes.indices)) }
         var rounding = FactorRounding(source: self)
         for index in nodes.indices { rounding.add(index) }

@@ -5,7 +5,9 @@ import ApusExperiments
 struct EvaluateCommand: Command {
     let syntax = CommandSyntax(
         "evaluate", summary: "Measure a run's network on the test images", operands: [.run],
-        options: [RunOptions.runData, RunOptions.runDataset, RunOptions.device, RunOptions.threads, RunOptions.runPrecision])
+        options: [
+            RunOptions.runData, RunOptions.runDataset, RunOptions.device, RunOptions.threads, RunOptions.runPrecision,
+        ])
 
     func run(_ arguments: Arguments) throws {
         let run = try TrainedRun.open(arguments.operands[0])

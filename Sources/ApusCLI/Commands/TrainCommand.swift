@@ -44,7 +44,8 @@ struct TrainCommand: Command {
         ],
         options: [
             epochs, RunOptions.batchSize, learningRate, seed, RunOptions.data, RunOptions.dataset, RunOptions.device,
-            RunOptions.threads, RunOptions.precision, out, maximumSteps, weights, logEvery, shuffle, noShuffle, timing, resume,
+            RunOptions.threads, RunOptions.precision, out, maximumSteps, weights, logEvery, shuffle, noShuffle, timing,
+            resume,
             checkpointEvery, checkpointMinutes, keep, fingerprintEvery,
         ],
         notes: "The experiments' own settings:\n"

@@ -59,8 +59,11 @@ package struct Recurrence: OperationRule {
 
     package var name: String { "recurrence" }
     package var settings: String {
-        [cell.description, isReversed ? "reversed" : "", hasMask ? "masked" : "", roundsFactors ? "rounded" : "", result.rawValue]
-            .filter { !$0.isEmpty }.joined(separator: ", ")
+        [
+            cell.description, isReversed ? "reversed" : "", hasMask ? "masked" : "", roundsFactors ? "rounded" : "",
+            result.rawValue,
+        ]
+        .filter { !$0.isEmpty }.joined(separator: ", ")
     }
 
     /// The inputs by their roles.
@@ -153,7 +156,10 @@ package struct Recurrence: OperationRule {
             let (units, width) = (roles.kernel.shape[0], roles.kernel.shape[1])
             return Tensor(
                 .matMul(MatMul(isLeftTransposed: true)),
-                [state(roundsFactors ? .previousFactors : .previousHidden).reshaped(to: [rows, units]), products.reshaped(to: [rows, width])])
+                [
+                    state(roundsFactors ? .previousFactors : .previousHidden).reshaped(to: [rows, units]),
+                    products.reshaped(to: [rows, width]),
+                ])
         }
         var shares: [() -> Tensor?] = [{ gradient(.projected) }, kernelGradient]
         if hasRecurrentBias { shares.append { products.sum(0, 1) } }

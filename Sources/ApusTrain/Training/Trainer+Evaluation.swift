@@ -97,7 +97,8 @@ extension Model {
         let key = "inference on \(device.name), \(device.threadCount.map(String.init) ?? "any") threads, \(precision)"
         if let function = companions[key] as? Function { return function }
         let function = try Function(
-            inputs: inputs, outputs: outputs, mode: .inference, device: device, precision: precision, guardedOutput: nil,
+            inputs: inputs, outputs: outputs, mode: .inference, device: device, precision: precision,
+            guardedOutput: nil,
             // The model keeps the function: the function must not keep the model.
             origin: { [weak self] in self?.layerPath(of: $0) ?? $0.kind })
         companions[key] = function
