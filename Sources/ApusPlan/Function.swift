@@ -14,7 +14,7 @@ import ApusGraph
 public final class Function {
     /// Where it runs.
     public let device: Device
-    /// How its products are computed.
+    /// How its products are computed: as it was asked for, but float32 in place of float32Fast where that is faster.
     public let precision: Precision
     /// The key of all random numbers.
     public var seed: UInt64
@@ -106,7 +106,7 @@ public final class Function {
         self.mode = mode
         self.seed = seed
         self.device = device
-        self.precision = precision
+        self.precision = precision == .float32Fast && !device.hasFastBfloat16 ? .float32 : precision
         self.guardedOutput = guardedOutput
         self.origin = origin
         self.variableName = variableName

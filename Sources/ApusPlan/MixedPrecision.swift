@@ -5,10 +5,11 @@ extension Graph {
     /// The graph as it is run in `precision`; with the node of this graph that each node was made for.
     ///
     /// In bfloat16, a rounding stands before every factor of a product, one for each value, however many products read
-    /// it. It stands right behind the operation that makes the value, so that one pass over memory does both.
+    /// it. It stands right behind the operation that makes the value, so that one pass over memory does both. In
+    /// float32Fast every product is a sum of three, of the high and low parts of its factors.
     package func inPrecision(_ precision: Precision) -> (graph: Graph, sources: [Int]) {
-        guard precision == .bfloat16 else { return (self, Array(nodes.indices)) }
-        var rounding = FactorRounding(source: self)
+        guard precision != .float32 else { return (self, Array(nodes.indices)) }
+        var rounding = FactorRounding(source: self, splits: precision == .float32Fast)
         for index in nodes.indices { rounding.add(index) }
         var result = rounding.result
         let kept = result.dropUnreadNodes()
@@ -20,6 +21,8 @@ extension Graph {
 /// Builds the graph anew, with roundings.
 private struct FactorRounding {
     private let source: Graph
+    /// Whether what rounding takes away is multiplied as well.
+    private let splits: Bool
     /// The nodes of `source` whose values are factors, looked at through reshapes and the like.
     private let isFactor: [Bool]
     private var nodes: [Graph.Node] = []
@@ -31,9 +34,12 @@ private struct FactorRounding {
     private var current = 0
     /// Of nodes of the new graph those that hold the same, rounded.
     private var roundedForms: [Int: Int] = [:]
+    /// Of nodes of the new graph those that hold what rounding takes away, rounded.
+    private var remainders: [Int: Int] = [:]
 
-    init(source: Graph) {
+    init(source: Graph, splits: Bool) {
         self.source = source
+        self.splits = splits
         var isFactor = [Bool](repeating: false, count: source.nodes.count)
         for node in source.nodes {
             for place in node.operation.factors {
@@ -55,6 +61,10 @@ private struct FactorRounding {
     mutating func add(_ index: Int) {
         current = index
         let node = source.nodes[index]
+        if splits {
+            places.append(splitProduct(node))
+            return
+        }
         var inputs = node.inputs.map { places[$0] }
         for place in node.operation.factors { inputs[place] = roundedForm(of: inputs[place]) }
         places.append(append(node.operation.roundingFactors, inputs, origin: node.origin))
@@ -86,12 +96,48 @@ private struct FactorRounding {
         case .reshape, .broadcast, .transpose:
             let inner = roundedForm(of: node.inputs[0])
             form = inner == node.inputs[0] ? index : append(node.operation, [inner], origin: node.origin)
-        case .recurrence(let rule) where rule.result == .previousHidden:
+        case .recurrence(let rule) where rule.result == .previousHidden && !splits:
             form = append(.recurrence(rule.sibling(.previousFactors)), node.inputs, origin: node.origin)
         default:
             form = isRounded(index) ? index : append(.unary(Unary(.roundToBfloat16)), [index], origin: node.origin)
         }
         roundedForms[index] = form
+        return form
+    }
+
+    /// A product as the sum of the products of its factors' parts, but for that of the two low ones. Recurrences, whose
+    /// products are made step by step, stay as they are.
+    private mutating func splitProduct(_ node: Graph.Node) -> Int {
+        let inputs = node.inputs.map { places[$0] }
+        guard node.operation.isProduct else { return append(node.operation, inputs, origin: node.origin) }
+        let (left, right) = (inputs[0], inputs[1])
+        let (high, low) = (
+            (roundedForm(of: left), roundedForm(of: right)), (remainder(of: left), remainder(of: right))
+        )
+        var sum = append(node.operation, [high.0, high.1], origin: node.origin)
+        for (first, second) in [(high.0, low.1), (low.0, high.1)] as [(Int?, Int?)] {
+            guard let first, let second else { continue }
+            let product = append(node.operation, [first, second], origin: node.origin)
+            sum = append(.binary(Binary(.add)), [sum, product], origin: node.origin)
+        }
+        return sum
+    }
+
+    /// The node that holds what rounding takes from the numbers of `index`, rounded; `nil` where that is nothing.
+    private mutating func remainder(of index: Int) -> Int? {
+        if let known = remainders[index] { return known }
+        let node = nodes[index]
+        let form: Int
+        if node.operation.onlyMoves {
+            guard let inner = remainder(of: node.inputs[0]) else { return nil }
+            form = append(node.operation, [inner], origin: node.origin)
+        } else {
+            let rounded = roundedForm(of: index)
+            guard rounded != index else { return nil }
+            let difference = append(.binary(Binary(.subtract)), [index, rounded], origin: node.origin)
+            form = append(.unary(Unary(.roundToBfloat16)), [difference], origin: node.origin)
+        }
+        remainders[index] = form
         return form
     }
 
@@ -111,17 +157,24 @@ private struct FactorRounding {
         case .reshape, .broadcast, .transpose, .slice, .pad, .concatenate, .maxPool:
             return node.inputs.allSatisfy { isRounded($0) }
         case .recurrence(let rule): return rule.result == .previousFactors
-        case .recurrenceGradient(let rule): return rule.result == .projected || rule.result == .products
+        case .recurrenceGradient(let rule): return rule.roundsFactors && [.projected, .products].contains(rule.result)
         default: return false
         }
     }
 }
 
 extension Operation {
+    fileprivate var isProduct: Bool {
+        switch self {
+        case .matMul, .convolution, .convolutionInputGradient, .convolutionKernelGradient: true
+        default: false
+        }
+    }
+
     /// The inputs that are factors of a product.
     fileprivate var factors: [Int] {
         switch self {
-        case .matMul, .convolution, .convolutionInputGradient, .convolutionKernelGradient: [0, 1]
+        case _ where isProduct: [0, 1]
         // The kernel; what it is multiplied by is made step by step.
         case .recurrence: [1]
         case .recurrenceGradient(let rule): [rule.cell.keptState == nil ? 1 : 2]

@@ -15,6 +15,7 @@ extension Plan {
         var planner = Planner(
             graph.simplified().inPrecision(precision).graph, largeElementCount: largeElementCount)
         self = planner.plan(guardedOutput: guardedOutput)
+        self.precision = precision
     }
 
     /// The plan of a graph as it is, each operation a step of its own; and the value of each node, `nil` for those that

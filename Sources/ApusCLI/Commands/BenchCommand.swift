@@ -21,6 +21,7 @@ struct BenchCommand: Command {
             try arguments.operands.isEmpty ? Experiments.all : arguments.operands.map { try Experiments.named($0) }
         let device = try RunOptions.chosenDevice(arguments)
         let precision = RunOptions.chosenPrecision(arguments) ?? .float32
+        RunOptions.announce(precision, on: device)
         let batchSize = arguments[Self.batch] ?? 128
         for experiment in experiments {
             let step = try TrainingStep(experiment, batchSize: batchSize, device: device, precision: precision)

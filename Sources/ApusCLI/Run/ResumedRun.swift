@@ -36,6 +36,7 @@ struct ResumedRun {
         }
         let experiment = try Experiments.named(card.experiment)
         let device = try RunOptions.chosenDevice(arguments, defaultThreadCount: card.machine.threadCount)
+        RunOptions.announce(card.precision ?? .float32, on: device)
         let machine = RunCard.Machine(
             device: device, threadCount: arguments[RunOptions.threads] ?? card.machine.threadCount)
         for difference in differences(from: machine) {

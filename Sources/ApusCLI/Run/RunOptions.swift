@@ -19,7 +19,7 @@ enum RunOptions {
         "threads", in: 1...mostThreads, help: "Threads of the processor",
         default: "OMP_NUM_THREADS, or one for each core")
     private static let precisions = Precision.allCases.map(\.rawValue)
-    private static let precisionHelp = "How products are computed; bfloat16 rounds factors, and sums are float32"
+    private static let precisionHelp = "How products are computed: bfloat16 rounds factors, float32-fast needs AMX"
     static let precision = Option.choice(
         "precision", of: "precision", precisions, help: precisionHelp, default: Precision.float32.rawValue)
     static let runPrecision = Option.choice(
@@ -30,6 +30,12 @@ enum RunOptions {
     /// The precision that the options name; `nil` where they name none.
     static func chosenPrecision(_ arguments: Arguments) -> Precision? {
         (arguments[precision] ?? arguments[runPrecision]).flatMap { Precision(rawValue: $0) }
+    }
+
+    /// Says so where a device does not compute as it was asked to.
+    static func announce(_ precision: Precision, on device: Device) {
+        guard precision == .float32Fast, !device.hasFastBfloat16 else { return }
+        Console.report("float32-fast: without AMX it would be slower here; products are computed in float32.")
     }
 
     /// The device that the options name.

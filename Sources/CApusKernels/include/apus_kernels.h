@@ -66,11 +66,19 @@ typedef struct apus_engine apus_engine;
 apus_status apus_engine_create(apus_engine **engine);
 void apus_engine_destroy(apus_engine *engine);
 
+/// From now on every factor of a product or convolution that is made with the engine holds bfloat16 numbers, as float32:
+/// oneDNN may multiply them by bfloat16 instructions, which gives the same products. It does so where these are faster.
+void apus_engine_set_rounded_factors(apus_engine *engine);
+
 /// The bytes of the shared scratch memory: the most that any object made so far needs.
 int64_t apus_engine_workspace(const apus_engine *engine);
 
 /// The version of the oneDNN library in the process, such as "2.6.3". The text lives for ever.
 const char *apus_onednn_version(void);
+
+/// Whether oneDNN has AMX here, which multiplies matrices of bfloat16 numbers many times as fast as AVX-512 multiplies
+/// float32. (AVX-512's own bfloat16 instructions do half as many products a cycle as float32's multiply-add.)
+bool apus_has_bfloat16_tiles(void);
 
 /// What oneDNN uses at most on this processor, such as "AVX-512 AMX". The text lives for ever.
 const char *apus_onednn_instruction_set(void);
@@ -168,7 +176,8 @@ typedef struct apus_convolution_description {
     int64_t padding_before[APUS_MAXIMUM_SPATIAL_RANK];
     int64_t padding_after[APUS_MAXIMUM_SPATIAL_RANK];
     // Winograd's minimal filtering instead of the plain sum: fewer multiplications, larger rounding errors, and copies
-    // of image and output. APUS_UNSUPPORTED where oneDNN has none (in version 3 never).
+    // of image and output. APUS_UNSUPPORTED where oneDNN has none (in version 3 never), and
+    // where the engine's factors are rounded.
     bool uses_winograd;
     bool has_bias;             // forward only, as is the activation
     apus_activation activation;
