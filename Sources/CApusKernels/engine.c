@@ -69,13 +69,18 @@ const char *apus_onednn_version(void) {
     return version_text;
 }
 
-bool apus_has_bfloat16_tiles(void) {
 #if defined(__x86_64__)
+static bool has_amx(void) {
     unsigned amx = (unsigned)dnnl_cpu_isa_avx512_core_amx;
     return ((unsigned)dnnl_get_effective_cpu_isa() & amx) == amx;
+}
 #else
-    return false;
+static bool has_amx(void) { return false; }
 #endif
+
+bool apus_has_bfloat16_tiles(void) {
+    const dnnl_version_t *version = dnnl_version();
+    return has_amx() && (version->major > 2 || (version->major == 2 && version->minor >= 7));
 }
 
 const char *apus_onednn_instruction_set(void) {
@@ -84,7 +89,7 @@ const char *apus_onednn_instruction_set(void) {
     unsigned bits = (unsigned)dnnl_get_effective_cpu_isa();
     unsigned core = (unsigned)dnnl_cpu_isa_avx512_core;
     if (bits == 0) return "default";
-    if (apus_has_bfloat16_tiles()) return "AVX-512 AMX";
+    if (has_amx()) return "AVX-512 AMX";
     if ((bits & (unsigned)dnnl_cpu_isa_avx512_core_bf16) == (unsigned)dnnl_cpu_isa_avx512_core_bf16)
         return "AVX-512 bfloat16";
     if ((bits & (unsigned)dnnl_cpu_isa_avx512_core_vnni) == (unsigned)dnnl_cpu_isa_avx512_core_vnni)

@@ -68,6 +68,9 @@ import Testing
         #expect(plan.contains("roundToBfloat16"))
         let bench = try BuiltProgram.run(["bench", "perceptron"] + rounded, in: folder).output
         #expect(bench.contains("\"precision\": \"bfloat16\""))
+        let fast = try BuiltProgram.run(["bench", "perceptron", "--precision", "float32-fast"], in: folder)
+        let note = "float32-fast: without AMX it would be slower here; products are computed in float32.\n"
+        #expect(fast.status == 0 && fast.errors == (Device.cpu.hasFastBfloat16 ? "" : note))
     }
 
     @Test func aKilledRunGoesOnToTheSameBits() throws {

@@ -55,6 +55,63 @@ import Testing
         #expect(try exact(large)[0].floats[0].isFinite)
     }
 
+    // MARK: Errors
+
+    /// What rounding does to a product, against the sum of the magnitudes of all that it adds up; for each of the two
+    /// gradients, too, and for a convolution. The limits are those of `Precision`, with room for float32's sums.
+    @Test(arguments: [(Precision.float32, 1e-6), (.float32Fast, 4.8e-5), (.bfloat16, 7.9e-3)])
+    func errorsOfProducts(_ precision: Precision, _ limit: Double) throws {
+        let (a, b) = (Tensor.placeholder([24, 200]), Tensor.placeholder([200, 16]))
+        let (image, kernel) = (Tensor.placeholder([2, 8, 8, 12]), Tensor.placeholder([3, 3, 12, 7]))
+        var worst = 0.0
+        for (inputs, output) in [([a, b], matMul(a, b)), ([image, kernel], convolution(image, kernel: kernel))] {
+            let upstream = Tensor.placeholder(output.shape)
+            let outputs = [output] + (try gradient(of: (output * upstream).sum(), withRespectTo: inputs))
+            let all = inputs + [upstream]
+            let trace = try Trace(inputs: all, outputs: outputs, mode: .training, batchSize: 1)
+            var numbers = SeededNumbers(seed: 11)
+            let values = all.map { RowInput($0.shape, .range(-1...1)).values(batchSize: 1, from: &numbers) }
+            let executable = try Device.cpu.compile(Plan(trace.graph, precision: precision), [])
+            try runOnce(executable, values, RunContext())
+            func exact(_ values: [ReferenceArray<Double>]) -> [[Double]] {
+                ReferenceExecutor(trace.graph).run(inputs: values, variables: [], context: RunContext()).outputs
+                    .map(\.values)
+            }
+            let inDouble = values.map { ReferenceArray<Double>($0) }
+            let (expected, magnitudes) = (exact(inDouble), exact(inDouble.map { $0.map(\.magnitude) }))
+            for index in outputs.indices {
+                for (place, value) in executable.outputArray(index).floats.enumerated() {
+                    let error = abs(Double(value) - expected[index][place]) / magnitudes[index][place]
+                    if !(error <= worst) { worst = error }
+                }
+            }
+        }
+        #expect(worst <= limit)
+        // Products of high parts alone, or without one of the mixed ones, would be far off.
+        if precision != .float32 { #expect(worst > limit / 100) }
+    }
+
+    /// Without AMX, float32Fast is float32; with it, it is what the plan says.
+    @Test func float32FastIsTheDevicesChoice() throws {
+        let (x, w) = (
+            Tensor.placeholder([3, 5]), Variable("w", value: NDArray(repeating: 0.1 as Float, shape: [5, 2]))
+        )
+        let numbers = NDArray(repeating: 0.3 as Float, shape: [3, 5])
+        func run(_ device: Device, _ precision: Precision) throws -> (Precision, [Float]) {
+            let function = try Function(
+                inputs: [x], outputs: [matMul(x, w.tensor)], device: device, precision: precision)
+            return (function.precision, try function(numbers)[0].floats)
+        }
+        let slow = Device(name: "slow", compile: Device.cpu.compile)
+        let fast = Device(name: "fast", hasFastBfloat16: true, compile: Device.cpu.compile)
+        let plain = try run(slow, .float32)
+        #expect(try run(slow, .float32Fast) == plain)
+        #expect(try run(slow, .bfloat16).0 == .bfloat16)
+        let split = try run(fast, .float32Fast)
+        #expect(split.0 == .float32Fast && split.1 != plain.1)
+        #expect(zip(split.1, plain.1).allSatisfy { abs($0 - $1) <= 4.8e-5 * $1 })
+    }
+
     // MARK: Against the reference
 
     private struct Case: CustomTestStringConvertible, Sendable {

@@ -143,6 +143,29 @@ import Testing
         #expect(results == [] && sums.filter(\.hasFactors).count == 2 && sums.count == 3)
     }
 
+    /// Each factor is parted in one pass, and three products are summed before what follows them.
+    @Test func splitProducts() throws {
+        let y = sigmoid(matMul(x, kernel.tensor) + bias.tensor)
+        let parting = "elementwise[roundToBfloat16+subtract+roundToBfloat16]"
+        #expect(
+            try kernels([x], [y], [], .float32Fast) == [
+                parting, parting, "matMul", "matMul", "matMul", "elementwise[add+add+add+sigmoid]",
+            ])
+        // What is a bfloat16 number has no low part.
+        let rounded = roundedToBfloat16(x)
+        #expect(
+            try kernels([x], [matMul(rounded, kernel.tensor), matMul(sign(x), rounded.transposed())], [], .float32Fast)
+                .filter { $0.hasPrefix("matMul") }.count == 3)
+    }
+
+    /// Recurrences are as exact as ever; the products before them are split.
+    @Test func recurrencesAreNotSplit() throws {
+        let sequence = Tensor.placeholder([16, 3, 8], name: "sequence")
+        let recurrent = Variable("recurrent", shape: [2, 8])
+        let states = Tensor(.recurrence(Recurrence(cell: RecurrentCell(.lstm))), [sequence, recurrent.tensor])
+        #expect(try kernels([sequence], [states], [], .float32Fast) == kernels([sequence], [states], [], .float32))
+    }
+
     /// Files know nothing of rounding: it is a plan's.
     @Test func nothingOfItIsSaved() throws {
         let rule = Recurrence(cell: RecurrentCell(.gru))

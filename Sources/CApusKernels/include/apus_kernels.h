@@ -76,8 +76,8 @@ int64_t apus_engine_workspace(const apus_engine *engine);
 /// The version of the oneDNN library in the process, such as "2.6.3". The text lives for ever.
 const char *apus_onednn_version(void);
 
-/// Whether oneDNN has AMX here, which multiplies matrices of bfloat16 numbers many times as fast as AVX-512 multiplies
-/// float32. (AVX-512's own bfloat16 instructions do half as many products a cycle as float32's multiply-add.)
+/// Whether oneDNN can use AMX for bfloat16 numbers that are stored as float32 (it has learnt that in version 2.7), which
+/// multiplies matrices of them many times as fast as AVX-512 does those of float32. (AVX-512's own bfloat16 instructions do half as many products a cycle as float32's multiply-add.)
 bool apus_has_bfloat16_tiles(void);
 
 /// What oneDNN uses at most on this processor, such as "AVX-512 AMX". The text lives for ever.
