@@ -8,7 +8,7 @@ struct TrainingStep {
     let trainer: Trainer
     let executable: any Executable
 
-    init(_ experiment: any Experiment, batchSize: Int, device: Device, precision: Precision) throws {
+    init(_ experiment: any Experiment, batchSize: Int, device: Device, precision: Precision = .float32) throws {
         self.experiment = experiment
         network = try experiment.network(seed: 0)
         trainer = try Trainer(
