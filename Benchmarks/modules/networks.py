@@ -17,7 +17,7 @@ class Network:
     shapes: dict[str, tuple[int, ...]]
     # The limit of uniform first kernels, by name: the same for all, or Glorot's or He's.
     kernel_limit: Callable[[str, tuple[int, int]], float]
-    # The mean loss of a batch from weights, images [n, 784], one-hot labels [n, 10] and normal numbers [n, 2].
+    # The mean loss of a batch from `Weights`, images [n, 784], one-hot labels [n, 10] and normal numbers [n, 2].
     loss: Callable
     optimizer: Callable
     uses_noise: bool = False
@@ -32,8 +32,35 @@ class Network:
         }
 
 
+class RoundedProduct(torch.autograd.Function):
+    """x @ w with factors rounded to bfloat16, forward and backward; sums are as exact as the arrays' type."""
+
+    @staticmethod
+    def forward(context, x, w):
+        x, w = rounded(x), rounded(w)
+        context.save_for_backward(x, w)
+        return x @ w
+
+    @staticmethod
+    def backward(context, gradient):
+        (x, w), gradient = context.saved_tensors, rounded(gradient)
+        return gradient @ w.T, x.T @ gradient
+
+
+def rounded(x):
+    return x.to(torch.float32).to(torch.bfloat16).to(x.dtype)
+
+
+class Weights(dict):
+    """Weights by their names, and how they are multiplied."""
+
+    def __init__(self, weights, precision):
+        super().__init__(weights)
+        self.product = {"float32": torch.matmul, "bfloat16": RoundedProduct.apply}[precision]
+
+
 def dense(weights, name, x):
-    return x @ weights[f"{name}/kernel"] + weights[f"{name}/bias"]
+    return weights.product(x, weights[f"{name}/kernel"]) + weights[f"{name}/bias"]
 
 
 def layers(**sizes):

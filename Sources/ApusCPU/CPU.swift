@@ -4,11 +4,13 @@ import CApusKernels
 
 extension Device {
     /// The processor, with as many threads as OpenMP gives (its cores, or OMP_NUM_THREADS).
-    public static let cpu = Device(name: "cpu") { try CPUExecutable($0, variables: $1) }
+    public static let cpu = Device(name: "cpu", hasFastBfloat16: apus_has_bfloat16_tiles()) {
+        try CPUExecutable($0, variables: $1)
+    }
 
     /// The processor with `threadCount` threads (at least 1), which holds for the whole process.
     public static func cpu(threadCount: Int) -> Device {
-        Device(name: "cpu", threadCount: threadCount) {
+        Device(name: "cpu", threadCount: threadCount, hasFastBfloat16: apus_has_bfloat16_tiles()) {
             apus_set_thread_count(Int32(clamping: threadCount))
             return try CPUExecutable($0, variables: $1)
         }

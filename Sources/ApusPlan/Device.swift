@@ -7,15 +7,18 @@ public struct Device: Sendable {
     public let name: String
     /// The threads that it was asked to use; `nil` where it decides by itself.
     public let threadCount: Int?
+    /// Whether it multiplies bfloat16 numbers faster than float32 ones, as processors with AMX do (from oneDNN 2.7 on).
+    public let hasFastBfloat16: Bool
     /// Makes a plan ready to run on variables, which are given in the plan's order.
     package let compile: @Sendable (Plan, [Variable]) throws -> any Executable
 
     package init(
-        name: String, threadCount: Int? = nil,
+        name: String, threadCount: Int? = nil, hasFastBfloat16: Bool = false,
         compile: @escaping @Sendable (Plan, [Variable]) throws -> any Executable
     ) {
         self.name = name
         self.threadCount = threadCount
+        self.hasFastBfloat16 = hasFastBfloat16
         self.compile = compile
     }
 }

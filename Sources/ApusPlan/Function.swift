@@ -14,6 +14,8 @@ import ApusGraph
 public final class Function {
     /// Where it runs.
     public let device: Device
+    /// How its products are computed: as it was asked for, but float32 in place of float32Fast where that is faster.
+    public let precision: Precision
     /// The key of all random numbers.
     public var seed: UInt64
     /// The number of calls so far: schedules and random numbers depend on it.
@@ -42,6 +44,7 @@ public final class Function {
     ///   - updates: new values for variables, set when a call ends; at most one for each variable.
     ///   - mode: by default training where there are updates, else inference.
     ///   - seed: the key of all random numbers.
+    ///   - precision: how products are computed. Default float32.
     ///   - guarding: a scalar (the loss, say) that stops a call where it is not finite, with every variable as it was.
     ///     It need not be one of the outputs. Default: nothing is looked at.
     /// - Throws: `ApusError.shape` where the tensors do not fit together: an input is missing or named twice, an
@@ -49,14 +52,15 @@ public final class Function {
     ///   computed; and whatever error a tensor holds.
     public convenience init(
         inputs: [Tensor], outputs: [Tensor], updates: [VariableUpdate] = [], mode: Mode? = nil, seed: UInt64 = 0,
-        device: Device, guarding: Tensor? = nil
+        device: Device, precision: Precision = .float32, guarding: Tensor? = nil
     ) throws {
         if let guarding { try Self.checkGuard(guarding) }
         let place = guarding.map { outputs.firstIndex(of: $0) ?? outputs.count }
         let isHidden = place == outputs.count
         try self.init(
             inputs: inputs, outputs: outputs + (isHidden ? [guarding].compactMap { $0 } : []), updates: updates,
-            mode: mode, seed: seed, device: device, guardedOutput: place, returnedCount: outputs.count,
+            mode: mode, seed: seed, device: device, precision: precision, guardedOutput: place,
+            returnedCount: outputs.count,
             origin: { $0.name ?? $0.kind })
     }
 
@@ -85,7 +89,8 @@ public final class Function {
     ///   - variableName: a variable's name, for errors.
     package init(
         inputs: [Tensor], outputs: [Tensor], updates: [VariableUpdate] = [], mode: Mode? = nil, seed: UInt64 = 0,
-        device: Device, guardedOutput: Int?, returnedCount: Int? = nil, origin: @escaping (LayerCall) -> String,
+        device: Device, precision: Precision = .float32, guardedOutput: Int?, returnedCount: Int? = nil,
+        origin: @escaping (LayerCall) -> String,
         variableName: @escaping (Variable) -> String = { $0.name }
     ) throws {
         for tensor in inputs + outputs + updates.map(\.value) { _ = try tensor.checked() }
@@ -101,6 +106,7 @@ public final class Function {
         self.mode = mode
         self.seed = seed
         self.device = device
+        self.precision = precision == .float32Fast && !device.hasFastBfloat16 ? .float32 : precision
         self.guardedOutput = guardedOutput
         self.origin = origin
         self.variableName = variableName
@@ -136,7 +142,7 @@ public final class Function {
         if let executable = executables[batchSize] { return executable }
         let trace = try trace(batchSize: batchSize)
         try checkInitialized(trace)
-        let plan = Plan(trace.graph, guardedOutput: guardedOutput)
+        let plan = Plan(trace.graph, precision: precision, guardedOutput: guardedOutput)
         guard plan.arenaByteCount <= MemoryLimit.byteCount else {
             throw ApusError.setting(
                 owner: "A function with a batch of \(batchSize)", name: "its memory",

@@ -68,6 +68,8 @@ package struct Plan: Sendable {
         package var flopCount: Int
     }
 
+    /// How the factors of its products were rounded.
+    package var precision = Precision.float32
     package var steps: [Step]
     package var values: [Value]
     package var constants: [NDArray]

@@ -4,13 +4,18 @@ import ApusGraph
 extension Plan {
     /// The plan of a graph: simplified, fused, ordered, with a place for every value.
     /// - Parameters:
+    ///   - precision: how its products are computed.
     ///   - guardedOutput: an output (by number) that is known before any variable changes, so that a run can stop there
     ///     and leave the variables as they were.
     ///   - largeElementCount: the elements from which a value is rather computed again than read again: what lies in
     ///     the second-level cache is cheap to read.
-    package init(_ graph: Graph, guardedOutput: Int? = nil, largeElementCount: Int = 65_536) {
-        var planner = Planner(graph.simplified(), largeElementCount: largeElementCount)
+    package init(
+        _ graph: Graph, precision: Precision = .float32, guardedOutput: Int? = nil, largeElementCount: Int = 65_536
+    ) {
+        var planner = Planner(
+            graph.simplified().inPrecision(precision).graph, largeElementCount: largeElementCount)
         self = planner.plan(guardedOutput: guardedOutput)
+        self.precision = precision
     }
 
     /// The plan of a graph as it is, each operation a step of its own; and the value of each node, `nil` for those that

@@ -18,7 +18,7 @@ extension Graph {
 
     /// Removes nodes that no root needs; inputs and variables stay, since the caller gives them.
     /// - Returns: the nodes that stay, by their places before.
-    private mutating func dropUnreadNodes() -> [Int] {
+    mutating func dropUnreadNodes() -> [Int] {
         var isNeeded = [Bool](repeating: false, count: nodes.count)
         for root in roots + inputs + variables { isNeeded[root] = true }
         for index in nodes.indices.reversed() where isNeeded[index] {

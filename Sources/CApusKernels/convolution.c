@@ -201,8 +201,8 @@ static apus_status prepare(apus_convolution *convolution, preparation *parts) {
         return status;
     APUS_TRY(dnnl_post_ops_create, &parts->operations);
     APUS_TRY(dnnl_primitive_attr_create, &parts->attributes);
-    APUS_TRY(dnnl_primitive_attr_set_scratchpad_mode, parts->attributes, dnnl_scratchpad_mode_user);
-    if ((status = apus_append_activation(parts->operations, wanted->activation, wanted->activation_alpha)))
+    if ((status = apus_set_attributes(convolution->engine, parts->attributes)) ||
+        (status = apus_append_activation(parts->operations, wanted->activation, wanted->activation_alpha)))
         return status;
     APUS_TRY(dnnl_primitive_attr_set_post_ops, parts->attributes, parts->operations);
     if ((status = describe(convolution, parts))) return status;
@@ -262,6 +262,9 @@ apus_status apus_convolution_create(
     apus_engine *engine, const apus_convolution_description *description, apus_convolution **result) {
     *result = NULL;
     if (!engine || !is_valid(description)) return apus_fail("apus_convolution_create", APUS_INVALID_DESCRIPTION);
+    // Its transformed factors are not rounded.
+    if (description->uses_winograd && engine->has_rounded_factors)
+        return apus_fail("apus_convolution_create", APUS_UNSUPPORTED);
     apus_convolution *convolution = calloc(1, sizeof *convolution);
     if (!convolution) return apus_fail("apus_convolution_create", APUS_OUT_OF_MEMORY);
     convolution->engine = engine;

@@ -4,7 +4,7 @@
 #include "math_functions.h"
 
 int apus_operand_count(apus_operation operation) {
-    if (operation >= APUS_IDENTITY && operation <= APUS_IS_FINITE) return 1;
+    if (operation >= APUS_IDENTITY && operation <= APUS_ROUND_TO_BFLOAT16) return 1;
     if (operation >= APUS_ADD && operation <= APUS_EQUAL) return 2;
     return operation == APUS_SELECT || operation == APUS_MULTIPLY_ADD ? 3 : 0;
 }
@@ -88,6 +88,7 @@ APUS_VARIANTS(
         case APUS_RELU: APUS_LOOP(a[i] <= 0.0f ? 0.0f : a[i]); break;
         case APUS_SOFTPLUS: APUS_LOOP(apus_softplus(a[i])); break;
         case APUS_IS_FINITE: APUS_LOOP((apus_bits(a[i]) & 0x7f800000u) != 0x7f800000u ? 1.0f : 0.0f); break;
+        case APUS_ROUND_TO_BFLOAT16: APUS_LOOP(apus_round_to_bfloat16(a[i])); break;
         case APUS_ADD: APUS_LOOP(a[i] + b[i]); break;
         case APUS_SUBTRACT: APUS_LOOP(a[i] - b[i]); break;
         case APUS_MULTIPLY: APUS_LOOP(a[i] * b[i]); break;

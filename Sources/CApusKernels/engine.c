@@ -44,6 +44,16 @@ apus_status apus_engine_reserve(apus_engine *engine, int64_t size) {
     return APUS_SUCCESS;
 }
 
+void apus_engine_set_rounded_factors(apus_engine *engine) { engine->has_rounded_factors = true; }
+
+apus_status apus_set_attributes(const apus_engine *engine, dnnl_primitive_attr_t attributes) {
+    APUS_TRY(dnnl_primitive_attr_set_scratchpad_mode, attributes, dnnl_scratchpad_mode_user);
+    // Rounding again what is rounded changes nothing, so that oneDNN may do it.
+    if (engine->has_rounded_factors)
+        APUS_TRY(dnnl_primitive_attr_set_fpmath_mode, attributes, dnnl_fpmath_mode_bf16);
+    return APUS_SUCCESS;
+}
+
 int64_t apus_engine_workspace(const apus_engine *engine) { return engine->scratch_size; }
 
 static char version_text[48];
@@ -59,13 +69,27 @@ const char *apus_onednn_version(void) {
     return version_text;
 }
 
+#if defined(__x86_64__)
+static bool has_amx(void) {
+    unsigned amx = (unsigned)dnnl_cpu_isa_avx512_core_amx;
+    return ((unsigned)dnnl_get_effective_cpu_isa() & amx) == amx;
+}
+#else
+static bool has_amx(void) { return false; }
+#endif
+
+bool apus_has_bfloat16_tiles(void) {
+    const dnnl_version_t *version = dnnl_version();
+    return has_amx() && (version->major > 2 || (version->major == 2 && version->minor >= 7));
+}
+
 const char *apus_onednn_instruction_set(void) {
 #if defined(__x86_64__)
     // The values are bit sets in which a larger set has the bits of the smaller ones, in both versions.
     unsigned bits = (unsigned)dnnl_get_effective_cpu_isa();
-    unsigned amx = (unsigned)dnnl_cpu_isa_avx512_core_amx, core = (unsigned)dnnl_cpu_isa_avx512_core;
+    unsigned core = (unsigned)dnnl_cpu_isa_avx512_core;
     if (bits == 0) return "default";
-    if ((bits & amx) == amx) return "AVX-512 AMX";
+    if (has_amx()) return "AVX-512 AMX";
     if ((bits & (unsigned)dnnl_cpu_isa_avx512_core_bf16) == (unsigned)dnnl_cpu_isa_avx512_core_bf16)
         return "AVX-512 bfloat16";
     if ((bits & (unsigned)dnnl_cpu_isa_avx512_core_vnni) == (unsigned)dnnl_cpu_isa_avx512_core_vnni)

@@ -12,7 +12,11 @@ struct apus_engine {
     dnnl_stream_t stream;
     void *scratch;
     int64_t scratch_size;  // bytes
+    bool has_rounded_factors;
 };
+
+/// What every product and convolution has: scratch memory of ours, and leave to use bfloat16 instructions.
+apus_status apus_set_attributes(const apus_engine *engine, dnnl_primitive_attr_t attributes);
 
 /// Makes the scratch memory at least `size` bytes. It may move: its address is good for one run only.
 apus_status apus_engine_reserve(apus_engine *engine, int64_t size);

@@ -8,6 +8,13 @@
 
 // Vectors are handed on by address: by value they would need one convention for all instruction sets.
 
+/// As `apus_round_to_bfloat16`.
+APUS_INLINE void apus_lanes_round_to_bfloat16(apus_lanes *x) {
+    apus_lane_masks bits = (apus_lane_masks)*x;
+    bits = (bits + 0x7fff + ((bits >> 16) & 1)) & (int32_t)0xffff0000;
+    *x = APUS_BLEND(*x != *x, *x, (apus_lanes)bits);
+}
+
 /// x = n ln 2 + r with |r| <= ln 2 / 2; gives exp(r) - 1, and 2^n for n in -126...127.
 APUS_INLINE void apus_lanes_exp_parts(const apus_lanes *x, apus_lanes *minus_one, apus_lanes *scale) {
     apus_lanes shifted = *x * 1.44269504f + APUS_ROUNDER;

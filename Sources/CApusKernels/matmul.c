@@ -35,11 +35,12 @@ static apus_status operand_layout(
 }
 
 static apus_status set_attributes(
-    const apus_matmul_description *description, apus_layout_view factor, dnnl_primitive_attr_t attributes,
-    dnnl_post_ops_t operations) {
-    APUS_TRY(dnnl_primitive_attr_set_scratchpad_mode, attributes, dnnl_scratchpad_mode_user);
+    const apus_engine *engine, const apus_matmul_description *description, apus_layout_view factor,
+    dnnl_primitive_attr_t attributes, dnnl_post_ops_t operations) {
+    apus_status status = apus_set_attributes(engine, attributes);
+    if (status) return status;
     if (description->has_scale) APUS_TRY(dnnl_post_ops_append_binary, operations, dnnl_binary_mul, factor);
-    apus_status status = description->accumulates ? apus_append_sum(operations) : APUS_SUCCESS;
+    status = description->accumulates ? apus_append_sum(operations) : APUS_SUCCESS;
     if (!status) status = apus_append_activation(operations, description->activation, description->activation_alpha);
     if (status) return status;
     APUS_TRY(dnnl_primitive_attr_set_post_ops, attributes, operations);
@@ -81,7 +82,7 @@ static apus_status prepare(apus_matmul *matmul, int64_t batch, int64_t rows, pre
     apus_layout_view factor = wanted->has_scale ? APUS_LAYOUT_VIEW(parts->factor) : NULL;
     APUS_TRY(dnnl_post_ops_create, &parts->operations);
     APUS_TRY(dnnl_primitive_attr_create, &parts->attributes);
-    if ((status = set_attributes(wanted, factor, parts->attributes, parts->operations))) return status;
+    if ((status = set_attributes(matmul->engine, wanted, factor, parts->attributes, parts->operations))) return status;
 
     apus_layout_view left = APUS_LAYOUT_VIEW(parts->left), right = APUS_LAYOUT_VIEW(parts->right);
     apus_layout_view bias = wanted->has_bias ? APUS_LAYOUT_VIEW(parts->bias) : NULL;

@@ -17,7 +17,8 @@ struct apus_recurrence {
     // of h in the hidden state's.
     int64_t lead, input_terms, hidden_lead;
     float *packed;     // [panel, input_terms + hidden_lead + units, panel_vectors * 16]
-    float *workspace;  // of each thread: hidden states (two), cells, sums
+    // Of each thread: hidden states (two), cells, with rounding the hidden states as they are, sums.
+    float *workspace;
     int64_t state_width, thread_size, byte_count;
 };
 
@@ -37,7 +38,8 @@ typedef struct {
     int64_t row, rows, step, unit, count;
     bool is_last;
     const float *sums;                    // [rows, SUM_WIDTH], this vector's
-    float *hidden, *next_hidden, *cells;  // [rows, state_width], from this unit on
+    // [rows, state_width], from this unit on; `states` are the hidden ones unrounded, where that is another array.
+    float *hidden, *next_hidden, *cells, *states;
 } spot;
 
 /// The gates, and the states after the step.
@@ -48,11 +50,12 @@ APUS_INLINE void run_units(const job *work, const apus_cell cell, const apus_cel
     const int64_t units = wanted->units, width = work->recurrence->state_width, unit = at->unit;
     const int64_t count = form.is_whole ? APUS_LANE_COUNT : at->count;
     const float slope = wanted->slope, gate_slope = wanted->gate_slope;
+    const bool rounds = wanted->rounds_factors;
     for (int64_t r = 0; r < at->rows; r++) {
         int64_t row = at->row + r, place = row * wanted->steps + at->step;
         const apus_lanes *sums = (const apus_lanes *)(at->sums + r * SUM_WIDTH);
         bool is_masked = arrays.mask && arrays.mask[place] == 0.0f;
-        apus_lanes previous = *(const apus_lanes *)(at->hidden + r * width), hidden, cells, previous_cells, x[4];
+        apus_lanes previous = *(const apus_lanes *)(at->states + r * width), hidden, cells, previous_cells, x[4];
         for (int gate = 0; gate < gates; gate++) {
             bool is_candidate = cell == APUS_CELL_GRU && gate == 2;
             x[gate] = is_candidate && arrays.projected ? (apus_lanes){0} : sums[gate];
@@ -90,10 +93,17 @@ APUS_INLINE void run_units(const job *work, const apus_cell cell, const apus_cel
             for (int block = 0; block < stored; block++)
                 apus_store_some(arrays.gates + (place * stored + block) * units + unit, &x[block], count);
         if (is_masked) hidden = previous;
-        *(apus_lanes *)(at->next_hidden + r * width) = hidden;
         if (arrays.previous_hidden) apus_store_some(arrays.previous_hidden + place * units + unit, &previous, count);
+        if (arrays.previous_factors)
+            apus_store_some(
+                arrays.previous_factors + place * units + unit, (const apus_lanes *)(at->hidden + r * width), count);
         if (arrays.hidden) apus_store_some(arrays.hidden + place * units + unit, &hidden, count);
         if (arrays.last_hidden && at->is_last) apus_store_some(arrays.last_hidden + row * units + unit, &hidden, count);
+        if (rounds) {
+            *(apus_lanes *)(at->states + r * width) = hidden;
+            apus_lanes_round_to_bfloat16(&hidden);
+        }
+        *(apus_lanes *)(at->next_hidden + r * width) = hidden;
         if (cell != APUS_CELL_LSTM) continue;
         if (is_masked) cells = previous_cells;
         *(apus_lanes *)(at->cells + r * width) = cells;
@@ -166,6 +176,13 @@ static void gather_inputs(const job *work, int64_t row, int64_t rows, int64_t st
     }
 }
 
+/// What of the states enters the first product.
+static void round_states(float *factors, const float *states, int64_t width, int64_t rows, int64_t units) {
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t unit = 0; unit < units; unit++)
+            factors[row * width + unit] = apus_round_to_bfloat16(states[row * width + unit]);
+}
+
 /// The states before the first step; the places beyond the last unit are 0 as well.
 static void set_states(float *states, int64_t width, const float *initial, int64_t rows, int64_t units) {
     for (int64_t row = 0; row < rows; row++) {
@@ -182,13 +199,18 @@ APUS_INLINE void run_rows(void *context, int64_t begin, int64_t end, int32_t thr
     int64_t units = wanted->units, width = recurrence->state_width;
     float *hidden = recurrence->workspace + thread * recurrence->thread_size + recurrence->lead;
     float *next_hidden = hidden + APUS_RECURRENCE_ROWS * width, *cells = next_hidden + APUS_RECURRENCE_ROWS * width;
-    float *sums = cells + APUS_RECURRENCE_ROWS * width - recurrence->lead;
+    float *states = wanted->rounds_factors ? cells + APUS_RECURRENCE_ROWS * width : NULL;
+    float *sums = (states ? states : cells) + APUS_RECURRENCE_ROWS * width - recurrence->lead;
     int64_t block = apus_recurrence_block(end - begin);
     for (int64_t row = begin; row < end; row += block) {
         spot at = {.row = row, .rows = end - row < block ? end - row : block};
         const float *first = work->arrays.initial_hidden, *first_cells = work->arrays.initial_cells;
         set_states(hidden, width, first ? first + row * units : NULL, at.rows, units);
         set_states(cells, width, first_cells ? first_cells + row * units : NULL, at.rows, units);
+        if (states) {
+            set_states(states, width, first ? first + row * units : NULL, at.rows, units);
+            if (first) round_states(hidden, states, width, at.rows, units);
+        }
         for (int64_t number = 0; number < wanted->steps; number++) {
             at.step = wanted->is_reversed ? wanted->steps - 1 - number : number;
             at.is_last = number == wanted->steps - 1;
@@ -203,6 +225,7 @@ APUS_INLINE void run_rows(void *context, int64_t begin, int64_t end, int32_t thr
                     at.hidden = hidden + at.unit;
                     at.next_hidden = next_hidden + at.unit;
                     at.cells = cells + at.unit;
+                    at.states = states ? states + at.unit : at.hidden;
                     run_units_of_any(work, form, &at);
                 }
             }
@@ -275,7 +298,8 @@ apus_status apus_recurrence_create(const apus_recurrence_description *descriptio
     int64_t before = recurrence->input_terms > 0 ? recurrence->input_terms : recurrence->hidden_lead;
     recurrence->lead = apus_rounded_up(before, APUS_LANE_COUNT);
     recurrence->state_width = recurrence->lead + recurrence->panel_count * recurrence->panel_units;
-    recurrence->thread_size = APUS_RECURRENCE_ROWS * (3 * recurrence->state_width + SUM_WIDTH);
+    recurrence->thread_size = 
+        APUS_RECURRENCE_ROWS * ((description->rounds_factors ? 4 : 3) * recurrence->state_width + SUM_WIDTH);
     int64_t terms = recurrence->input_terms + recurrence->hidden_lead + description->units;
     int64_t packed_size = recurrence->panel_count * terms * recurrence->panel_vectors * APUS_LANE_COUNT;
     int64_t workspace_size = recurrence->thread_count * recurrence->thread_size;

@@ -70,7 +70,7 @@ APUS_INLINE void run_units(const job *work, const apus_cell cell, const apus_cel
     const int64_t units = wanted->units, width = gradient->state_width, stride = gradient->slope_stride;
     const int64_t unit = at->unit, count = form.is_whole ? APUS_LANE_COUNT : at->count;
     const float slope = wanted->slope, gate_slope = wanted->gate_slope;
-    const bool keeps_both = cell == APUS_CELL_GRU && gradient->keeps_both;
+    const bool keeps_both = cell == APUS_CELL_GRU && gradient->keeps_both, rounds = wanted->rounds_factors;
     for (int64_t r = 0; r < at->rows; r++) {
         int64_t row = at->row + r, place = row * wanted->steps + at->step;
         bool is_masked = arrays.mask && arrays.mask[place] == 0.0f;
@@ -134,6 +134,10 @@ APUS_INLINE void run_units(const job *work, const apus_cell cell, const apus_cel
         }
         *hidden_place = hidden;
         if (cell == APUS_CELL_LSTM) *cells_place = cells;
+        if (rounds) {
+            for (int gate = 0; gate < gates; gate++) apus_lanes_round_to_bfloat16(&sums[gate]);
+            if (cell == APUS_CELL_GRU) apus_lanes_round_to_bfloat16(&product);
+        }
         for (int gate = 0; gate < gates; gate++) {
             const apus_lanes *of_product = cell == APUS_CELL_GRU && gate == 2 ? &product : &sums[gate];
             int64_t offset = (place * gates + gate) * units + unit;

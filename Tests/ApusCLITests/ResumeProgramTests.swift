@@ -43,6 +43,36 @@ import Testing
         #expect(try Data(contentsOf: folder.file("run/curves.svg")) == whole)
     }
 
+    /// A run keeps its precision when it goes on, when it is taken again and when it is measured.
+    @Test func aRunKeepsItsPrecision() throws {
+        let folder = try TemporaryFolder()
+        let rounded = ["--precision", "bfloat16"]
+        for (out, more) in [("float32", []), ("whole", rounded)] {
+            let result = try BuiltProgram.run(
+                ["train", "perceptron"] + Self.common + ["--out", out] + more, in: folder)
+            #expect(result.status == 0, "\(result.errors)")
+        }
+        let first = try BuiltProgram.run(
+            ["train", "perceptron", "--epochs", "9", "--max-steps", "20", "--out", "run"] + rounded, in: folder)
+        #expect(first.status == 0)
+        #expect(try BuiltProgram.run(["train", "--resume", "run", "--max-steps", "70"], in: folder).status == 0)
+        #expect(try RunComparison.difference(run("whole", in: folder), run("run", in: folder)) == nil)
+        #expect(try RunComparison.difference(run("whole", in: folder), run("float32", in: folder)) != nil)
+        #expect(try RunCard(readingFrom: run("run", in: folder)).precision == .bfloat16)
+        #expect(try BuiltProgram.run(["replay", "run"], in: folder).output.contains("bit-equal: "))
+        let evaluations = try [[], rounded, ["--precision", "float32"]].map {
+            try BuiltProgram.run(["evaluate", "whole"] + $0, in: folder).output
+        }
+        #expect(evaluations[0] == evaluations[1] && evaluations[0].contains("loss: "))
+        let plan = try BuiltProgram.run(["plan", "perceptron", "--steps"] + rounded, in: folder).output
+        #expect(plan.contains("roundToBfloat16"))
+        let bench = try BuiltProgram.run(["bench", "perceptron"] + rounded, in: folder).output
+        #expect(bench.contains("\"precision\": \"bfloat16\""))
+        let fast = try BuiltProgram.run(["bench", "perceptron", "--precision", "float32-fast"], in: folder)
+        let note = "float32-fast: without AMX it would be slower here; products are computed in float32.\n"
+        #expect(fast.status == 0 && fast.errors == (Device.cpu.hasFastBfloat16 ? "" : note))
+    }
+
     @Test func aKilledRunGoesOnToTheSameBits() throws {
         let folder = try TemporaryFolder()
         try whole("vae", in: folder)
@@ -101,6 +131,7 @@ import Testing
             (["--learning-rate", "0.25"], "--learning-rate is 0.25, but the run was begun with 0.5. " + own),
             (["--seed", "1"], "--seed is 1, but the run was begun with 0. " + own),
             (["--shuffle"], "--shuffle contradicts the run, which was begun without shuffling. " + own),
+            (["--precision", "bfloat16"], "--precision is bfloat16, but the run was begun with float32. " + own),
             (
                 ["--out", "other"],
                 "--out cannot be given with --resume. "
@@ -120,7 +151,7 @@ import Testing
             #expect(result.status == 2 && result.errors == "apus: " + row.text, "\(row.words)")
         }
         // What the run has anyway is no contradiction.
-        let same = ["--batch-size", "128", "--seed", "0", "--no-shuffle", "--epochs", "9"]
+        let same = ["--batch-size", "128", "--seed", "0", "--no-shuffle", "--epochs", "9", "--precision", "float32"]
         #expect(try BuiltProgram.run(["train", "perceptron", "--resume", "whole"] + same, in: folder).status == 0)
         let nothing = try BuiltProgram.run(["train"], in: folder)
         #expect(nothing.status == 2)

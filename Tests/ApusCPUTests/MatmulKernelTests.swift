@@ -1,3 +1,4 @@
+import ApusCore
 import CApusKernels
 import Foundation
 import Testing
@@ -15,6 +16,8 @@ extension KernelTests {
             var activation = APUS_ACTIVATION_NONE
             var alpha: Float = 0
             var scale: Float?
+            /// Whether oneDNN is told that the operands are bfloat16 numbers.
+            var hasRoundedFactors = false
             var testDescription: String {
                 "\(batch)x\(m)x\(n)x\(k) \(transposes) bias \(hasBias) sum \(accumulates) shared \(shared) "
                     + "activation \(activation.rawValue) scale \(scale.map { "\($0)" } ?? "none")"
@@ -24,6 +27,7 @@ extension KernelTests {
                 var engine: OpaquePointer?
                 try check(apus_engine_create(&engine))
                 defer { apus_engine_destroy(engine) }
+                if hasRoundedFactors { apus_engine_set_rounded_factors(engine) }
                 var description = apus_matmul_description()
                 (description.batch, description.rows) = (Int64(batch), Int64(m))
                 (description.columns, description.inner) = (Int64(n), Int64(k))
@@ -129,6 +133,22 @@ extension KernelTests {
                     try Case(m: m, n: n, k: k, transposes: (left, right), hasBias: true, accumulates: true).verify()
                     try Case(m: m, n: n, k: k, transposes: (left, right), accumulates: true, scale: -0.375).verify()
                 }
+            }
+        }
+
+        /// With AMX it is computed there, without it as ever. The products are exact in both: only sums round.
+        @Test(arguments: [(33, 65, 31), (128, 10, 784)]) func roundedFactors(m: Int, n: Int, k: Int) throws {
+            let left = sampleValues(m * k, seed: 1, scale: 0.5).map(\.roundedToBfloat16)
+            let right = sampleValues(k * n, seed: 2, scale: 0.5).map(\.roundedToBfloat16)
+            let (bias, output) = (sampleValues(n, seed: 3), sampleValues(m * n, seed: 4))
+            for product in [
+                Case(m: m, n: n, k: k, hasBias: true, activation: APUS_ACTIVATION_TANH, hasRoundedFactors: true),
+                Case(
+                    m: m, n: n, k: k, transposes: (true, true), accumulates: true, scale: -0.5, hasRoundedFactors: true),
+            ] {
+                let result = try product.run(left: left, right: right, bias: bias, output: output)
+                let expected = product.expected(left: left, right: right, bias: bias, output: output)
+                #expect(relativeError(result, expected, floor: 1) < 2e-5)
             }
         }
 

@@ -24,6 +24,21 @@ extension KernelTests {
             return description
         }
 
+        /// The factors that it multiplies are made of the rounded ones, and are not rounded themselves.
+        @Test func roundedFactorsAreMultipliedAsTheyAre() throws {
+            var engine: OpaquePointer?
+            try check(apus_engine_create(&engine))
+            defer { apus_engine_destroy(engine) }
+            apus_engine_set_rounded_factors(engine)
+            var description = description(APUS_CONVOLUTION_FORWARD, isWinograd: true)
+            var convolution: OpaquePointer?
+            #expect(apus_convolution_create(engine, &description, &convolution) == Int32(APUS_UNSUPPORTED))
+            #expect(convolution == nil)
+            description.uses_winograd = false
+            try check(apus_convolution_create(engine, &description, &convolution))
+            apus_convolution_destroy(convolution)
+        }
+
         /// `nil` where the library has no such convolution.
         private func result(_ kind: apus_convolution_kind, isWinograd: Bool, count: Int) throws -> [Float]? {
             var engine: OpaquePointer?

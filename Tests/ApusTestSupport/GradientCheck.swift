@@ -59,7 +59,8 @@ private func gradientFaults(
 ) throws -> [String] {
     let differentiated = try DifferentiatedCase(row, inputs)
     let backward = try differentiated.trace(differentiated.gradients, batchSize: batchSize)
-    let forward = try differentiated.trace([differentiated.loss], batchSize: batchSize)
+    let loss = row.differentiatedAs.map { ($0(differentiated.inputs) * differentiated.cotangent).sum() }
+    let forward = try differentiated.trace([loss ?? differentiated.loss], batchSize: batchSize)
     let values = differentiated.values(inputs, batchSize: batchSize, seed: seed).map { ReferenceArray<Double>($0) }
     func run(_ trace: Trace, _ values: [ReferenceArray<Double>]) -> [ReferenceArray<Double>] {
         ReferenceExecutor(trace.graph).run(

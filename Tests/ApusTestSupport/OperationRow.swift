@@ -18,6 +18,9 @@ package struct OperationRow: Sendable, CustomStringConvertible {
     package var executorTolerance = Tolerance(relative: 2e-5)
     /// Applies the operation.
     package let make: @Sendable ([Tensor]) -> Tensor
+    /// The function whose gradient it has by definition, where that is another: it has the operation's values at the
+    /// row's numbers. `nil` for the operation itself.
+    package var differentiatedAs: (@Sendable ([Tensor]) -> Tensor)?
 
     package init(
         _ kind: OperationKind, _ variant: String = "", cases: [[RowInput]], isDifferentiable: [Bool],
@@ -40,21 +43,23 @@ package struct OperationRow: Sendable, CustomStringConvertible {
     /// The row for the gradient itself: the squared norm of the gradient of a sum of squares. Checking its gradient
     /// checks second derivatives.
     package var secondOrder: OperationRow {
-        let (make, isDifferentiable) = (make, isDifferentiable)
-        var row = OperationRow(
-            kind, variant.isEmpty ? "second order" : "\(variant), second order", cases: cases,
-            isDifferentiable: isDifferentiable
-        ) {
-            inputs in
-            do {
-                let output = try make(inputs).checked()
-                let loss = square(output.elementType == .float32 ? output : output.cast(to: .float32)).sum()
-                let targets = zip(inputs, isDifferentiable).filter(\.1).map(\.0)
-                return try gradient(of: loss, withRespectTo: targets).map { square($0).sum() }.reduce(0, +)
-            } catch {
-                return Tensor(node: Node(failure: error))
+        let isDifferentiable = isDifferentiable
+        func norm(_ make: @escaping @Sendable ([Tensor]) -> Tensor) -> @Sendable ([Tensor]) -> Tensor {
+            { inputs in
+                do {
+                    let output = try make(inputs).checked()
+                    let loss = square(output.elementType == .float32 ? output : output.cast(to: .float32)).sum()
+                    let targets = zip(inputs, isDifferentiable).filter(\.1).map(\.0)
+                    return try gradient(of: loss, withRespectTo: targets).map { square($0).sum() }.reduce(0, +)
+                } catch {
+                    return Tensor(node: Node(failure: error))
+                }
             }
         }
+        var row = OperationRow(
+            kind, variant.isEmpty ? "second order" : "\(variant), second order", cases: cases,
+            isDifferentiable: isDifferentiable, make: norm(make))
+        row.differentiatedAs = differentiatedAs.map(norm)
         row.tolerance = Tolerance(absolute: 1e-6, relative: 1e-6)
         return row
     }

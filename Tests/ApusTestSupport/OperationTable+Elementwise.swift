@@ -13,10 +13,13 @@ extension OperationTable {
     static let elementwiseRows = unaryRows + binaryRows + otherElementwiseRows
 
     private static let unaryRows = Unary.Function.allCases.map { function in
-        OperationRow(
+        var row = OperationRow(
             OperationKind(.unary, function.rawValue), cases: alike(domain(of: function)),
             isDifferentiable: [function != .sign && function != .floor]
         ) { Tensor(.unary(Unary(function)), $0) }
+        // Straight through.
+        if function == .roundToBfloat16 { row.differentiatedAs = { $0[0] } }
+        return row
     }
 
     private static func domain(of function: Unary.Function) -> Domain {
@@ -28,6 +31,8 @@ extension OperationTable {
         case .squareRoot, .reciprocalSquareRoot, .log: .range(0.3...3)
         case .logOnePlus: .range(-0.6...2)
         case .sin, .cos, .sigmoid, .softplus: .range(-4...4)
+        // Such numbers are rounded to themselves.
+        case .roundToBfloat16: .listed([0.5, -1.25, 3, 0x1.02p0, -0x1.fep3, 0.1875, -7])
         }
     }
 

@@ -14,7 +14,7 @@ struct BenchCommand: Command {
                     + Self.names(Workloads.timedOnly),
                 isRequired: false, isRepeated: true)
         ],
-        options: [batch, RunOptions.device, RunOptions.threads] + ProfileOptions.all,
+        options: [batch, RunOptions.device, RunOptions.threads, RunOptions.precision] + ProfileOptions.all,
         notes: "A step is forward, backward, the optimizer's update and the loss read back. It is run 3 times to warm\n"
             + "up, then in 4 blocks of many steps; the time is that of the best block.\n\n" + ProfileOptions.notes)
 
@@ -26,16 +26,18 @@ struct BenchCommand: Command {
         let workloads =
             try arguments.operands.isEmpty ? Experiments.all : arguments.operands.map { try Workloads.named($0) }
         let device = try RunOptions.chosenDevice(arguments)
+        let precision = RunOptions.chosenPrecision(arguments) ?? .float32
+        RunOptions.announce(precision, on: device)
         let batchSize = arguments[Self.batch] ?? 128
         var profiler = Profiler(arguments)
         for workload in workloads {
-            let step = try TrainingStep(workload, batchSize: batchSize, device: device)
+            let step = try TrainingStep(workload, batchSize: batchSize, device: device, precision: precision)
             let benchmark = Benchmark(step)
             let milliseconds = try benchmark.bestMilliseconds()
             let rounded = (milliseconds * 10_000).rounded() / 10_000
             try Console.line(
                 "{\"peer\": \"apus \(ApusVersion.current)\", \"workload\": \"\(workload.name)\", "
-                    + "\"precision\": \"float32\", \"mode\": \"plan\", \"device\": \"\(device.name)\", "
+                    + "\"precision\": \"\(precision.rawValue)\", \"mode\": \"plan\", \"device\": \"\(device.name)\", "
                     + "\"batch\": \(batchSize), \"ms_per_step\": \(rounded)}")
             try profiler?.add(benchmark, batchSize: batchSize)
         }

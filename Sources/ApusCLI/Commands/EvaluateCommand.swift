@@ -5,7 +5,9 @@ import ApusExperiments
 struct EvaluateCommand: Command {
     let syntax = CommandSyntax(
         "evaluate", summary: "Measure a run's network on the test images", operands: [.run],
-        options: [RunOptions.runData, RunOptions.runDataset, RunOptions.device, RunOptions.threads])
+        options: [
+            RunOptions.runData, RunOptions.runDataset, RunOptions.device, RunOptions.threads, RunOptions.runPrecision,
+        ])
 
     func run(_ arguments: Arguments) throws {
         let run = try TrainedRun.open(arguments.operands[0])
@@ -15,7 +17,7 @@ struct EvaluateCommand: Command {
         let trainer = try Trainer(
             run.network.model, loss: run.network.loss, metrics: run.experiment.metrics,
             optimizer: run.experiment.optimizer(learningRate: settings.learningRate), device: device,
-            seed: run.card.seed)
+            precision: RunOptions.chosenPrecision(arguments) ?? run.card.precision ?? .float32, seed: run.card.seed)
         try Console.line(
             "\(trainer.evaluate(run.experiment.prepare(data.loaded.test), batchSize: settings.batchSize))")
     }

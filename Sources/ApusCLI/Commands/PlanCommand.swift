@@ -7,12 +7,14 @@ struct PlanCommand: Command {
 
     let syntax = CommandSyntax(
         "plan", summary: "Show what a training step takes, before anything runs", operands: [.workload],
-        options: [RunOptions.batchSize, RunOptions.device, RunOptions.threads, steps])
+        options: [RunOptions.batchSize, RunOptions.device, RunOptions.threads, RunOptions.precision, steps])
 
     func run(_ arguments: Arguments) throws {
         let workload = try Workloads.named(arguments.operands[0])
         let batchSize = arguments[RunOptions.batchSize] ?? workload.defaults.batchSize
-        let step = try TrainingStep(workload, batchSize: batchSize, device: RunOptions.chosenDevice(arguments))
+        let step = try TrainingStep(
+            workload, batchSize: batchSize, device: RunOptions.chosenDevice(arguments),
+            precision: RunOptions.chosenPrecision(arguments) ?? .float32)
         if arguments.has(Self.steps) { try Console.line("\(step.plan)\n") }
         try Console.line("A training step of \(workload.name), batch size \(batchSize):")
         try Console.line(PlanReport(step).text)

@@ -44,7 +44,8 @@ struct TrainCommand: Command {
         ],
         options: [
             epochs, RunOptions.batchSize, learningRate, seed, RunOptions.data, RunOptions.dataset, RunOptions.device,
-            RunOptions.threads, out, maximumSteps, weights, logEvery, shuffle, noShuffle, timing, resume,
+            RunOptions.threads, RunOptions.precision, out, maximumSteps, weights, logEvery, shuffle, noShuffle, timing,
+            resume,
             checkpointEvery, checkpointMinutes, keep, fingerprintEvery,
         ],
         notes: "The experiments' own settings:\n"
@@ -64,6 +65,8 @@ struct TrainCommand: Command {
         let settings = try chosenSettings(arguments, experiment.defaults)
         let device = try RunOptions.chosenDevice(arguments)
         let seed = arguments[Self.seed] ?? 0
+        let precision = RunOptions.chosenPrecision(arguments) ?? .float32
+        RunOptions.announce(precision, on: device)
 
         // What can be refused at once is refused before data are read, or fetched for minutes.
         try ChosenData.check(settings.datasetName, for: experiment)
@@ -81,6 +84,7 @@ struct TrainCommand: Command {
         let lock = try RunLock(folder)
         let card = RunCard(
             experiment: experiment.name, settings: settings, seed: seed,
+            precision: precision,
             maximumStepCount: arguments[Self.maximumSteps], firstWeights: firstWeights?.path,
             firstWeightsChecksum: firstWeights?.checksum, data: .init(data.name, data.loaded),
             machine: .init(device: device, threadCount: arguments[RunOptions.threads]),

@@ -20,7 +20,7 @@ struct VerifyResumeCommand: Command {
         operands: [.experiment],
         options: [
             kills, epochs, TrainCommand.maximumSteps, RunOptions.batchSize, seed, data, RunOptions.dataset,
-            RunOptions.threads, checkpointEvery,
+            RunOptions.threads, RunOptions.precision, checkpointEvery,
         ],
         notes: "The training runs unbroken once. Then it runs in a process that is killed (SIGKILL) at moments spread\n"
             + "evenly over that time, start-up and the writing of checkpoints included, and is taken up with\n"
@@ -46,6 +46,7 @@ struct VerifyResumeCommand: Command {
         for option in [TrainCommand.maximumSteps, RunOptions.batchSize, RunOptions.threads] {
             if let value = arguments[option] { options += ["--\(option.name)", "\(value)"] }
         }
+        if let precision = arguments[RunOptions.precision] { options += ["--precision", precision] }
         let verification = ResumeVerification(
             experiment: experiment.name, killCount: arguments[Self.kills] ?? 20, seed: arguments[Self.seed] ?? 0,
             options: options, folder: folder)

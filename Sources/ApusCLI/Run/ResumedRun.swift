@@ -36,6 +36,7 @@ struct ResumedRun {
         }
         let experiment = try Experiments.named(card.experiment)
         let device = try RunOptions.chosenDevice(arguments, defaultThreadCount: card.machine.threadCount)
+        RunOptions.announce(card.precision ?? .float32, on: device)
         let machine = RunCard.Machine(
             device: device, threadCount: arguments[RunOptions.threads] ?? card.machine.threadCount)
         for difference in differences(from: machine) {
@@ -100,6 +101,9 @@ struct ResumedRun {
         try require("--batch-size", arguments[RunOptions.batchSize], settings.batchSize)
         try require("--learning-rate", arguments[TrainCommand.learningRate], settings.learningRate)
         try require("--seed", arguments[TrainCommand.seed], card.seed)
+        try require(
+            "--precision", RunOptions.chosenPrecision(arguments)?.rawValue,
+            (card.precision ?? .float32).rawValue)
         try require("--dataset", arguments[RunOptions.dataset], settings.datasetName)
         for (flag, shuffles) in [(TrainCommand.shuffle, true), (TrainCommand.noShuffle, false)]
         where arguments.has(flag) && settings.shuffles != shuffles {

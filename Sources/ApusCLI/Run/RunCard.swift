@@ -56,6 +56,8 @@ package struct RunCard: Codable, Sendable {
     package var experiment: String
     package var settings: TrainingSettings
     package var seed: UInt64
+    /// How its products are computed; `nil`, for float32, in cards of earlier versions.
+    package var precision: Precision?
     /// `nil` where all epochs are run to their ends.
     package var maximumStepCount: Int?
     /// The file that the first weights came from; `nil` where the seed gave them.
@@ -87,12 +89,14 @@ package struct RunCard: Codable, Sendable {
 
     /// The card of a run that begins now, by this process.
     init(
-        experiment: String, settings: TrainingSettings, seed: UInt64, maximumStepCount: Int?, firstWeights: String?,
-        firstWeightsChecksum: String? = nil, data: Data, machine: Machine, keeping: Keeping
+        experiment: String, settings: TrainingSettings, seed: UInt64, precision: Precision = .float32,
+        maximumStepCount: Int?, firstWeights: String?, firstWeightsChecksum: String? = nil,
+        data: Data, machine: Machine, keeping: Keeping
     ) {
         self.experiment = experiment
         self.settings = settings
         self.seed = seed
+        self.precision = precision
         self.maximumStepCount = maximumStepCount
         self.firstWeights = firstWeights
         self.firstWeightsChecksum = firstWeightsChecksum

@@ -18,8 +18,25 @@ enum RunOptions {
     static let threads = Option.integer(
         "threads", in: 1...mostThreads, help: "Threads of the processor",
         default: "OMP_NUM_THREADS, or one for each core")
+    private static let precisions = Precision.allCases.map(\.rawValue)
+    private static let precisionHelp = "How products are computed: bfloat16 rounds factors, float32-fast needs AMX"
+    static let precision = Option.choice(
+        "precision", of: "precision", precisions, help: precisionHelp, default: Precision.float32.rawValue)
+    static let runPrecision = Option.choice(
+        "precision", of: "precision", precisions, help: precisionHelp, default: "the run's")
     static let batchSize = Option.integer(
         "batch-size", in: 1...1_000_000, help: "Samples a step", default: "the experiment's, 128")
+
+    /// The precision that the options name; `nil` where they name none.
+    static func chosenPrecision(_ arguments: Arguments) -> Precision? {
+        (arguments[precision] ?? arguments[runPrecision]).flatMap { Precision(rawValue: $0) }
+    }
+
+    /// Says so where a device does not compute as it was asked to.
+    static func announce(_ precision: Precision, on device: Device) {
+        guard precision == .float32Fast, !device.hasFastBfloat16 else { return }
+        Console.report("float32-fast: without AMX it would be slower here; products are computed in float32.")
+    }
 
     /// The device that the options name.
     /// - Parameter defaultThreadCount: what holds without `--threads`; `nil` for what OpenMP gives.

@@ -34,7 +34,8 @@ struct TrainingSession {
     ) throws -> Trainer {
         try Trainer(
             network.model, loss: network.loss, metrics: experiment.metrics,
-            optimizer: experiment.optimizer(learningRate: card.settings.learningRate), device: device, seed: card.seed)
+            optimizer: experiment.optimizer(learningRate: card.settings.learningRate), device: device,
+            precision: card.precision ?? .float32, seed: card.seed)
     }
 
     /// Trains, then writes weights, pictures and the card again. Where the training fails or is stopped, what was reached

@@ -8,12 +8,13 @@ struct TrainingStep {
     let trainer: Trainer
     let executable: any Executable
 
-    init(_ workload: any Workload, batchSize: Int, device: Device) throws {
+    init(_ workload: any Workload, batchSize: Int, device: Device, precision: Precision = .float32) throws {
         self.workload = workload
         network = try workload.network(seed: 0)
         trainer = try Trainer(
             network.model, loss: network.loss, metrics: workload.metrics,
-            optimizer: workload.optimizer(learningRate: workload.defaults.learningRate), device: device)
+            optimizer: workload.optimizer(learningRate: workload.defaults.learningRate), device: device,
+            precision: precision)
         // The function asks a data set only what its columns are like.
         let images = try Dataset(
             inputs: NDArray(zeros: Shape([1] + workload.imageShape.sizes), .uint8),

@@ -119,6 +119,7 @@ extension Unary.Function {
         case .sigmoid: APUS_SIGMOID
         case .relu: APUS_RELU
         case .softplus: APUS_SOFTPLUS
+        case .roundToBfloat16: APUS_ROUND_TO_BFLOAT16
         }
     }
 }

@@ -33,6 +33,7 @@ final class RecurrenceKernel: CPUKernel {
             rules[0].cell, batch: projection == nil ? rows[0] : rows[0] / stepCount, steps: stepCount,
             units: kernel[0], isReversed: rules[0].isReversed)
         if projection != nil { description.features = Int64(rows[1]) }
+        description.rounds_factors = rules[0].roundsFactors
         recurrence = try KernelObject("apus_recurrence_create", destroy: apus_recurrence_destroy) {
             apus_recurrence_create(&description, &$0)
         }
@@ -61,6 +62,7 @@ final class RecurrenceKernel: CPUKernel {
         arrays.hidden = output(.hidden)
         arrays.last_hidden = output(.lastHidden)
         arrays.previous_hidden = output(.previousHidden)
+        arrays.previous_factors = output(.previousFactors)
         arrays.last_cells = output(.lastCells)
         arrays.previous_cells = output(.previousCells)
         arrays.gates = output(.gates)
@@ -91,6 +93,7 @@ final class RecurrenceGradientKernel: CPUKernel {
         var description = apus_recurrence_description(
             rule.cell, batch: types.gates.shape[0], steps: types.gates.shape[1], units: types.kernel.shape[0],
             isReversed: rule.isReversed)
+        description.rounds_factors = rule.roundsFactors
         var factor = rule.inputCount
         var described: [apus_recurrence_sum] = []
         self.sums = zip(sums, step.outputs.dropFirst(results.count)).map { sum, result in

@@ -18,6 +18,8 @@ package struct Recurrence: OperationRule {
         case lastHidden
         /// The hidden state before each step, `[N, T, U]`.
         case previousHidden
+        /// The same as it enters the product, `[N, T, U]`.
+        case previousFactors
         /// An LSTM's cells after the last step, `[N, U]`.
         case lastCells
         /// An LSTM's cells before each step, `[N, T, U]`.
@@ -35,6 +37,13 @@ package struct Recurrence: OperationRule {
     package var hasInitialState: Bool
     package var hasMask: Bool
     package var result: Result
+    /// Whether hidden states are rounded to bfloat16 where they enter the product; the kernel is given rounded then.
+    /// The states themselves are handed on as they are. It is a plan's choice, which no file holds.
+    package var roundsFactors = false
+
+    private enum CodingKeys: String, CodingKey {
+        case cell, isReversed, hasRecurrentBias, hasInitialState, hasMask, result
+    }
 
     package init(
         cell: RecurrentCell, isReversed: Bool = false, hasRecurrentBias: Bool = false, hasInitialState: Bool = false,
@@ -50,8 +59,11 @@ package struct Recurrence: OperationRule {
 
     package var name: String { "recurrence" }
     package var settings: String {
-        [cell.description, isReversed ? "reversed" : "", hasMask ? "masked" : "", result.rawValue]
-            .filter { !$0.isEmpty }.joined(separator: ", ")
+        [
+            cell.description, isReversed ? "reversed" : "", hasMask ? "masked" : "", roundsFactors ? "rounded" : "",
+            result.rawValue,
+        ]
+        .filter { !$0.isEmpty }.joined(separator: ", ")
     }
 
     /// The inputs by their roles.
@@ -108,7 +120,7 @@ package struct Recurrence: OperationRule {
         }
         switch result {
         case .lastHidden, .lastCells: return TensorType([batch, units])
-        case .hidden, .previousHidden, .previousCells: return TensorType([batch, steps, units])
+        case .hidden, .previousHidden, .previousFactors, .previousCells: return TensorType([batch, steps, units])
         case .gates: return TensorType([batch, steps, cell.storedCount * units])
         }
     }
@@ -133,8 +145,9 @@ package struct Recurrence: OperationRule {
         let inputs =
             [state(.gates), cell.keptState.map(state), roles.kernel, context.upstream, roles.mask].compactMap { $0 }
         func gradient(_ wanted: RecurrenceGradient.Result) -> Tensor {
-            let rule = RecurrenceGradient(
+            var rule = RecurrenceGradient(
                 cell: cell, isReversed: isReversed, hasMask: hasMask, upstream: result, result: wanted)
+            rule.roundsFactors = roundsFactors
             return Tensor(.recurrenceGradient(rule), inputs)
         }
         let products = cell.kind == .gru ? gradient(.products) : gradient(.projected)
@@ -143,7 +156,10 @@ package struct Recurrence: OperationRule {
             let (units, width) = (roles.kernel.shape[0], roles.kernel.shape[1])
             return Tensor(
                 .matMul(MatMul(isLeftTransposed: true)),
-                [state(.previousHidden).reshaped(to: [rows, units]), products.reshaped(to: [rows, width])])
+                [
+                    state(roundsFactors ? .previousFactors : .previousHidden).reshaped(to: [rows, units]),
+                    products.reshaped(to: [rows, width]),
+                ])
         }
         var shares: [() -> Tensor?] = [{ gradient(.projected) }, kernelGradient]
         if hasRecurrentBias { shares.append { products.sum(0, 1) } }
@@ -172,12 +188,14 @@ package struct Recurrence: OperationRule {
             var cells = row(roles.initialCells, sample)
             for step in order(of: steps) {
                 let place = sample * steps + step
+                let factors = hidden.map { roundsFactors ? Number($0.value.roundedToBfloat16) : $0 }
                 if result == .previousHidden { store(hidden, at: place) }
+                if result == .previousFactors { store(factors, at: place) }
                 if result == .previousCells { store(cells, at: place) }
                 let products = (0..<width).map { column in
                     Number(
                         (0..<units).reduce(roles.recurrentBias?.values[column] ?? 0) {
-                            $0 + hidden[$1].value * roles.kernel.values[$1 * width + column]
+                            $0 + factors[$1].value * roles.kernel.values[$1 * width + column]
                         })
                 }
                 let next = (0..<units).map { unit in

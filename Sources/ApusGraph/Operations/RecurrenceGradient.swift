@@ -26,6 +26,11 @@ package struct RecurrenceGradient: OperationRule {
     /// The result of the recurrence that is differentiated, one of `upstreams`.
     package var upstream: Recurrence.Result
     package var result: Result
+    /// Whether the gradients with respect to projected inputs and products are rounded to bfloat16: they are factors of
+    /// the products that follow. The kernel is given rounded then. It is a plan's choice, which no file holds.
+    package var roundsFactors = false
+
+    private enum CodingKeys: String, CodingKey { case cell, isReversed, hasMask, upstream, result }
 
     package init(
         cell: RecurrentCell, isReversed: Bool = false, hasMask: Bool = false, upstream: Recurrence.Result,
@@ -43,8 +48,8 @@ package struct RecurrenceGradient: OperationRule {
     package var name: String { "recurrenceGradient" }
     package var settings: String {
         [
-            cell.description, isReversed ? "reversed" : "", hasMask ? "masked" : "", "of \(upstream.rawValue)",
-            result.rawValue,
+            cell.description, isReversed ? "reversed" : "", hasMask ? "masked" : "", roundsFactors ? "rounded" : "",
+            "of \(upstream.rawValue)", result.rawValue,
         ]
         .filter { !$0.isEmpty }.joined(separator: ", ")
     }
@@ -119,6 +124,7 @@ package struct RecurrenceGradient: OperationRule {
         func store(_ values: [Scalar], at row: Int) {
             output.values.replaceSubrange(row * values.count..<(row + 1) * values.count, with: values)
         }
+        func factor(_ number: Number) -> Scalar { roundsFactors ? number.value.roundedToBfloat16 : number.value }
         for sample in 0..<batch {
             var hidden = [Scalar](repeating: 0, count: units)
             var cells = hidden
@@ -140,10 +146,10 @@ package struct RecurrenceGradient: OperationRule {
                         }, previous: Number(roles.previous?.values[place * units + unit] ?? 0),
                         hidden: Number(hidden[unit]), cells: Number(cells[unit]))
                 }
-                let products = (0..<cell.gateCount).flatMap { gate in back.map { $0.products[gate].value } }
+                let products = (0..<cell.gateCount).flatMap { gate in back.map { factor($0.products[gate]) } }
                 if result == .products { store(products, at: place) }
                 if result == .projected {
-                    store((0..<cell.gateCount).flatMap { gate in back.map { $0.projected[gate].value } }, at: place)
+                    store((0..<cell.gateCount).flatMap { gate in back.map { factor($0.projected[gate]) } }, at: place)
                 }
                 cells = back.map(\.cells.value)
                 hidden = (0..<units).map { unit in

@@ -11,7 +11,8 @@ extension Recurrence {
         var cells = roles.initialCells ?? zeros
         var collected = [Tensor](repeating: zeros, count: steps)
         for step in order(of: steps) {
-            var products = matMul(hidden, roles.kernel)
+            let factors = roundsFactors ? roundedToBfloat16(hidden) : hidden
+            var products = matMul(factors, roles.kernel)
             if let bias = roles.recurrentBias { products = products + bias }
             let next = cell.forward(
                 projected: roles.projected.step(step).blocks(cell.gateCount),
@@ -22,6 +23,7 @@ extension Recurrence {
             switch result {
             case .hidden, .lastHidden, .lastCells: collected[step] = hidden
             case .previousHidden: collected[step] = hiddenBefore
+            case .previousFactors: collected[step] = factors
             case .previousCells: collected[step] = cellsBefore
             case .gates: collected[step] = concatenate(next.gates)
             }
@@ -42,13 +44,14 @@ extension RecurrenceGradient {
         var hidden = upstream == .lastHidden ? roles.upstream : zeros
         var cells = upstream == .lastCells ? roles.upstream : zeros
         var collected = [Tensor](repeating: zeros, count: steps)
+        func factor(_ x: Tensor) -> Tensor { roundsFactors ? roundedToBfloat16(x) : x }
         for step in walk(of: steps) {
             if upstream == .hidden { hidden = hidden + roles.upstream.step(step) }
             let back = cell.backward(
                 gates: roles.gates.step(step).blocks(cell.storedCount), previous: roles.previous?.step(step) ?? zeros,
                 hidden: hidden, cells: cells)
-            let products = concatenate(back.products)
-            let change = concatenate(result == .projected ? back.projected : back.products)
+            let products = factor(concatenate(back.products))
+            let change = result == .projected ? factor(concatenate(back.projected)) : products
             collected[step] = roles.mask.masking(step, change, else: .constant(0))
             let through = Tensor(.matMul(MatMul(isRightTransposed: true)), [products, roles.kernel])
             hidden = roles.mask.masking(step, back.hidden.map { $0 + through } ?? through, else: hidden)

@@ -5,6 +5,7 @@ package struct Unary: OperationRule {
     package enum Function: String, Hashable, Sendable, Codable, CaseIterable {
         case negate, absolute, sign, floor, square, reciprocal, squareRoot, reciprocalSquareRoot
         case exp, expMinusOne, log, logOnePlus, sin, cos, erf, tanh, sigmoid, relu, softplus
+        case roundToBfloat16
     }
 
     package var function: Function
@@ -40,6 +41,9 @@ package struct Unary: OperationRule {
             case .sigmoid: upstream * (y * (1 - y))
             case .relu: select(y .> 0, upstream, 0 * upstream)
             case .softplus: upstream * sigmoid(x)
+            // The slope of the steps is 0, which nothing could be trained by; that of the line which they follow is 1
+            // (straight through; Bengio, Léonard and Courville, 2013).
+            case .roundToBfloat16: upstream
             }
         return [gradient]
     }
@@ -71,6 +75,7 @@ package struct Unary: OperationRule {
         case .relu: x < 0 ? 0 : x
         // max(x, 0) + log(1 + exp(-|x|)) does not overflow.
         case .softplus: (x > 0 ? x : 0) + Scalar.logOnePlus(Scalar.exp(-x.magnitude))
+        case .roundToBfloat16: x.roundedToBfloat16
         }
     }
 
@@ -113,6 +118,9 @@ public func sigmoid(_ x: Tensor) -> Tensor { Tensor(.unary(Unary(.sigmoid)), [x]
 public func relu(_ x: Tensor) -> Tensor { Tensor(.unary(Unary(.relu)), [x]) }
 /// log(1 + exp(x)).
 public func softplus(_ x: Tensor) -> Tensor { Tensor(.unary(Unary(.softplus)), [x]) }
+/// The nearest bfloat16 number, still as float32: 8 significant bits, of two equally near the one whose last bit is 0.
+/// Its gradient is taken for 1.
+public func roundedToBfloat16(_ x: Tensor) -> Tensor { Tensor(.unary(Unary(.roundToBfloat16)), [x]) }
 
 extension Tensor {
     /// The element with its sign turned.

@@ -29,16 +29,19 @@ struct CheckedRun {
         var report: NotFiniteReport
     }
 
-    init(_ trace: Trace, batchSize: Int, variableName: @escaping (Variable) -> String) {
+    init(
+        _ trace: Trace, precision: Precision, batchSize: Int, variableName: @escaping (Variable) -> String
+    ) {
         self.trace = trace
         self.variableName = variableName
-        var (graph, sources) = trace.graph.simplifiedWithSources()
+        let simplified = trace.graph.simplifiedWithSources()
+        var (graph, places) = simplified.graph.inPrecision(precision)
         outputCount = graph.outputs.count
         updatedVariables = graph.updates.map(\.variable)
         // As outputs, the new values stay beside the variables.
         graph.outputs += graph.updates.map(\.value)
         graph.updates = []
-        (self.graph, self.sources) = (graph, sources)
+        (self.graph, sources) = (graph, places.map { simplified.sources[$0] })
         (plan, valueOfNode) = Plan.apart(graph)
         samples = SampleAxes(trace, batchSize: batchSize)
     }

@@ -52,8 +52,10 @@ extension Function {
     private func finding(
         _ inputs: UnsafeBufferPointer<UnsafeRawPointer>, batchSize: Int, context: RunContext
     ) throws -> CheckedRun.Finding? {
-        try CheckedRun(trace(batchSize: batchSize), batchSize: batchSize, variableName: variableName)
-            .finding(device, inputs: inputs, context: context, guardedOutput: guardedOutput)
+        try CheckedRun(
+            trace(batchSize: batchSize), precision: precision, batchSize: batchSize, variableName: variableName
+        )
+        .finding(device, inputs: inputs, context: context, guardedOutput: guardedOutput)
     }
 }
 

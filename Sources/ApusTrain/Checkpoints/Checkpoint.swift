@@ -24,7 +24,7 @@ public struct Checkpoint: Sendable, Hashable {
     /// The callbacks' states, by their names.
     public internal(set) var callbacks: [String: CallbackState] = [:]
     /// What must be the same where the training goes on, by name: seed, batch size and the like.
-    public internal(set) var settings: [String: String] = [:]
+    public package(set) var settings: [String: String] = [:]
 
     /// An array and its name.
     package struct Entry: Sendable, Hashable {

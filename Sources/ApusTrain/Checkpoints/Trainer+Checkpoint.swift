@@ -1,6 +1,7 @@
 import ApusCore
 import ApusData
 import ApusNN
+import ApusPlan
 
 /// A call of `fit` that runs.
 struct RunningFit {
@@ -71,11 +72,9 @@ extension Trainer {
     ///
     /// To go on with the very training, in the middle of an epoch and with its callbacks, give the checkpoint to `fit`.
     /// - Throws: `ApusError.shape` where model or optimizer are others than those of the checkpoint, `ApusError.setting`
-    ///   for another seed or optimizer. Nothing has changed then.
+    ///   for another seed, optimizer or precision. Nothing has changed then.
     public func restore(_ checkpoint: Checkpoint) throws {
-        for (name, value) in ownSettings {
-            if let saved = checkpoint.settings[name], saved != value { throw Self.difference(name, value, saved) }
-        }
+        try Self.check(ownSettings, of: checkpoint)
         try Checkpoint.check(checkpoint.model, against: model.variables)
         try Checkpoint.check(checkpoint.optimizer, against: state.variables)
         try Checkpoint.assign(checkpoint.model, to: model.variables)
@@ -87,7 +86,18 @@ extension Trainer {
     }
 
     /// What of a checkpoint's settings is the trainer's own.
-    var ownSettings: [String: String] { ["seed": "\(seed)", "optimizer": optimizer.name] }
+    var ownSettings: [String: String] {
+        ["seed": "\(seed)", "optimizer": optimizer.name, "precision": precision.rawValue]
+    }
+
+    /// - Throws: `ApusError.setting` for the first that is another than in the checkpoint.
+    private static func check(_ settings: [String: String], of checkpoint: Checkpoint) throws {
+        for (name, value) in settings.sorted(by: { $0.key < $1.key }) {
+            // Checkpoints of earlier versions do not name the precision.
+            let saved = checkpoint.settings[name] ?? (name == "precision" ? Precision.float32.rawValue : nil)
+            if let saved, saved != value { throw difference(name, value, saved) }
+        }
+    }
 
     static func difference(_ name: String, _ value: String, _ saved: String) -> ApusError {
         .setting(owner: "Checkpoint", name: name, value: value, expected: "\(saved), as it was until the checkpoint")
@@ -97,9 +107,7 @@ extension Trainer {
     func check(
         _ checkpoint: Checkpoint, settings: [String: String], epochs: Range<Int>, stepsPerEpoch: Int, maxSteps: Int?
     ) throws {
-        for (name, value) in settings.sorted(by: { $0.key < $1.key }) {
-            if let saved = checkpoint.settings[name], saved != value { throw Self.difference(name, value, saved) }
-        }
+        try Self.check(settings, of: checkpoint)
         let progress = checkpoint.progress
         guard progress.initialEpoch == epochs.lowerBound else {
             throw Self.difference("initialEpoch", "\(epochs.lowerBound)", "\(progress.initialEpoch)")

@@ -23,7 +23,7 @@ extension Trainer {
     /// - Returns: For each output `[n, ...]`.
     /// - Throws: `ApusError.shape` where the data do not fit the model.
     public func predict(_ dataset: Dataset, batchSize: Int = 32) throws -> [NDArray] {
-        try model.predictions(for: dataset, batchSize: batchSize, device: device, seed: seed)
+        try model.predictions(for: dataset, batchSize: batchSize, device: device, precision: precision, seed: seed)
     }
 
     /// The model's first output for `inputs` `[n, ...]`, in inference mode.
@@ -58,10 +58,12 @@ extension Trainer {
 
 extension Model {
     /// The outputs for all samples of a data set, in inference mode, each `[n, ...]`.
-    /// - Parameter seed: The key of random numbers, which depend on the batch's number too.
+    /// - Parameters:
+    ///   - precision: How products are computed. Default float32.
+    ///   - seed: The key of random numbers, which depend on the batch's number too.
     /// - Throws: `ApusError.shape` where the data do not fit the model.
     public func predictions(
-        for dataset: Dataset, batchSize: Int = 32, device: Device, seed: UInt64 = 0
+        for dataset: Dataset, batchSize: Int = 32, device: Device, precision: Precision = .float32, seed: UInt64 = 0
     ) throws -> [NDArray] {
         try checkInputs(of: dataset)
         for output in outputs where (output.shape.sizes.first ?? 0) >= 0 {
@@ -70,7 +72,7 @@ extension Model {
                     layer: name, operation: "prediction", expected: "outputs that begin with the batch axis",
                     received: "\(output.shape)", cure: "bring the batch to the front, or call a Function"))
         }
-        let function = try inferenceFunction(on: device)
+        let function = try inferenceFunction(on: device, precision)
         let plain = try Dataset(inputs: dataset.inputs, name: dataset.name)
         let runner = BatchRunner(
             try BatchLoader(plain, batchSize: batchSize), function, outputCount: outputs.count)
@@ -91,11 +93,12 @@ extension Model {
 
     /// The model's outputs for its inputs, in inference mode. It is kept with the model, so that a second prediction
     /// plans nothing.
-    private func inferenceFunction(on device: Device) throws -> Function {
-        let key = "inference on \(device.name), \(device.threadCount.map(String.init) ?? "any") threads"
+    private func inferenceFunction(on device: Device, _ precision: Precision) throws -> Function {
+        let key = "inference on \(device.name), \(device.threadCount.map(String.init) ?? "any") threads, \(precision)"
         if let function = companions[key] as? Function { return function }
         let function = try Function(
-            inputs: inputs, outputs: outputs, mode: .inference, device: device, guardedOutput: nil,
+            inputs: inputs, outputs: outputs, mode: .inference, device: device, precision: precision,
+            guardedOutput: nil,
             // The model keeps the function: the function must not keep the model.
             origin: { [weak self] in self?.layerPath(of: $0) ?? $0.kind })
         companions[key] = function

@@ -21,6 +21,8 @@ public final class Trainer {
     public let metrics: [Metric]
     public let optimizer: any Optimizer
     public let device: Device
+    /// How products are computed.
+    public let precision: Precision
     /// The key of all random numbers: dropout and the like, shuffles.
     public let seed: UInt64
 
@@ -57,17 +59,20 @@ public final class Trainer {
     ///   - metrics: Figures to watch. Default none.
     ///   - optimizer: What turns gradients into new weights.
     ///   - device: Where steps run.
+    ///   - precision: How products are computed, in training, evaluation and prediction. Default float32.
     ///   - seed: Default 0. The model's first values do not depend on it.
     /// - Throws: `ApusError.setting` for an optimizer's or a metric's setting outside its range, and where there is
     ///   nothing to minimise.
     public init(
-        _ model: Model, loss: Loss?, metrics: [Metric] = [], optimizer: any Optimizer, device: Device, seed: UInt64 = 0
+        _ model: Model, loss: Loss?, metrics: [Metric] = [], optimizer: any Optimizer, device: Device,
+        precision: Precision = .float32, seed: UInt64 = 0
     ) throws {
         self.model = model
         self.loss = loss
         self.metrics = metrics
         self.optimizer = optimizer
         self.device = device
+        self.precision = precision
         self.seed = seed
         state = try optimizer.state(for: model.variables)
         for output in model.outputs { for metric in metrics { try metric.check(predictions: output.shape) } }
@@ -103,7 +108,8 @@ public final class Trainer {
         let updates = training ? try optimizer.updates(minimizing: graph.loss, state: state) : []
         let function = try Function(
             inputs: graph.inputs, outputs: graph.outputs, updates: updates, mode: training ? .training : .inference,
-            seed: seed, device: device, guardedOutput: 0, origin: { [model] in model.layerPath(of: $0) },
+            seed: seed, device: device, precision: precision, guardedOutput: 0,
+            origin: { [model] in model.layerPath(of: $0) },
             variableName: { [unowned self] in path(of: $0) })
         functions[key] = function
         return function

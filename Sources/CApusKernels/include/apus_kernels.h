@@ -66,11 +66,19 @@ typedef struct apus_engine apus_engine;
 apus_status apus_engine_create(apus_engine **engine);
 void apus_engine_destroy(apus_engine *engine);
 
+/// From now on every factor of a product or convolution that is made with the engine holds bfloat16 numbers, as float32:
+/// oneDNN may multiply them by bfloat16 instructions, which gives the same products. It does so where these are faster.
+void apus_engine_set_rounded_factors(apus_engine *engine);
+
 /// The bytes of the shared scratch memory: the most that any object made so far needs.
 int64_t apus_engine_workspace(const apus_engine *engine);
 
 /// The version of the oneDNN library in the process, such as "2.6.3". The text lives for ever.
 const char *apus_onednn_version(void);
+
+/// Whether oneDNN can use AMX for bfloat16 numbers that are stored as float32 (it has learnt that in version 2.7), which
+/// multiplies matrices of them many times as fast as AVX-512 does those of float32. (AVX-512's own bfloat16 instructions do half as many products a cycle as float32's multiply-add.)
+bool apus_has_bfloat16_tiles(void);
 
 /// What oneDNN uses at most on this processor, such as "AVX-512 AMX". The text lives for ever.
 const char *apus_onednn_instruction_set(void);
@@ -203,7 +211,8 @@ typedef struct apus_convolution_description {
     int64_t padding_before[APUS_MAXIMUM_SPATIAL_RANK];
     int64_t padding_after[APUS_MAXIMUM_SPATIAL_RANK];
     // Winograd's minimal filtering instead of the plain sum: fewer multiplications, larger rounding errors, and copies
-    // of image and output. APUS_UNSUPPORTED where oneDNN has none (in version 3 never).
+    // of image and output. APUS_UNSUPPORTED where oneDNN has none (in version 3 never), and
+    // where the engine's factors are rounded.
     bool uses_winograd;
     bool has_bias;             // forward only, as is the activation
     apus_activation activation;
@@ -287,6 +296,7 @@ typedef enum apus_operation : int32_t {
     APUS_RELU = 18,
     APUS_SOFTPLUS = 19,   // log(1 + exp(a))
     APUS_IS_FINITE = 20,  // mask
+    APUS_ROUND_TO_BFLOAT16 = 21,  // ties to even
     // Of two values, a and b.
     APUS_ADD = 32,
     APUS_SUBTRACT = 33,
@@ -461,6 +471,9 @@ typedef struct apus_recurrence_description {
     apus_cell_activation activation, gate_activation;
     float slope, gate_slope;  // of hard sigmoids
     bool is_reversed;         // the last step is taken first; arrays keep their order
+    // What enters the products is rounded to bfloat16: h, and on the way back the gradients with respect to x and to p.
+    // The kernel is given rounded.
+    bool rounds_factors;
 } apus_recurrence_description;
 
 enum { APUS_RECURRENCE_SUMS = 4 };
@@ -490,6 +503,7 @@ typedef struct apus_recurrence_arrays {
     float *hidden;                // [batch, T, U], after each step
     float *last_hidden;           // [batch, U]
     float *previous_hidden;       // [batch, T, U], before each step
+    float *previous_factors;      // [batch, T, U], the same as it enters the product
     float *last_cells;            // [batch, U], LSTM only, as is the next
     float *previous_cells;        // [batch, T, U]
     float *gates;                 // [batch, T, (1, 4, 4) U], activated; a GRU's fourth block is p2

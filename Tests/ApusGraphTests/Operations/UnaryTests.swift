@@ -19,7 +19,7 @@ struct UnaryTests {
         (.sin, [-0.8414709848078965, 0, 0.9092974268256817]), (.cos, [0.5403023058681398, 1, -0.4161468365471424]),
         (.erf, [-0.8427007929497149, 0, 0.9953222650189527]), (.tanh, [-0.7615941559557649, 0, 0.9640275800758169]),
         (.sigmoid, [0.2689414213699951, 0.5, 0.8807970779778823]), (.relu, [0, 0, 2]),
-        (.softplus, [0.31326168751822286, 0.6931471805599453, 2.1269280110429727]),
+        (.softplus, [0.31326168751822286, 0.6931471805599453, 2.1269280110429727]), (.roundToBfloat16, [-1, 0, 2]),
     ]
 
     @Test(arguments: values)
@@ -36,7 +36,7 @@ struct UnaryTests {
     @Test(arguments: [
         (Unary.Function.exp, 0, infinity), (.expMinusOne, -1, infinity), (.tanh, -1, 1), (.sigmoid, 0, 1),
         (.relu, 0, infinity), (.softplus, 0, infinity), (.erf, -1, 1), (.absolute, infinity, infinity), (.sign, -1, 1),
-        (.log, .nan, infinity), (.reciprocal, 0, 0),
+        (.log, .nan, infinity), (.reciprocal, 0, 0), (.roundToBfloat16, -infinity, infinity),
     ])
     func limits(_ function: Unary.Function, _ low: Double, _ high: Double) throws {
         let result = try evaluate(Tensor(.unary(Unary(function)), [.vector(-.infinity, .infinity)]))
@@ -62,6 +62,13 @@ struct UnaryTests {
 
     @Test func floorGoesDown() throws {
         #expect(try evaluate(floor(.vector(-1.5, -0.5, 0.5, 1.5))) == [-2, -1, 0, 1])
+    }
+
+    /// The gradient of rounding is taken for 1, between two steps and where one is.
+    @Test func roundingLetsGradientsThrough() throws {
+        let x = Tensor.vector(1, 1.001, 1.00390625)
+        let loss = (3 * square(roundedToBfloat16(x))).sum()
+        #expect(try evaluate(gradient(of: loss, withRespectTo: [x])[0]) == [6, 6, 6])
     }
 
     /// The gradients at kinks are a convention: 0 for relu, |x| and sign.

@@ -139,6 +139,8 @@ import Testing
         }
         let until = "as it was until the checkpoint."
         #expect(refusal { $0.seed = 9 } == "Checkpoint: seed is 9; it must be 8, \(until)")
+        #expect(
+            refusal { $0.precision = .bfloat16 } == "Checkpoint: precision is bfloat16; it must be float32, \(until)")
         #expect(refusal { $0.batchSize = 9 } == "Checkpoint: batchSize is 9; it must be 8, \(until)")
         #expect(refusal { $0.shuffles = false } == "Checkpoint: shuffles is false; it must be true, \(until)")
         #expect(refusal { $0.optimizer = AdamW() } == "Checkpoint: optimizer is AdamW; it must be Adam, \(until)")

@@ -2,6 +2,7 @@ import ApusCPU
 import ApusCore
 import ApusData
 import ApusNN
+import ApusPlan
 import ApusTrain
 
 /// A short training with everything that has a state: shuffled and augmented images, dropout, batch normalisation,
@@ -13,6 +14,7 @@ struct CheckpointRun {
     var batchSize = 8
     var shuffles = true
     var seed: UInt64 = 8
+    var precision = Precision.float32
 
     static let stepsPerEpoch = 3
 
@@ -37,7 +39,7 @@ struct CheckpointRun {
     func trainer() throws -> Trainer {
         try Trainer(
             Self.model(), loss: .sparseCategoricalCrossentropy, metrics: [.accuracy], optimizer: optimizer,
-            device: .cpu, seed: seed)
+            device: .cpu, precision: precision, seed: seed)
     }
 
     /// Callbacks with memory, as new.

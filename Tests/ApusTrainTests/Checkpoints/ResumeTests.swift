@@ -62,6 +62,39 @@ import Testing
         }
     }
 
+    /// In bfloat16 as well; and its bits are its own.
+    @Test func aRoundedTrainingOfTwoPieces() throws {
+        var run = CheckpointRun()
+        let exact = try run.trainer()
+        try run.fit(exact, with: [])
+        run.precision = .bfloat16
+        let whole = try run.trainer()
+        let history = try run.fit(whole, with: [])
+        #expect(flatWeights(whole.model) != flatWeights(exact.model))
+        for step in [1, 5] {
+            let taker = CheckpointTaker(stopsAtStep: step)
+            #expect(throws: CheckpointTaker.Stopped.self) { try run.fit(run.trainer(), with: [taker]) }
+            let resumed = try run.trainer()
+            #expect(
+                try timeless(run.fit(resumed, with: [], resumingFrom: taker.checkpoints.last)) == timeless(history))
+            #expect(flatWeights(resumed.model) == flatWeights(whole.model))
+        }
+    }
+
+    /// Checkpoints from before there was a choice are float32's.
+    @Test func checkpointsWithoutAPrecisionAreOfFloat32() throws {
+        var run = CheckpointRun()
+        let taker = CheckpointTaker(stopsAtStep: 1)
+        #expect(throws: CheckpointTaker.Stopped.self) { try run.fit(run.trainer(), with: [taker]) }
+        var checkpoint = try #require(taker.checkpoints.last)
+        checkpoint.settings["precision"] = nil
+        try run.trainer().restore(checkpoint)
+        run.precision = .bfloat16
+        #expect(
+            errorText { try run.trainer().restore(checkpoint) }
+                == "Checkpoint: precision is bfloat16; it must be float32, as it was until the checkpoint.")
+    }
+
     @Test func aStopByACallbackHolds() throws {
         var run = CheckpointRun()
         run.epochs = 30
