@@ -12,7 +12,7 @@
 #include "instruction_set.h"
 #include "lanes.h"
 #include "lanes_functions.h"
-#include "math_functions.h"
+#include "lanes_product.h"
 #include "threads.h"
 
 enum {
@@ -20,12 +20,7 @@ enum {
     APUS_RECURRENCE_ROWS = 96,
     // Terms added before going on to the next rows: so much of a panel stays in the first cache.
     APUS_RECURRENCE_TERMS = 128,
-    APUS_LANE_COUNT = 16,
-    // Vectors of a panel at most.
-    APUS_PANEL_VECTORS = 4,
 };
-
-static inline int64_t apus_rounded_up(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
 
 static inline int apus_cell_gates(apus_cell cell) {
     return cell == APUS_CELL_LSTM ? 4 : cell == APUS_CELL_GRU ? 3 : 1;
@@ -51,25 +46,6 @@ static inline int64_t apus_recurrence_block(int64_t count) {
     int64_t parts = (count + APUS_RECURRENCE_ROWS - 1) / APUS_RECURRENCE_ROWS;
     int64_t rows = apus_rounded_up((count + parts - 1) / parts, 6);
     return rows < count ? rows : count;
-}
-
-// Vectors are handed on by address: by value they would need one convention for all instruction sets.
-
-APUS_INLINE void apus_load(apus_lanes *to, const float *from, int64_t count) {
-    if (count >= APUS_LANE_COUNT) {
-        *to = *(const apus_lanes *)from;
-    } else {
-        *to = (apus_lanes){0};
-        memcpy(to, from, (size_t)count * sizeof(float));
-    }
-}
-
-APUS_INLINE void apus_store(float *to, const apus_lanes *from, int64_t count) {
-    if (count >= APUS_LANE_COUNT) {
-        *(apus_lanes *)to = *from;
-    } else {
-        memcpy(to, from, (size_t)count * sizeof(float));
-    }
 }
 
 /// What is the same for all vectors of a run; the usual forms are compiled as constants.
@@ -113,68 +89,6 @@ APUS_INLINE void apus_apply_slope(
         case APUS_CELL_SIGMOID: *gradient = y * (v * (1.0f - v)); break;
         case APUS_CELL_TANH: *gradient = y * (1.0f - v * v); break;
         case APUS_CELL_HARD_SIGMOID: *gradient = APUS_BLEND((v > 0.0f) & (v < 1.0f), slope * y, nothing); break;
-    }
-}
-
-#define APUS_UNROLLED _Pragma("clang loop unroll(full)")
-
-/// The left side of a product: the number of row r and term k is at `start[r * row_stride + k * term_stride]`.
-typedef struct {
-    const float *start;
-    int64_t row_stride, term_stride;
-} apus_left;
-
-/// The right side: `stride` numbers from one term to the next, and so many terms.
-typedef struct {
-    const float *start;
-    int64_t stride, terms;
-} apus_right;
-
-/// output[r, j] (+)= sum over k of left[r, k] right[k, j], for `rows` rows (8 at most) and 16 `vectors` columns; both
-/// are to be constants. The output's last vector stands `gap` vectors after the others.
-APUS_INLINE void apus_multiply_tile(
-    const int rows, const int vectors, const int gap, apus_left left, apus_right right, float *output, int64_t output_stride,
-    bool accumulates) {
-    apus_lanes sums[8][APUS_PANEL_VECTORS];
-    APUS_UNROLLED for (int r = 0; r < rows; r++) {
-        APUS_UNROLLED for (int v = 0; v < vectors; v++) {
-            int place = v == vectors - 1 ? v + gap : v;
-            const apus_lanes *start = (const apus_lanes *)(output + r * output_stride + place * APUS_LANE_COUNT);
-            sums[r][v] = accumulates ? *start : (apus_lanes){0};
-        }
-    }
-    for (int64_t k = 0; k < right.terms; k++) {
-        const apus_lanes *columns = (const apus_lanes *)(right.start + k * right.stride);
-        APUS_UNROLLED for (int r = 0; r < rows; r++) {
-            float factor = left.start[r * left.row_stride + k * left.term_stride];
-            APUS_UNROLLED for (int v = 0; v < vectors; v++) sums[r][v] += factor * columns[v];
-        }
-    }
-    APUS_UNROLLED for (int r = 0; r < rows; r++) {
-        APUS_UNROLLED for (int v = 0; v < vectors; v++) {
-            int place = v == vectors - 1 ? v + gap : v;
-            *(apus_lanes *)(output + r * output_stride + place * APUS_LANE_COUNT) = sums[r][v];
-        }
-    }
-}
-
-/// The same for any number of rows, in tiles of `tile` (a constant) and the rest.
-APUS_INLINE void apus_multiply_rows(
-    const int tile, const int vectors, const int gap, int64_t rows, apus_left left, apus_right right, float *output,
-    int64_t output_stride, bool accumulates) {
-    for (int64_t row = 0, step; row < rows; row += step) {
-        int64_t rest = rows - row;
-        step = rest >= tile ? tile : tile > 4 && rest >= 4 ? 4 : tile > 2 && rest >= 2 ? 2 : 1;
-        apus_left part = {left.start + row * left.row_stride, left.row_stride, left.term_stride};
-        float *target = output + row * output_stride;
-        if (step == tile)
-            apus_multiply_tile(tile, vectors, gap, part, right, target, output_stride, accumulates);
-        else if (step == 4)
-            apus_multiply_tile(4, vectors, gap, part, right, target, output_stride, accumulates);
-        else if (step == 2)
-            apus_multiply_tile(2, vectors, gap, part, right, target, output_stride, accumulates);
-        else
-            apus_multiply_tile(1, vectors, gap, part, right, target, output_stride, accumulates);
     }
 }
 
