@@ -71,7 +71,7 @@ extension Plan {
 
     private func isProduct(_ step: Step) -> Bool {
         switch step.kernel {
-        case .matMul, .matMulUpdate, .convolution, .projectedRecurrence, .recurrenceGradient: true
+        case .matMul, .matMulUpdate, .matMulOptimizer, .convolution, .projectedRecurrence, .recurrenceGradient: true
         case .operation(let operation):
             switch operation {
             case .matMul, .convolution, .convolutionInputGradient, .convolutionKernelGradient: true

@@ -1,12 +1,13 @@
-// One oneDNN primitive with its three arrays. Those arrive and leave in plain layouts, channels last; where the
-// primitive computes in another one (always free to choose for the kernel, for the others with `uses_winograd`), a
-// reorder with a buffer of our own stands between.
+// One oneDNN primitive with its three arrays, or Winograd's filtering by our own loops. Arrays arrive and leave in
+// plain layouts, channels last; where the primitive wants another one for the kernel, a reorder with a buffer of our
+// own stands between.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine.h"
 #include "threads.h"
+#include "winograd.h"
 
 /// An array of the caller's, and as the primitive wants it.
 typedef struct {
@@ -15,8 +16,7 @@ typedef struct {
     dnnl_memory_t outside;
     dnnl_memory_t inside;     // the same object as `outside` without a reorder
     dnnl_primitive_t reorder;  // NULL where both layouts are one
-    void *buffer;          // its own, or NULL for a part of the engine's scratch memory
-    int64_t offset, size;  // of that part, in bytes
+    void *buffer;              // of what is reordered
 } operand;
 
 enum { IMAGE, KERNEL, OUTPUT, OPERAND_COUNT };
@@ -25,14 +25,14 @@ struct apus_convolution {
     apus_convolution_description description;
     apus_engine *engine;
     dnnl_primitive_t primitive;  // NULL if nothing is to be multiplied
+    apus_winograd *winograd;     // in place of the primitive, or NULL
     operand operands[OPERAND_COUNT];
     dnnl_memory_t bias, scratchpad;
-    int64_t scratch_size;  // bytes of the engine's scratch memory: the primitive's, then the operands'
     dnnl_exec_arg_t arguments[OPERAND_COUNT + 2];
     int argument_count;
     int64_t result_count;  // elements of the array that is computed
     int32_t thread_count;  // at creation: the primitive's plan and its scratch memory are for it
-    int64_t workspace;  // bytes of the operands' own buffers
+    int64_t workspace;  // bytes of the operands' buffers
     char implementation[64];
 };
 
@@ -73,19 +73,10 @@ static apus_status kernel_layout(apus_layout *layout, const apus_convolution_des
     return is_free ? apus_layout_create_any(layout, rank, dims) : apus_layout_create(layout, rank, dims, strides);
 }
 
-/// The layouts that the primitive is asked for.
+/// The layouts that the primitive is asked for: its own choice for the kernel.
 static apus_status make_wanted_layouts(const apus_convolution_description *wanted, apus_layout layouts[3]) {
-    dnnl_dims_t image = {wanted->batch, wanted->channels}, output = {wanted->batch, wanted->filters};
-    for (int axis = 0; axis < wanted->rank; axis++) {
-        image[axis + 2] = wanted->image[axis];
-        output[axis + 2] = wanted->output[axis];
-    }
     apus_status status = kernel_layout(&layouts[KERNEL], wanted, true);
     if (status) return status;
-    if (wanted->uses_winograd) {
-        if ((status = apus_layout_create_any(&layouts[IMAGE], wanted->rank + 2, image))) return status;
-        return apus_layout_create_any(&layouts[OUTPUT], wanted->rank + 2, output);
-    }
     if ((status = array_layout(&layouts[IMAGE], wanted->rank, wanted->batch, wanted->channels, wanted->image)))
         return status;
     return array_layout(&layouts[OUTPUT], wanted->rank, wanted->batch, wanted->filters, wanted->output);
@@ -100,24 +91,17 @@ static apus_status make_plain_layouts(const apus_convolution_description *wanted
     return kernel_layout(&layouts[KERNEL], wanted, false);
 }
 
-/// Images are large, and whole blocks where Winograd is used: they lie in the scratch memory for the run. Kernels may
-/// be padded, with zeros that stay.
+/// The buffer may be padded, with zeros that stay.
 static apus_status add_reorder(
-    apus_convolution *convolution, operand *array, bool is_shared, apus_layout_view plain, apus_layout_view used) {
+    apus_convolution *convolution, operand *array, apus_layout_view plain, apus_layout_view used) {
     dnnl_engine_t engine = convolution->engine->engine;
     size_t size = (dnnl_memory_desc_get_size(used) + 63) / 64 * 64;
-    if (is_shared) {
-        array->offset = convolution->scratch_size;
-        array->size = (int64_t)size;
-        convolution->scratch_size += (int64_t)size;
-    } else {
-        array->buffer = aligned_alloc(64, size ? size : 64);
-        if (!array->buffer) return apus_fail("apus_convolution_create", APUS_OUT_OF_MEMORY);
-        convolution->workspace += (int64_t)size;
-        // Padding of a blocked layout is read too.
-        memset(array->buffer, 0, size);
-    }
-    APUS_TRY(dnnl_memory_create, &array->inside, used, engine, is_shared ? DNNL_MEMORY_NONE : array->buffer);
+    array->buffer = aligned_alloc(64, size ? size : 64);
+    if (!array->buffer) return apus_fail("apus_convolution_create", APUS_OUT_OF_MEMORY);
+    convolution->workspace += (int64_t)size;
+    // Padding of a blocked layout is read too.
+    memset(array->buffer, 0, size);
+    APUS_TRY(dnnl_memory_create, &array->inside, used, engine, array->buffer);
     dnnl_primitive_desc_t description = NULL;
     apus_layout_view from = array->is_output ? used : plain, to = array->is_output ? plain : used;
     APUS_TRY(dnnl_reorder_primitive_desc_create, &description, from, engine, to, engine, NULL);
@@ -136,8 +120,7 @@ static apus_status add_operand(
     if (dnnl_memory_desc_equal(plain, used)) {
         array->inside = array->outside;
     } else {
-        bool is_shared = place != KERNEL && convolution->description.uses_winograd;
-        apus_status status = add_reorder(convolution, array, is_shared, plain, used);
+        apus_status status = add_reorder(convolution, array, plain, used);
         if (status) return status;
     }
     convolution->arguments[convolution->argument_count++] = (dnnl_exec_arg_t){kind, array->inside};
@@ -183,12 +166,11 @@ static apus_status describe(apus_convolution *convolution, preparation *parts) {
     apus_layout_view bias = wanted->has_bias ? APUS_LAYOUT_VIEW(parts->bias) : NULL;
     bool is_forward = wanted->kind == APUS_CONVOLUTION_FORWARD;
     apus_status status = apus_convolution_describe(
-        is_forward ? &parts->description : &parts->forward, engine, APUS_CONVOLUTION_FORWARD, wanted->uses_winograd,
-        views, bias, &geometry, NULL, parts->attributes);
+        is_forward ? &parts->description : &parts->forward, engine, APUS_CONVOLUTION_FORWARD, views, bias, &geometry,
+        NULL, parts->attributes);
     if (status || is_forward) return status;
     return apus_convolution_describe(
-        &parts->description, engine, wanted->kind, wanted->uses_winograd, views, NULL, &geometry, parts->forward,
-        parts->attributes);
+        &parts->description, engine, wanted->kind, views, NULL, &geometry, parts->forward, parts->attributes);
 }
 
 static apus_status prepare(apus_convolution *convolution, preparation *parts) {
@@ -212,7 +194,6 @@ static apus_status prepare(apus_convolution *convolution, preparation *parts) {
     snprintf(convolution->implementation, sizeof convolution->implementation, "%s", name ? name : "unknown");
     APUS_TRY(dnnl_primitive_create, &convolution->primitive, parts->description);
 
-    convolution->scratch_size = (apus_scratchpad_size(parts->description) + 63) / 64 * 64;
     bool gives_image = wanted->kind == APUS_CONVOLUTION_IMAGE_GRADIENT;
     bool gives_kernel = wanted->kind == APUS_CONVOLUTION_KERNEL_GRADIENT;
     int kinds[OPERAND_COUNT] = {
@@ -230,7 +211,7 @@ static apus_status prepare(apus_convolution *convolution, preparation *parts) {
         convolution->arguments[convolution->argument_count++] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, convolution->bias};
     }
     if ((status = add_scratch(convolution, parts->description))) return status;
-    return apus_engine_reserve(convolution->engine, convolution->scratch_size);
+    return apus_engine_reserve(convolution->engine, apus_scratchpad_size(parts->description));
 }
 
 static bool is_valid(const apus_convolution_description *wanted) {
@@ -278,7 +259,10 @@ apus_status apus_convolution_create(
         convolution->result_count =
             product(wanted->channels / wanted->groups * wanted->filters, wanted->kernel, wanted->rank);
     apus_status status = APUS_SUCCESS;
-    if (wanted->batch > 0) {
+    if (wanted->batch > 0 && wanted->uses_winograd) {
+        snprintf(convolution->implementation, sizeof convolution->implementation, "winograd:F(4x4,3x3)");
+        status = apus_winograd_create(engine, wanted, &convolution->winograd);
+    } else if (wanted->batch > 0) {
         preparation parts = {0};
         status = prepare(convolution, &parts);
         if (parts.description) dnnl_primitive_desc_destroy(parts.description);
@@ -310,20 +294,23 @@ static apus_status reorder(apus_convolution *convolution, operand *array) {
 apus_status apus_convolution_run(
     apus_convolution *convolution, const float *image, const float *kernel, const float *output, const float *bias,
     float *result) {
+    if (convolution->winograd) {
+        apus_winograd_run(convolution->winograd, image, kernel, output, bias, result);
+        return APUS_SUCCESS;
+    }
     if (!convolution->primitive) {
         if (convolution->result_count) memset(result, 0, (size_t)convolution->result_count * sizeof *result);
         return APUS_SUCCESS;
     }
     apus_prepare_thread(convolution->thread_count);
     const float *given[OPERAND_COUNT] = {image, kernel, output};
-    char *scratch = convolution->engine->scratch;
-    if (convolution->scratchpad) APUS_TRY(dnnl_memory_set_data_handle, convolution->scratchpad, scratch);
+    if (convolution->scratchpad)
+        APUS_TRY(dnnl_memory_set_data_handle, convolution->scratchpad, convolution->engine->scratch);
     for (int place = 0; place < OPERAND_COUNT; place++) {
         operand *array = &convolution->operands[place];
         // oneDNN's handles are not const, its inputs are only read.
         void *handle = array->is_output ? (void *)result : (void *)(uintptr_t)given[place];
         APUS_TRY(dnnl_memory_set_data_handle, array->outside, handle);
-        if (array->size > 0) APUS_TRY(dnnl_memory_set_data_handle, array->inside, scratch + array->offset);
         apus_status status = array->reorder && !array->is_output ? reorder(convolution, array) : APUS_SUCCESS;
         if (status) return status;
     }
@@ -349,6 +336,7 @@ void apus_convolution_destroy(apus_convolution *convolution) {
         if (array->reorder) dnnl_primitive_destroy(array->reorder);
         free(array->buffer);
     }
+    apus_winograd_destroy(convolution->winograd);
     if (convolution->bias) dnnl_memory_destroy(convolution->bias);
     if (convolution->scratchpad) dnnl_memory_destroy(convolution->scratchpad);
     if (convolution->primitive) dnnl_primitive_destroy(convolution->primitive);

@@ -46,6 +46,8 @@ apus_status apus_engine_reserve(apus_engine *engine, int64_t size) {
 
 void apus_engine_set_rounded_factors(apus_engine *engine) { engine->has_rounded_factors = true; }
 
+bool apus_engine_has_rounded_factors(const apus_engine *engine) { return engine->has_rounded_factors; }
+
 apus_status apus_set_attributes(const apus_engine *engine, dnnl_primitive_attr_t attributes) {
     APUS_TRY(dnnl_primitive_attr_set_scratchpad_mode, attributes, dnnl_scratchpad_mode_user);
     // Rounding again what is rounded changes nothing, so that oneDNN may do it.
@@ -173,12 +175,11 @@ apus_status apus_layout_create_any(apus_layout *layout, int rank, const dnnl_dim
 }
 
 apus_status apus_convolution_describe(
-    dnnl_primitive_desc_t *result, dnnl_engine_t engine, apus_convolution_kind kind, bool uses_winograd,
-    const apus_layout_view arrays[3], apus_layout_view bias, const apus_convolution_geometry *geometry,
-    const_dnnl_primitive_desc_t forward, const_dnnl_primitive_attr_t attributes) {
+    dnnl_primitive_desc_t *result, dnnl_engine_t engine, apus_convolution_kind kind, const apus_layout_view arrays[3],
+    apus_layout_view bias, const apus_convolution_geometry *geometry, const_dnnl_primitive_desc_t forward,
+    const_dnnl_primitive_attr_t attributes) {
     const int64_t *strides = geometry->strides, *dilations = geometry->dilations;
     const int64_t *before = geometry->before, *after = geometry->after;
-    if (uses_winograd) return apus_fail("apus_convolution_describe", APUS_UNSUPPORTED);
     switch (kind) {
         case APUS_CONVOLUTION_FORWARD:
             APUS_TRY(
@@ -230,34 +231,30 @@ apus_status apus_layout_create_any(apus_layout *layout, int rank, const dnnl_dim
 }
 
 apus_status apus_convolution_describe(
-    dnnl_primitive_desc_t *result, dnnl_engine_t engine, apus_convolution_kind kind, bool uses_winograd,
-    const apus_layout_view arrays[3], apus_layout_view bias, const apus_convolution_geometry *geometry,
-    const_dnnl_primitive_desc_t forward, const_dnnl_primitive_attr_t attributes) {
+    dnnl_primitive_desc_t *result, dnnl_engine_t engine, apus_convolution_kind kind, const apus_layout_view arrays[3],
+    apus_layout_view bias, const apus_convolution_geometry *geometry, const_dnnl_primitive_desc_t forward,
+    const_dnnl_primitive_attr_t attributes) {
     const int64_t *strides = geometry->strides, *dilations = geometry->dilations;
     const int64_t *before = geometry->before, *after = geometry->after;
-    dnnl_alg_kind_t algorithm = uses_winograd ? dnnl_convolution_winograd : dnnl_convolution_direct;
     dnnl_convolution_desc_t operation;
     switch (kind) {
         case APUS_CONVOLUTION_FORWARD:
             APUS_TRY(
                 dnnl_dilated_convolution_forward_desc_init, &operation, dnnl_forward_training,
-                algorithm, arrays[0], arrays[1], bias, arrays[2], strides, dilations, before, after);
+                dnnl_convolution_direct, arrays[0], arrays[1], bias, arrays[2], strides, dilations, before, after);
             break;
         case APUS_CONVOLUTION_IMAGE_GRADIENT:
             APUS_TRY(
-                dnnl_dilated_convolution_backward_data_desc_init, &operation, algorithm, arrays[0],
+                dnnl_dilated_convolution_backward_data_desc_init, &operation, dnnl_convolution_direct, arrays[0],
                 arrays[1], arrays[2], strides, dilations, before, after);
             break;
         case APUS_CONVOLUTION_KERNEL_GRADIENT:
             APUS_TRY(
-                dnnl_dilated_convolution_backward_weights_desc_init, &operation, algorithm, arrays[0],
+                dnnl_dilated_convolution_backward_weights_desc_init, &operation, dnnl_convolution_direct, arrays[0],
                 arrays[1], NULL, arrays[2], strides, dilations, before, after);
             break;
     }
-    dnnl_status_t status = dnnl_primitive_desc_create(result, &operation, attributes, engine, forward);
-    if (status == dnnl_unimplemented && uses_winograd)
-        return apus_fail("apus_convolution_describe", APUS_UNSUPPORTED);
-    if (status != dnnl_success) return apus_fail("dnnl_primitive_desc_create", (apus_status)status);
+    APUS_TRY(dnnl_primitive_desc_create, result, &operation, attributes, engine, forward);
     return APUS_SUCCESS;
 }
 

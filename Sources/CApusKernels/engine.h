@@ -65,8 +65,8 @@ typedef struct {
 /// The description of a convolution primitive on `arrays`: the image, the kernel, the output, of which `kind` says
 /// which one is computed. `bias` may be NULL; `forward` is a hint for the gradients, else NULL.
 apus_status apus_convolution_describe(
-    dnnl_primitive_desc_t *result, dnnl_engine_t engine, apus_convolution_kind kind, bool uses_winograd,
-    const apus_layout_view arrays[3], apus_layout_view bias, const apus_convolution_geometry *geometry,
-    const_dnnl_primitive_desc_t forward, const_dnnl_primitive_attr_t attributes);
+    dnnl_primitive_desc_t *result, dnnl_engine_t engine, apus_convolution_kind kind, const apus_layout_view arrays[3],
+    apus_layout_view bias, const apus_convolution_geometry *geometry, const_dnnl_primitive_desc_t forward,
+    const_dnnl_primitive_attr_t attributes);
 
 #endif

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "lanes_functions.h"
+#include "lanes_product.h"
 #include "panels.h"
 #include "status.h"
 #include "threads.h"
-#include "tiles.h"
 
 enum {
     TILE_ROWS = 8,  // at most
@@ -108,10 +108,10 @@ APUS_INLINE void finish_tile(
 /// `rows` and `vectors` are constants.
 APUS_INLINE void run_tile(
     const job *work, float *tile, const int rows, const int vectors, apus_left left, const float *packed, place place) {
-    apus_right right = {packed, vectors * APUS_LANE_COUNT, work->update->description.inner};
+    apus_right right = {packed, vectors * APUS_LANE_COUNT, work->update->description.inner, false};
     left.start += place.row * left.row_stride;
     int64_t ahead = place.column > 0 ? 0 : APUS_LANE_COUNT;  // once for all panels
-    apus_multiply_tile(rows, vectors, 0, left, right, NULL, tile, vectors * APUS_LANE_COUNT, ahead);
+    apus_multiply_tile(rows, vectors, 0, left, ahead, right, tile, vectors * APUS_LANE_COUNT, false);
     switch (work->update->description.rule) {
         case APUS_UPDATE_NESTEROV: finish_tile(work, tile, place, rows, APUS_UPDATE_NESTEROV, vectors); break;
         case APUS_UPDATE_ADAM: finish_tile(work, tile, place, rows, APUS_UPDATE_ADAM, vectors); break;

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "tiles.h"
+#include "lanes_product.h"
 
 /// panel[k, j] = matrix[k * stride + j], j in 0..<columns; 0 for the columns from there to `width`.
 APUS_INLINE void apus_pack_rows(

@@ -12,9 +12,8 @@
 #include "instruction_set.h"
 #include "lanes.h"
 #include "lanes_functions.h"
-#include "math_functions.h"
+#include "lanes_product.h"
 #include "threads.h"
-#include "tiles.h"
 
 enum {
     // Rows of the batch that one thread takes through all steps together: their states stay in the second cache.
@@ -22,8 +21,6 @@ enum {
     // Terms added before going on to the next rows: so much of a panel stays in the first cache.
     APUS_RECURRENCE_TERMS = 128,
 };
-
-static inline int64_t apus_rounded_up(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
 
 static inline int apus_cell_gates(apus_cell cell) {
     return cell == APUS_CELL_LSTM ? 4 : cell == APUS_CELL_GRU ? 3 : 1;
@@ -95,27 +92,6 @@ APUS_INLINE void apus_apply_slope(
     }
 }
 
-/// The same for any number of rows, in tiles of `tile` (a constant) and the rest.
-APUS_INLINE void apus_multiply_rows(
-    const int tile, const int vectors, const int gap, int64_t rows, apus_left left, apus_right right, float *output,
-    int64_t output_stride, bool accumulates) {
-    for (int64_t row = 0, step; row < rows; row += step) {
-        int64_t rest = rows - row;
-        step = rest >= tile ? tile : tile > 4 && rest >= 4 ? 4 : tile > 2 && rest >= 2 ? 2 : 1;
-        apus_left part = {left.start + row * left.row_stride, left.row_stride, left.term_stride};
-        float *target = output + row * output_stride;
-        const float *addend = accumulates ? target : NULL;
-        if (step == tile)
-            apus_multiply_tile(tile, vectors, gap, part, right, addend, target, output_stride, 0);
-        else if (step == 4)
-            apus_multiply_tile(4, vectors, gap, part, right, addend, target, output_stride, 0);
-        else if (step == 2)
-            apus_multiply_tile(2, vectors, gap, part, right, addend, target, output_stride, 0);
-        else
-            apus_multiply_tile(1, vectors, gap, part, right, addend, target, output_stride, 0);
-    }
-}
-
 /// The product with a whole panel `[terms, 16 vectors]`, a part of its terms after the other.
 APUS_INLINE void apus_multiply_panel(
     const int tile, const int vectors, const int gap, int64_t rows, const float *left, int64_t left_stride,
@@ -123,7 +99,7 @@ APUS_INLINE void apus_multiply_panel(
     int64_t parts = (terms + APUS_RECURRENCE_TERMS - 1) / APUS_RECURRENCE_TERMS, length = (terms + parts - 1) / parts;
     int64_t stride = vectors * APUS_LANE_COUNT;
     for (int64_t k = 0; k < terms; k += length) {
-        apus_right right = {panel + k * stride, stride, terms - k < length ? terms - k : length};
+        apus_right right = {panel + k * stride, stride, terms - k < length ? terms - k : length, false};
         apus_multiply_rows(
             tile, vectors, gap, rows, (apus_left){left + k, left_stride, 1}, right, output, output_stride,
             accumulates || k > 0);

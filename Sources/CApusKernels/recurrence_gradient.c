@@ -204,7 +204,7 @@ APUS_INLINE void add_to_totals(const job *work, const area *own, int64_t rows, c
             int64_t count = sum->width == 0 ? 1 : sum->width;
             apus_left left = {own->factors + first, 1, gradient->factor_stride};
             apus_right right = {
-                (sum->is_of_products ? own->products : own->projected) + column, gradient->slope_stride, rows};
+                (sum->is_of_products ? own->products : own->projected) + column, gradient->slope_stride, rows, false};
             apus_multiply_rows(
                 tile, APUS_PANEL_VECTORS, 0, count, left, right, own->totals + first * gradient->total_stride + column,
                 gradient->total_stride, true);

@@ -1,92 +1,268 @@
+import ApusCore
 import CApusKernels
 import Testing
 
-/// Winograd's filtering against the plain sum, whose own answers the operation table checks.
+/// Winograd's filtering against the plain sum in Double, worked out below.
 extension KernelTests {
     @Suite struct Winograd {
-        private static let (batch, side, channels, filters) = (3, 9, 64, 80)
+        struct Case: CustomStringConvertible, Sendable {
+            var (batch, height, width, channels, filters) = (1, 1, 1, 1, 1)
+            /// Rows above, columns to the left, rows below, columns to the right.
+            var padding = (1, 1, 1, 1)
 
-        private func description(_ kind: apus_convolution_kind, isWinograd: Bool) -> apus_convolution_description {
+            init(_ batch: Int, _ height: Int, _ width: Int, _ channels: Int, _ filters: Int) {
+                (self.batch, self.height, self.width) = (batch, height, width)
+                (self.channels, self.filters) = (channels, filters)
+            }
+
+            init(_ other: Case, padding: (Int, Int, Int, Int)) {
+                self = other
+                self.padding = padding
+            }
+
+            var outputHeight: Int { height + padding.0 + padding.2 - 2 }
+            var outputWidth: Int { width + padding.1 + padding.3 - 2 }
+            var imageCount: Int { batch * height * width * channels }
+            var outputCount: Int { batch * outputHeight * outputWidth * filters }
+            var kernelCount: Int { 9 * channels * filters }
+            var description: String { "\(batch)x\(height)x\(width), \(channels) to \(filters), padding \(padding)" }
+
+            func resultCount(_ kind: apus_convolution_kind) -> Int {
+                switch kind {
+                case APUS_CONVOLUTION_IMAGE_GRADIENT: imageCount
+                case APUS_CONVOLUTION_KERNEL_GRADIENT: kernelCount
+                default: outputCount
+                }
+            }
+        }
+
+        /// Channels below, at and beyond whole vectors, panels and parts; tiles within and over the edge, one and several
+        /// blocks and chunks of them.
+        private static let cases = [
+            Case(1, 1, 1, 1, 1), Case(2, 1, 1, 3, 16), Case(1, 4, 4, 16, 3), Case(3, 9, 9, 17, 24),
+            Case(2, 6, 11, 24, 17),
+            Case(1, 8, 8, 128, 128), Case(2, 5, 4, 200, 17), Case(1, 4, 9, 70, 140), Case(2, 33, 32, 16, 24),
+            Case(Case(2, 7, 5, 32, 48), padding: (0, 0, 0, 0)), Case(Case(1, 3, 3, 64, 1), padding: (0, 0, 0, 0)),
+            Case(Case(1, 13, 6, 3, 1), padding: (2, 2, 2, 2)), Case(Case(2, 6, 11, 16, 64), padding: (0, 1, 2, 1)),
+            Case(Case(1, 2, 3, 5, 6), padding: (4, 3, 3, 6)), Case(Case(1, 1, 8, 48, 32), padding: (0, 2, 2, 0)),
+        ]
+        private static let kinds = [
+            APUS_CONVOLUTION_FORWARD, APUS_CONVOLUTION_IMAGE_GRADIENT, APUS_CONVOLUTION_KERNEL_GRADIENT,
+        ]
+
+        private static func description(
+            _ kind: apus_convolution_kind, _ size: Case, limit: apus_instruction_limit = APUS_BEST_INSTRUCTIONS
+        ) -> apus_convolution_description {
             var description = apus_convolution_description()
             description.kind = kind
             description.rank = 2
-            description.batch = Int64(Self.batch)
-            description.channels = Int64(Self.channels)
-            description.filters = Int64(Self.filters)
+            description.batch = Int64(size.batch)
+            description.channels = Int64(size.channels)
+            description.filters = Int64(size.filters)
             description.groups = 1
-            description.image = (Int64(Self.side), Int64(Self.side), 0)
-            description.output = description.image
+            description.image = (Int64(size.height), Int64(size.width), 0)
+            description.output = (Int64(size.outputHeight), Int64(size.outputWidth), 0)
             description.kernel = (3, 3, 0)
             (description.strides, description.dilations) = ((1, 1, 0), (1, 1, 0))
-            (description.padding_before, description.padding_after) = ((1, 1, 0), (1, 1, 0))
+            description.padding_before = (Int64(size.padding.0), Int64(size.padding.1), 0)
+            description.padding_after = (Int64(size.padding.2), Int64(size.padding.3), 0)
             description.has_bias = kind == APUS_CONVOLUTION_FORWARD
-            description.uses_winograd = isWinograd
+            description.uses_winograd = true
+            description.instruction_limit = limit
             return description
         }
 
-        /// The factors that it multiplies are made of the rounded ones, and are not rounded themselves.
-        @Test func roundedFactorsAreMultipliedAsTheyAre() throws {
+        private struct Arrays {
+            var image, kernel, output, bias: [Float]
+
+            init(_ size: Case) {
+                image = sampleValues(size.imageCount, seed: 1)
+                output = sampleValues(size.outputCount, seed: 2)
+                kernel = sampleValues(size.kernelCount, seed: 3)
+                bias = sampleValues(size.filters, seed: 4)
+            }
+
+            /// output[n, y, x, f] = bias[f] + sum over i, j, c of image[n, y + i - top, x + j - left, c]
+            /// kernel[i, j, c, f], or one of its gradients.
+            func plainSum(_ kind: apus_convolution_kind, _ size: Case) -> [Double] {
+                var result = [Double](repeating: 0, count: size.resultCount(kind))
+                if kind == APUS_CONVOLUTION_FORWARD {
+                    for place in result.indices { result[place] = Double(bias[place % size.filters]) }
+                }
+                for n in 0..<size.batch {
+                    for y in 0..<size.outputHeight {
+                        for x in 0..<size.outputWidth {
+                            let out = ((n * size.outputHeight + y) * size.outputWidth + x) * size.filters
+                            for tap in 0..<9 {
+                                let (row, column) = (y + tap / 3 - size.padding.0, x + tap % 3 - size.padding.1)
+                                guard (0..<size.height).contains(row) && (0..<size.width).contains(column) else {
+                                    continue
+                                }
+                                let into = ((n * size.height + row) * size.width + column) * size.channels
+                                for c in 0..<size.channels {
+                                    let filter = (tap * size.channels + c) * size.filters
+                                    for f in 0..<size.filters {
+                                        let (i, k, o) = (into + c, filter + f, out + f)
+                                        switch kind {
+                                        case APUS_CONVOLUTION_IMAGE_GRADIENT:
+                                            result[i] += Double(kernel[k]) * Double(output[o])
+                                        case APUS_CONVOLUTION_KERNEL_GRADIENT:
+                                            result[k] += Double(image[i]) * Double(output[o])
+                                        default: result[o] += Double(image[i]) * Double(kernel[k])
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+                return result
+            }
+        }
+
+        /// The results of runs one after the other, with one object and the engine's memory as the run before left it.
+        private static func results(
+            _ description: apus_convolution_description, count: Int, _ runs: [Arrays]
+        ) throws -> [[Float]] {
             var engine: OpaquePointer?
             try check(apus_engine_create(&engine))
             defer { apus_engine_destroy(engine) }
-            apus_engine_set_rounded_factors(engine)
-            var description = description(APUS_CONVOLUTION_FORWARD, isWinograd: true)
+            var description = description
             var convolution: OpaquePointer?
-            #expect(apus_convolution_create(engine, &description, &convolution) == Int32(APUS_UNSUPPORTED))
-            #expect(convolution == nil)
-            description.uses_winograd = false
             try check(apus_convolution_create(engine, &description, &convolution))
-            apus_convolution_destroy(convolution)
-        }
-
-        /// `nil` where the library has no such convolution.
-        private func result(_ kind: apus_convolution_kind, isWinograd: Bool, count: Int) throws -> [Float]? {
-            var engine: OpaquePointer?
-            try check(apus_engine_create(&engine))
-            defer { apus_engine_destroy(engine) }
-            var description = description(kind, isWinograd: isWinograd)
-            var convolution: OpaquePointer?
-            let status = apus_convolution_create(engine, &description, &convolution)
-            if isWinograd && status == Int32(APUS_UNSUPPORTED) { return nil }
-            try check(status)
             defer { apus_convolution_destroy(convolution) }
-            if isWinograd { #expect(apus_engine_workspace(engine) > 0) }
-            let places = Self.batch * Self.side * Self.side
-            let image = sampleValues(places * Self.channels, seed: 1)
-            let output = sampleValues(places * Self.filters, seed: 2)
-            let kernel = sampleValues(9 * Self.channels * Self.filters, seed: 3)
-            let bias = sampleValues(Self.filters, seed: 4)
-            var result = [Float](repeating: .nan, count: count)
-            try check(apus_convolution_run(convolution, image, kernel, output, bias, &result))
-            return result
+            #expect(apus_engine_workspace(engine) > 0)
+            #expect(String(cString: apus_convolution_implementation(convolution)) == "winograd:F(4x4,3x3)")
+            return try runs.map { arrays in
+                var result = [Float](repeating: .nan, count: count)
+                try check(
+                    apus_convolution_run(
+                        convolution, arrays.image, arrays.kernel, arrays.output, arrays.bias, &result))
+                return result
+            }
         }
 
-        @Test(arguments: [
-            (APUS_CONVOLUTION_FORWARD, batch * side * side * filters),
-            (APUS_CONVOLUTION_IMAGE_GRADIENT, batch * side * side * channels),
-            (APUS_CONVOLUTION_KERNEL_GRADIENT, 9 * channels * filters),
-        ])
-        func agreesWithThePlainSum(_ kind: apus_convolution_kind, _ count: Int) throws {
-            guard let filtered = try result(kind, isWinograd: true, count: count) else { return }
-            let plain = try #require(try result(kind, isWinograd: false, count: count))
+        private static func result(
+            _ kind: apus_convolution_kind, _ size: Case, _ arrays: Arrays,
+            limit: apus_instruction_limit = APUS_BEST_INSTRUCTIONS
+        ) throws -> [Float] {
+            try results(description(kind, size, limit: limit), count: size.resultCount(kind), [arrays])[0]
+        }
+
+        @Test(arguments: cases) func agreesWithThePlainSum(_ size: Case) throws {
+            let arrays = Arrays(size)
+            for kind in Self.kinds {
+                let expected = arrays.plainSum(kind, size)
+                let largest = expected.lazy.map(\.magnitude).max() ?? 0
+                for limit in [APUS_BEST_INSTRUCTIONS, APUS_AVX2_INSTRUCTIONS, APUS_PLAIN_INSTRUCTIONS] {
+                    let filtered = try Self.result(kind, size, arrays, limit: limit)
+                    let error = relativeError(filtered, expected, floor: largest)
+                    #expect(error <= 5e-6, "kind \(kind.rawValue), limit \(limit.rawValue)")
+                }
+            }
+        }
+
+        /// A place of the kernel's gradient is a sum of as many products as the output has places.
+        @Test func handWorkedSums() throws {
+            let size = Case(1, 3, 3, 1, 1)
+            var arrays = Arrays(size)
+            arrays.image = [1, 2, 3, 4, 5, 6, 7, 8, 9]
+            arrays.kernel = [0, 1, 0, 0, 0, 0, 0, 0, 2]
+            arrays.output = [1, 0, 0, 0, 0, 0, 0, 0, 0]
+            arrays.bias = [0.5]
+            func isNear(_ values: [Float], _ expected: [Double]) -> Bool {
+                relativeError(values, expected, floor: 20) < 1e-6
+            }
+            // The pixel above, and twice the one below to the right.
+            #expect(
+                isNear(
+                    try Self.result(APUS_CONVOLUTION_FORWARD, size, arrays),
+                    [10.5, 12.5, 0.5, 17.5, 20.5, 3.5, 4.5, 5.5, 6.5]))
+            // The output's corner sees the image through the kernel's last four places.
+            #expect(
+                isNear(
+                    try Self.result(APUS_CONVOLUTION_IMAGE_GRADIENT, size, arrays), [0, 0, 0, 0, 2, 0, 0, 0, 0]))
+            #expect(
+                isNear(
+                    try Self.result(APUS_CONVOLUTION_KERNEL_GRADIENT, size, arrays), [0, 0, 0, 0, 1, 2, 0, 4, 5]))
+        }
+
+        @Test func activationsFollow() throws {
+            let size = Case(2, 9, 7, 16, 20)
+            let arrays = Arrays(size)
+            let plain = arrays.plainSum(APUS_CONVOLUTION_FORWARD, size)
             let largest = plain.lazy.map(\.magnitude).max() ?? 0
-            #expect(largest > 1)
-            // Measured: at most 3e-6 of the largest number.
-            #expect(zip(filtered, plain).allSatisfy { abs($0 - $1) <= 1e-5 * largest })
+            let functions: [(apus_activation, Float, (Double) -> Double)] = [
+                (APUS_ACTIVATION_RELU, 0, { max($0, 0) }), (APUS_ACTIVATION_RELU, 0.25, { $0 < 0 ? 0.25 * $0 : $0 }),
+                (APUS_ACTIVATION_SIGMOID, 0, { 1 / (1 + Double.exp(-$0)) }),
+                (APUS_ACTIVATION_TANH, 0, { Double.tanh($0) }),
+            ]
+            for (activation, alpha, function) in functions {
+                var description = Self.description(APUS_CONVOLUTION_FORWARD, size)
+                (description.activation, description.activation_alpha) = (activation, alpha)
+                let result = try Self.results(description, count: size.outputCount, [arrays])[0]
+                #expect(relativeError(result, plain.map(function), floor: largest) <= 5e-6, "\(activation.rawValue)")
+            }
         }
 
-        @Test func otherKernelsAreRefused() throws {
+        /// Several blocks of tiles and parts of channels for each thread.
+        @Test(arguments: kinds) func bitsDoNotDependOnThreadsNorRuns(_ kind: apus_convolution_kind) throws {
+            let size = Case(5, 23, 26, 70, 34)
+            let arrays = Arrays(size)
+            var spoiled = arrays
+            spoiled.image = spoiled.image.map { _ in .nan }
+            spoiled.output = spoiled.output.map { _ in .nan }
+            let (one, two) = try withThreadCounts {
+                try Self.results(
+                    Self.description(kind, size), count: size.resultCount(kind), [arrays, spoiled, arrays])
+            }
+            #expect(one[0].allSatisfy(\.isFinite))
+            #expect(one[1].allSatisfy(\.isNaN))
+            #expect(bits(one[0]) == bits(two[0]))
+            #expect(bits(one[0]) == bits(one[2]))
+            #expect(bits(two[0]) == bits(two[2]))
+        }
+
+        @Test func emptyBatchGivesZeros() throws {
             var engine: OpaquePointer?
             try check(apus_engine_create(&engine))
             defer { apus_engine_destroy(engine) }
-            var description = description(APUS_CONVOLUTION_FORWARD, isWinograd: true)
-            description.kernel = (1, 1, 0)
-            (description.padding_before, description.padding_after) = ((0, 0, 0), (0, 0, 0))
+            var description = Self.description(APUS_CONVOLUTION_KERNEL_GRADIENT, Case(0, 4, 4, 2, 3))
             var convolution: OpaquePointer?
-            #expect(
-                apus_convolution_create(engine, &description, &convolution)
-                    == Int32(APUS_UNSUPPORTED))
-            #expect(convolution == nil)
+            try check(apus_convolution_create(engine, &description, &convolution))
+            defer { apus_convolution_destroy(convolution) }
+            var result = [Float](repeating: .nan, count: 54)
+            try check(apus_convolution_run(convolution, nil, nil, nil, nil, &result))
+            #expect(result == [Float](repeating: 0, count: 54))
+        }
+
+        @Test func othersAreRefused() throws {
+            var engine: OpaquePointer?
+            try check(apus_engine_create(&engine))
+            defer { apus_engine_destroy(engine) }
+            let size = Case(1, 9, 9, 4, 4)
+            let changes: [(inout apus_convolution_description) -> Void] = [
+                {
+                    $0.kernel = (1, 1, 0)
+                    ($0.padding_before, $0.padding_after) = ((0, 0, 0), (0, 0, 0))
+                },
+                {
+                    $0.strides = (2, 2, 0)
+                    $0.output = (5, 5, 0)
+                },
+                {
+                    $0.dilations = (2, 1, 0)
+                    $0.output = (7, 9, 0)
+                },
+                { $0.groups = 2 }, { $0.activation = APUS_ACTIVATION_GELU },
+            ]
+            for change in changes {
+                var description = Self.description(APUS_CONVOLUTION_FORWARD, size)
+                change(&description)
+                var convolution: OpaquePointer?
+                #expect(apus_convolution_create(engine, &description, &convolution) == Int32(APUS_UNSUPPORTED))
+                #expect(convolution == nil)
+            }
         }
     }
 }

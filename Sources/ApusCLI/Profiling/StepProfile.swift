@@ -96,7 +96,7 @@ extension Plan {
     /// The shapes that tell how large a step is: a product's factors, else its largest array.
     fileprivate func shapes(of step: Step) -> String {
         switch step.kernel {
-        case .matMul, .matMulUpdate, .convolution, .projectedRecurrence: factors(of: step)
+        case .matMul, .matMulUpdate, .matMulOptimizer, .convolution, .projectedRecurrence: factors(of: step)
         case .operation(let operation):
             switch operation {
             case .matMul, .convolution, .convolutionInputGradient, .convolutionKernelGradient: factors(of: step)

@@ -36,6 +36,13 @@ const char *apus_last_call(void);
 /// The loops' variant in use on this processor: "AVX-512", "AVX2" or "baseline".
 const char *apus_instruction_set(void);
 
+/// Which of the loops' variants may be used; for tests.
+typedef enum apus_instruction_limit : int32_t {
+    APUS_BEST_INSTRUCTIONS = 0,
+    APUS_AVX2_INSTRUCTIONS = 1,
+    APUS_PLAIN_INSTRUCTIONS = 2,
+} apus_instruction_limit;
+
 typedef enum apus_element_type : int32_t { APUS_FLOAT32 = 0, APUS_INT32 = 1, APUS_UINT8 = 2 } apus_element_type;
 
 enum { APUS_MAXIMUM_RANK = 8 };
@@ -69,6 +76,7 @@ void apus_engine_destroy(apus_engine *engine);
 /// From now on every factor of a product or convolution that is made with the engine holds bfloat16 numbers, as float32:
 /// oneDNN may multiply them by bfloat16 instructions, which gives the same products. It does so where these are faster.
 void apus_engine_set_rounded_factors(apus_engine *engine);
+bool apus_engine_has_rounded_factors(const apus_engine *engine);
 
 /// The bytes of the shared scratch memory: the most that any object made so far needs.
 int64_t apus_engine_workspace(const apus_engine *engine);
@@ -177,7 +185,7 @@ void apus_matmul_update_destroy(apus_matmul_update *update);
 /// The bytes that the object holds for its runs.
 int64_t apus_matmul_update_workspace(const apus_matmul_update *update);
 
-// MARK: Convolutions (convolution.c)
+// MARK: Convolutions (convolution.c, winograd.c, winograd_filter.c, winograd_gradient.c)
 
 enum { APUS_MAXIMUM_SPATIAL_RANK = 3 };
 
@@ -210,18 +218,20 @@ typedef struct apus_convolution_description {
     int64_t dilations[APUS_MAXIMUM_SPATIAL_RANK];  // 1: neighbours
     int64_t padding_before[APUS_MAXIMUM_SPATIAL_RANK];
     int64_t padding_after[APUS_MAXIMUM_SPATIAL_RANK];
-    // Winograd's minimal filtering instead of the plain sum: fewer multiplications, larger rounding errors, and copies
-    // of image and output. APUS_UNSUPPORTED where oneDNN has none (in version 3 never), and
-    // where the engine's factors are rounded.
+    // Winograd's minimal filtering F(4x4, 3x3) by our own loops instead of oneDNN's plain sum: a quarter of the
+    // multiplications, larger rounding errors. For 3 x 3 kernels in two axes, strides, dilations and groups of 1, and
+    // activations up to tanh; else APUS_UNSUPPORTED, as where the engine's factors are
+    // rounded by oneDNN. Bits are the same with any number of threads.
     bool uses_winograd;
     bool has_bias;             // forward only, as is the activation
     apus_activation activation;
     float activation_alpha;
+    apus_instruction_limit instruction_limit;  // of Winograd's filtering
 } apus_convolution_description;
 
 typedef struct apus_convolution apus_convolution;
 
-/// Prepares oneDNN's convolution, its arguments, reorders and scratch memory. The engine must outlive it.
+/// Prepares a convolution, its arguments, reorders and scratch memory. The engine must outlive it.
 apus_status apus_convolution_create(
     apus_engine *engine, const apus_convolution_description *description, apus_convolution **convolution);
 
@@ -235,7 +245,8 @@ void apus_convolution_destroy(apus_convolution *convolution);
 /// The bytes that the object holds for its runs besides what it is given and the engine's scratch memory.
 int64_t apus_convolution_workspace(const apus_convolution *convolution);
 
-/// What computes it, such as "brgconv:avx512_core", or "none" for an empty one. Lives as long as the object.
+/// What computes it, such as "brgconv:avx512_core" or "winograd:F(4x4,3x3)", or "none" for an empty one. Lives as long
+/// as the object.
 const char *apus_convolution_implementation(const apus_convolution *convolution);
 
 // MARK: Pooling (pooling.c)

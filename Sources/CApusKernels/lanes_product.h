@@ -1,9 +1,8 @@
-/// Products of tiles of matrices: a few rows times a few vectors of columns, whose sums stay in registers.
-#ifndef APUS_TILES_H
-#define APUS_TILES_H
+/// Matrix products of vectors of sixteen columns, a tile of rows at a time with its sums in registers.
+#ifndef APUS_LANES_PRODUCT_H
+#define APUS_LANES_PRODUCT_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "apus_kernels.h"
@@ -13,13 +12,17 @@
 
 enum {
     APUS_LANE_COUNT = 16,
-    // Vectors of a panel at most.
+    // Vectors of a panel at most, and rows of a tile.
     APUS_PANEL_VECTORS = 4,
+    APUS_TILE_ROWS = 14,
+    // Terms of the right side that are fetched ahead of their use, from a cache farther away.
+    APUS_TERMS_AHEAD = 16,
 };
+
+static inline int64_t apus_rounded_up(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
 
 // Vectors are handed on by address: by value they would need one convention for all instruction sets.
 
-/// The first `count` of sixteen numbers, the others 0.
 APUS_INLINE void apus_load_some(apus_lanes *to, const float *from, int64_t count) {
     if (count >= APUS_LANE_COUNT) {
         *to = *(const apus_lanes *)from;
@@ -49,32 +52,34 @@ typedef struct {
 typedef struct {
     const float *start;
     int64_t stride, terms;
+    bool is_far;  // not in the first cache, and worth fetching ahead
 } apus_right;
 
-/// output[r, j] = sum over k of left[r, k] right[k, j] (+ addend[r, j], unless that is NULL), for `rows` rows (8 at
-/// most) and 16 `vectors` columns; both are to be constants. The output's last vector stands `gap` vectors after the
-/// others. The addend lies as the output does, and may be it. Where the left side is worth fetching ahead, `ahead` rows
-/// on are what is needed next.
+/// output[r, j] (+)= sum over k of left[r, k] right[k, j], for `rows` rows (`APUS_TILE_ROWS` at most) and 16 `vectors`
+/// columns; both are to be constants. The output's last vector stands `gap` vectors after the others.
+/// Where it is not 0, the left side is fetched that many rows ahead.
 APUS_INLINE void apus_multiply_tile(
-    const int rows, const int vectors, const int gap, apus_left left, apus_right right, const float *addend,
-    float *output, int64_t output_stride, int64_t ahead) {
-    apus_lanes sums[8][APUS_PANEL_VECTORS];
+    const int rows, const int vectors, const int gap, apus_left left, int64_t rows_ahead, apus_right right,
+    float *output, int64_t output_stride, bool accumulates) {
+    apus_lanes sums[APUS_TILE_ROWS][APUS_PANEL_VECTORS];
     APUS_UNROLLED for (int r = 0; r < rows; r++) {
         APUS_UNROLLED for (int v = 0; v < vectors; v++) {
-            int64_t place = r * output_stride + (v == vectors - 1 ? v + gap : v) * APUS_LANE_COUNT;
-            sums[r][v] = addend ? *(const apus_lanes *)(addend + place) : (apus_lanes){0};
+            int place = v == vectors - 1 ? v + gap : v;
+            const apus_lanes *start = (const apus_lanes *)(output + r * output_stride + place * APUS_LANE_COUNT);
+            sums[r][v] = accumulates ? *start : (apus_lanes){0};
         }
     }
     for (int64_t first = 0, last; first < right.terms; first = last) {
         last = right.terms - first < APUS_LANE_COUNT ? right.terms : first + APUS_LANE_COUNT;
-        if (ahead > 0) {
-            const float *next = left.start + ahead * left.row_stride + first * left.term_stride;
-            int64_t stride = left.term_stride == 1 ? left.row_stride : left.term_stride;
-            int64_t lines = left.term_stride == 1 ? rows : last - first;
-            for (int64_t line = 0; line < lines; line++) __builtin_prefetch(next + line * stride);
-        }
+        for (int64_t k = first; rows_ahead > 0 && k < last; k++)
+            __builtin_prefetch(left.start + rows_ahead * left.row_stride + k * left.term_stride);
         for (int64_t k = first; k < last; k++) {
             const apus_lanes *columns = (const apus_lanes *)(right.start + k * right.stride);
+            if (right.is_far) {
+                __builtin_prefetch(right.start + (k + APUS_TERMS_AHEAD) * right.stride);
+                if (vectors > 1)
+                    __builtin_prefetch(right.start + (k + APUS_TERMS_AHEAD) * right.stride + APUS_LANE_COUNT);
+            }
             APUS_UNROLLED for (int r = 0; r < rows; r++) {
                 float factor = left.start[r * left.row_stride + k * left.term_stride];
                 APUS_UNROLLED for (int v = 0; v < vectors; v++) sums[r][v] += factor * columns[v];
@@ -86,6 +91,26 @@ APUS_INLINE void apus_multiply_tile(
             int place = v == vectors - 1 ? v + gap : v;
             *(apus_lanes *)(output + r * output_stride + place * APUS_LANE_COUNT) = sums[r][v];
         }
+    }
+}
+
+/// The same for any number of rows, in tiles of `tile` (a constant) and the rest.
+APUS_INLINE void apus_multiply_rows(
+    const int tile, const int vectors, const int gap, int64_t rows, apus_left left, apus_right right, float *output,
+    int64_t output_stride, bool accumulates) {
+    for (int64_t row = 0, step; row < rows; row += step) {
+        int64_t rest = rows - row;
+        step = rest >= tile ? tile : tile > 4 && rest >= 4 ? 4 : tile > 2 && rest >= 2 ? 2 : 1;
+        apus_left part = {left.start + row * left.row_stride, left.row_stride, left.term_stride};
+        float *target = output + row * output_stride;
+        if (step == tile)
+            apus_multiply_tile(tile, vectors, gap, part, 0, right, target, output_stride, accumulates);
+        else if (step == 4)
+            apus_multiply_tile(4, vectors, gap, part, 0, right, target, output_stride, accumulates);
+        else if (step == 2)
+            apus_multiply_tile(2, vectors, gap, part, 0, right, target, output_stride, accumulates);
+        else
+            apus_multiply_tile(1, vectors, gap, part, 0, right, target, output_stride, accumulates);
     }
 }
 

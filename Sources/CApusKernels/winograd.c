@@ -1,0 +1,141 @@
+// A convolution by Winograd's filtering: what is possible, sizes of blocks, memory, and the order of the loops.
+#include "winograd.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+#include "lanes_product.h"
+#include "winograd_transforms.h"
+
+struct apus_winograd {
+    apus_winograd_plan plan;
+    apus_winograd_loops loops;
+    apus_engine *engine;
+    int32_t thread_count;  // at creation: the scratch memory is for it
+    int64_t zeros_size, kernel_size, thread_size;  // of the scratch memory, in floats
+};
+
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+bool apus_winograd_is_possible(const apus_convolution_description *wanted) {
+    if (wanted->rank != 2 || wanted->groups != 1 || wanted->activation > APUS_ACTIVATION_TANH) return false;
+    for (int axis = 0; axis < 2; axis++)
+        if (wanted->kernel[axis] != 3 || wanted->strides[axis] != 1 || wanted->dilations[axis] != 1) return false;
+    return true;
+}
+
+/// Tiles a block, of which `width` channels and filters are transformed: a good part of the second cache, and whole
+/// tiles of the products.
+static int64_t block_size(int64_t width) {
+    enum { FLOATS = 220000, LEAST = 2, MOST = 3 };
+    int64_t groups = FLOATS / (APUS_WINOGRAD_POINTS * width * APUS_WINOGRAD_GROUP);
+    return larger(LEAST, smaller(groups, MOST)) * APUS_WINOGRAD_GROUP;
+}
+
+static apus_winograd_plan make_plan(const apus_convolution_description *wanted) {
+    bool is_turned = wanted->kind == APUS_CONVOLUTION_IMAGE_GRADIENT;
+    const int64_t *image = is_turned ? wanted->output : wanted->image;
+    const int64_t *output = is_turned ? wanted->image : wanted->output;
+    apus_winograd_plan plan = {
+        .kind = wanted->kind,
+        .batch = wanted->batch,
+        .height = image[0],
+        .width = image[1],
+        .channels = is_turned ? wanted->filters : wanted->channels,
+        .output_height = output[0],
+        .output_width = output[1],
+        .filters = is_turned ? wanted->channels : wanted->filters,
+        .top = is_turned ? 2 - wanted->padding_before[0] : wanted->padding_before[0],
+        .left = is_turned ? 2 - wanted->padding_before[1] : wanted->padding_before[1],
+        .tile_rows = (output[0] + APUS_WINOGRAD_TILE - 1) / APUS_WINOGRAD_TILE,
+        .tile_columns = (output[1] + APUS_WINOGRAD_TILE - 1) / APUS_WINOGRAD_TILE,
+        .has_bias = wanted->has_bias,
+        .activation = wanted->activation,
+        .activation_alpha = wanted->activation_alpha,
+    };
+    plan.tile_count = plan.batch * plan.tile_rows * plan.tile_columns;
+    plan.padded_channels = apus_rounded_up(plan.channels, APUS_LANE_COUNT);
+    plan.padded_filters = apus_rounded_up(plan.filters, APUS_LANE_COUNT);
+    int64_t image_width = plan.padded_channels, product_width = APUS_WINOGRAD_PANEL;
+    if (plan.kind == APUS_CONVOLUTION_KERNEL_GRADIENT) {
+        // The sums of a part stay in the second cache. Parts for eight threads, but no chunk of a few tiles: chunks
+        // cost an addition of all their sums.
+        enum { PART_CHANNELS = 64, PART_FILTERS = 128, PARTS = 8, CHUNK_TILES = 64 };
+        image_width = plan.part_channels = smaller(plan.padded_channels, PART_CHANNELS);
+        product_width = plan.part_filters = smaller(plan.padded_filters, PART_FILTERS);
+        plan.channel_parts = (plan.channels + plan.part_channels - 1) / plan.part_channels;
+        plan.filter_parts = (plan.filters + plan.part_filters - 1) / plan.part_filters;
+        int64_t parts = plan.channel_parts * plan.filter_parts;
+        plan.chunk_count = larger(1, smaller(plan.tile_count / CHUNK_TILES, (PARTS + parts - 1) / parts));
+    }
+    plan.block = block_size(image_width + product_width);
+    // A step of a whole page would put all points into the same set of the first cache.
+    plan.image_stride = plan.block * image_width + APUS_LANE_COUNT;
+    plan.product_stride = plan.block * product_width + APUS_LANE_COUNT;
+    return plan;
+}
+
+apus_status apus_winograd_create(
+    apus_engine *engine, const apus_convolution_description *description, apus_winograd **result) {
+    *result = NULL;
+    if (!apus_winograd_is_possible(description)) return apus_fail("apus_winograd_create", APUS_UNSUPPORTED);
+    apus_winograd *winograd = calloc(1, sizeof *winograd);
+    if (!winograd) return apus_fail("apus_winograd_create", APUS_OUT_OF_MEMORY);
+    winograd->engine = engine;
+    winograd->thread_count = apus_thread_count();
+    const apus_winograd_plan plan = winograd->plan = make_plan(description);
+    bool gives_kernel = plan.kind == APUS_CONVOLUTION_KERNEL_GRADIENT;
+    winograd->loops = gives_kernel ? apus_winograd_gradient_loops(description->instruction_limit)
+                                   : apus_winograd_filter_loops(description->instruction_limit);
+    winograd->zeros_size = larger(plan.padded_channels, plan.padded_filters);
+    winograd->kernel_size = APUS_WINOGRAD_POINTS * (gives_kernel ? plan.chunk_count : 1) *
+                            (plan.channels * plan.padded_filters +
+                             (plan.padded_filters / APUS_WINOGRAD_PANEL + 1) * APUS_LANE_COUNT);
+    winograd->thread_size = APUS_WINOGRAD_POINTS * (plan.image_stride + plan.product_stride);
+    int64_t size = winograd->zeros_size + winograd->kernel_size + winograd->thread_count * winograd->thread_size;
+    apus_status status = apus_engine_reserve(engine, size * (int64_t)sizeof(float));
+    if (status) {
+        free(winograd);
+        return status;
+    }
+    *result = winograd;
+    return APUS_SUCCESS;
+}
+
+void apus_winograd_run(
+    apus_winograd *winograd, const float *image, const float *kernel, const float *upstream, const float *bias,
+    float *result) {
+    const apus_winograd_plan *plan = &winograd->plan;
+    float *zeros = winograd->engine->scratch, *transformed_kernel = zeros + winograd->zeros_size;
+    apus_winograd_job job = {
+        .plan = plan,
+        .image = plan->kind == APUS_CONVOLUTION_IMAGE_GRADIENT ? upstream : image,
+        .kernel = kernel,
+        .upstream = upstream,
+        .bias = bias,
+        .result = result,
+        .zeros = zeros,
+        .transformed_kernel = transformed_kernel,
+        .thread_memory = transformed_kernel + winograd->kernel_size,
+        .thread_size = winograd->thread_size,
+    };
+    memset(zeros, 0, (size_t)winograd->zeros_size * sizeof *zeros);
+    int32_t threads = winograd->thread_count;
+    const apus_winograd_loops *loops = &winograd->loops;
+    int64_t row = APUS_WINOGRAD_POINTS * plan->filters;  // floats of a channel
+    if (plan->kind == APUS_CONVOLUTION_KERNEL_GRADIENT) {
+        int64_t parts = plan->chunk_count * plan->channel_parts * plan->filter_parts;
+        apus_parallel_limited(parts, 1, threads, loops->first, &job);
+        apus_parallel_limited(plan->channels, 1 + APUS_GRAIN / row, threads, loops->second, &job);
+    } else {
+        int64_t blocks = (plan->channels + APUS_WINOGRAD_KERNEL_ROWS - 1) / APUS_WINOGRAD_KERNEL_ROWS;
+        int64_t grain = 1 + APUS_GRAIN / (APUS_WINOGRAD_KERNEL_ROWS * row);
+        apus_parallel_limited(blocks, grain, threads, loops->first, &job);
+        int64_t groups = (plan->tile_count + APUS_WINOGRAD_GROUP - 1) / APUS_WINOGRAD_GROUP;
+        apus_parallel_limited(groups, 1, threads, loops->second, &job);
+    }
+}
+
+void apus_winograd_destroy(apus_winograd *winograd) { free(winograd); }

@@ -1,0 +1,66 @@
+/// Convolutions with 3 x 3 kernels by Winograd's minimal filtering: see winograd_transforms.h for the formulas.
+#ifndef APUS_WINOGRAD_H
+#define APUS_WINOGRAD_H
+
+#include "apus_kernels.h"
+#include "threads.h"
+
+/// What is the same in all runs. The image that is read and the one that is written are those of the forward direction,
+/// or, for the image's gradient, exchanged: that is a convolution of the upstream with the kernel turned around.
+typedef struct {
+    apus_convolution_kind kind;
+    int64_t batch;
+    int64_t height, width, channels;  // of the image under the windows
+    int64_t output_height, output_width, filters;
+    int64_t top, left;                                       // padding before; negative: cut off
+    int64_t tile_rows, tile_columns, tile_count;             // 4 x 4 results a tile
+    int64_t padded_channels, padded_filters;                 // to whole vectors of sixteen
+    int64_t block;                                           // tiles that are in work together
+    int64_t image_stride, product_stride;                    // floats from one of the 36 points to the next
+    // The kernel's gradient: a sum over the tiles for each chunk of them, part of the channels and part of the filters.
+    int64_t chunk_count, part_channels, channel_parts, part_filters, filter_parts;
+    bool has_bias;
+    apus_activation activation;
+    float activation_alpha;
+} apus_winograd_plan;
+
+/// A run's arrays and scratch memory.
+typedef struct {
+    const apus_winograd_plan *plan;
+    const float *image, *kernel, *upstream, *bias;
+    float *result;
+    float *zeros;               // as many as channels or filters
+    float *transformed_kernel;  // [panel, 36, channels, 32]; of the gradient [chunk, 36, channels, filters]
+    float *thread_memory;       // each thread's
+    int64_t thread_size;        // floats
+} apus_winograd_job;
+
+/// What is done one after the other, on ranges. Filtering: blocks of `APUS_WINOGRAD_KERNEL_ROWS` channels, whose
+/// kernels are transformed; groups of `APUS_WINOGRAD_GROUP` tiles. The kernel's gradient: parts, which are summed;
+/// channels.
+typedef struct {
+    apus_range_body first, second;
+} apus_winograd_loops;
+
+enum {
+    APUS_WINOGRAD_KERNEL_ROWS = 16,
+    APUS_WINOGRAD_GROUP = 14,
+    APUS_WINOGRAD_PANEL = 32,  // filters that are worked on together
+};
+
+apus_winograd_loops apus_winograd_filter_loops(apus_instruction_limit limit);
+apus_winograd_loops apus_winograd_gradient_loops(apus_instruction_limit limit);
+
+typedef struct apus_winograd apus_winograd;
+
+/// Whether there is such a convolution here.
+bool apus_winograd_is_possible(const apus_convolution_description *description);
+
+apus_status apus_winograd_create(
+    apus_engine *engine, const apus_convolution_description *description, apus_winograd **winograd);
+void apus_winograd_run(
+    apus_winograd *winograd, const float *image, const float *kernel, const float *upstream, const float *bias,
+    float *result);
+void apus_winograd_destroy(apus_winograd *winograd);
+
+#endif

@@ -1,0 +1,133 @@
+/// What the loops of Winograd's filtering share: products, tiles' places, the transform of an image.
+///
+/// A thread takes a block of tiles through all stages, so that what is transformed stays in its second cache: nothing
+/// of it is ever stored in whole.
+#ifndef APUS_WINOGRAD_LOOPS_H
+#define APUS_WINOGRAD_LOOPS_H
+
+#include "instruction_set.h"
+#include "lanes_functions.h"
+#include "lanes_product.h"
+#include "winograd.h"
+#include "winograd_transforms.h"
+
+/// How sums fill an instruction set's registers: rows at a time, with one vector of columns and with two, and with two
+/// where the count of rows is one of channels, mostly a multiple of sixteen.
+typedef struct {
+    int rows, paired_rows, paired_channel_rows;
+    bool takes_pairs;
+} apus_register_form;
+
+#define APUS_WIDE_FORM ((apus_register_form){14, 14, 8, true})
+#define APUS_NARROW_FORM ((apus_register_form){6, 0, 0, false})
+
+/// The product of `rows` rows and one or two vectors of columns; both `form` and `paired_rows` are to be constants.
+APUS_INLINE void apus_winograd_multiply(
+    const apus_register_form form, const int paired_rows, int64_t vectors, int64_t rows, apus_left left,
+    apus_right right, float *output, int64_t output_stride, bool accumulates) {
+    if (vectors == 2 && form.takes_pairs) {
+        apus_multiply_rows(paired_rows, 2, 0, rows, left, right, output, output_stride, accumulates);
+        return;
+    }
+    for (int64_t vector = 0; vector < vectors; vector++) {
+        apus_right column = {right.start + vector * APUS_LANE_COUNT, right.stride, right.terms, right.is_far};
+        apus_multiply_rows(
+            form.rows, 1, 0, rows, left, column, output + vector * APUS_LANE_COUNT, output_stride, accumulates);
+    }
+}
+
+/// A tile's place: the sample, and the first row and column of its results.
+typedef struct {
+    int64_t sample, row, column;
+} apus_tile_place;
+
+static inline apus_tile_place apus_tile_place_of(const apus_winograd_plan *plan, int64_t tile) {
+    int64_t line = tile / plan->tile_columns;
+    return (apus_tile_place){
+        line / plan->tile_rows, line % plan->tile_rows * APUS_WINOGRAD_TILE,
+        tile % plan->tile_columns * APUS_WINOGRAD_TILE};
+}
+
+/// Where the 36 places under a tile are, in an array of zeros for those beyond the image.
+APUS_INLINE void apus_winograd_find_window(
+    const apus_winograd_job *job, int64_t tile, const float *places[APUS_WINOGRAD_POINTS]) {
+    const apus_winograd_plan *plan = job->plan;
+    apus_tile_place at = apus_tile_place_of(plan, tile);
+    int64_t top = at.row - plan->top, left = at.column - plan->left, channels = plan->channels;
+    const float *origin = job->image + ((at.sample * plan->height + top) * plan->width + left) * channels;
+    bool is_inside = top >= 0 && left >= 0 && top + APUS_WINOGRAD_WINDOW <= plan->height &&
+                     left + APUS_WINOGRAD_WINDOW <= plan->width;
+    for (int64_t i = 0; i < APUS_WINOGRAD_WINDOW; i++) {
+        const float *line = origin + i * plan->width * channels;
+        for (int64_t j = 0; j < APUS_WINOGRAD_WINDOW; j++) {
+            bool is_there = is_inside || (top + i >= 0 && top + i < plan->height && left + j >= 0 &&
+                                          left + j < plan->width);
+            places[i * APUS_WINOGRAD_WINDOW + j] = is_there ? line + j * channels : job->zeros;
+        }
+    }
+}
+
+/// B^T d B of one tile and `count` channels, sixteen at most.
+APUS_INLINE void apus_winograd_transform_window(
+    const float *const places[APUS_WINOGRAD_POINTS], int64_t channel, int64_t count, float *target, int64_t stride) {
+    apus_lanes half[6][6], line[6], v[6];
+    APUS_UNROLLED for (int j = 0; j < 6; j++) {
+        APUS_UNROLLED for (int i = 0; i < 6; i++) apus_load_some(&line[i], places[i * 6 + j] + channel, count);
+        apus_winograd_image_line(line, v);
+        APUS_UNROLLED for (int i = 0; i < 6; i++) half[i][j] = v[i];
+    }
+    APUS_UNROLLED for (int i = 0; i < 6; i++) {
+        apus_winograd_image_line(half[i], v);
+        APUS_UNROLLED for (int j = 0; j < 6; j++) *(apus_lanes *)(target + (i * 6 + j) * stride) = v[j];
+    }
+}
+
+/// The same of tiles `first..<first + count` and channels `begin..<end`, to [36, count, width].
+APUS_INLINE void apus_winograd_transform_images(
+    const apus_winograd_job *job, int64_t first, int64_t count, int64_t begin, int64_t end, float *target,
+    int64_t width) {
+    const int64_t stride = job->plan->image_stride;
+    for (int64_t t = 0; t < count; t++) {
+        const float *places[APUS_WINOGRAD_POINTS];
+        apus_winograd_find_window(job, first + t, places);
+        int64_t channel = begin;
+        float *point = target + t * width;
+        for (; channel + APUS_LANE_COUNT <= end; channel += APUS_LANE_COUNT, point += APUS_LANE_COUNT)
+            apus_winograd_transform_window(places, channel, APUS_LANE_COUNT, point, stride);
+        if (channel < end) apus_winograd_transform_window(places, channel, end - channel, point, stride);
+    }
+}
+
+/// Compiles the always inlined `body(context, begin, end, thread, form)` for each instruction set, and defines
+/// `choose_body`, which gives the best one for this processor within the limit.
+#if APUS_HAS_VARIANTS
+#define APUS_WINOGRAD_VARIANTS(body)                                                                              \
+    __attribute__((target("arch=x86-64-v4"), min_vector_width(512))) static void body##_v4(                       \
+        void *context, int64_t begin, int64_t end, int32_t thread) {                                              \
+        body(context, begin, end, thread, APUS_WIDE_FORM);                                                        \
+    }                                                                                                             \
+    __attribute__((target("arch=x86-64-v3"))) static void body##_v3(                                              \
+        void *context, int64_t begin, int64_t end, int32_t thread) {                                              \
+        body(context, begin, end, thread, APUS_NARROW_FORM);                                                      \
+    }                                                                                                             \
+    static void body##_plain(void *context, int64_t begin, int64_t end, int32_t thread) {                         \
+        body(context, begin, end, thread, APUS_NARROW_FORM);                                                      \
+    }                                                                                                             \
+    static apus_range_body choose_##body(apus_instruction_limit limit) {                                          \
+        apus_level level = apus_instruction_level();                                                              \
+        if (limit == APUS_BEST_INSTRUCTIONS && level == APUS_LEVEL_AVX512) return body##_v4;                      \
+        if (limit != APUS_PLAIN_INSTRUCTIONS && level >= APUS_LEVEL_AVX2) return body##_v3;                       \
+        return body##_plain;                                                                                      \
+    }
+#else
+#define APUS_WINOGRAD_VARIANTS(body)                                                                              \
+    static void body##_plain(void *context, int64_t begin, int64_t end, int32_t thread) {                         \
+        body(context, begin, end, thread, APUS_NARROW_FORM);                                                      \
+    }                                                                                                             \
+    static apus_range_body choose_##body(apus_instruction_limit limit) {                                          \
+        (void)limit;                                                                                              \
+        return body##_plain;                                                                                      \
+    }
+#endif
+
+#endif
