@@ -238,27 +238,30 @@ static void emit_shift(compiler *self, const code_step *step) {
 static void emit_multiply_add(compiler *self, const code_step *step) {
     int32_t opcode = step->action == APUS_TO_MULTIPLY_ADD        ? APUS_FMADD132_PS
                      : step->action == APUS_TO_MULTIPLY_SUBTRACT ? APUS_FMSUB132_PS
-                                                                      : APUS_FNMADD132_PS;
+                                                                 : APUS_FNMADD132_PS;
     int32_t a = step->operands[0], b = step->operands[1], c = step->operands[2];
     if (!is_in_register(self, a) && (is_in_register(self, b) || is_near(self, a))) {
         a = step->operands[1];
         b = step->operands[0];
     }
     int32_t first = into_register(self, a, first_scratch(self));
-    // Of b and c one may be in memory: c only if it is near.
+    // A far c comes first, since its address and that of b would take the same register.
     bool is_far = !is_near(self, c);
     apus_place third = apus_vector(is_far ? into_register(self, c, NONE) : NONE);
     apus_place second = into_place(self, b);
-    if (!is_far)
-        third = second.is_memory ? apus_vector(into_register(self, c, second_scratch(self))) : into_place(self, c);
-    int32_t preferred = !third.is_memory && c >= 0 && !is_used_later(self, c)   ? third.number
-                        : a >= 0 && !is_used_later(self, a)                     ? first
-                        : !second.is_memory && b >= 0 && !is_used_later(self, b) ? second.number
-                                                                                 : NONE;
+    if (!is_far) third = into_place(self, c);
+    int32_t preferred = !third.is_memory && !is_used_later(self, c)    ? third.number
+                        : !is_used_later(self, a)                      ? first
+                        : !second.is_memory && !is_used_later(self, b) ? second.number
+                                                                       : NONE;
     int32_t result = result_register(self, step, preferred);
     if (!third.is_memory && result == third.number) {
         apus_emit_vector(&self->assembler, opcode + 0x20, result, first, second, APUS_UNMASKED);
     } else if (result == first && second.is_memory) {
+        if (third.is_memory) {
+            apus_emit_vector(&self->assembler, APUS_LOAD_PS, second_scratch(self), 0, third, APUS_UNMASKED);
+            third = apus_vector(second_scratch(self));
+        }
         apus_emit_vector(&self->assembler, opcode, result, third.number, second, APUS_UNMASKED);
     } else if (result == first) {
         apus_emit_vector(&self->assembler, opcode + 0x10, result, second.number, third, APUS_UNMASKED);

@@ -84,7 +84,7 @@ static void point(const execution *work, void **pointers, float *buffers, int64_
     const apus_program *program = work->program;
     for (int32_t input = 0; input < program->input_count; input++) {
         apus_reading reading = program->inputs[input].reading;
-        pointers[input] = (float *)work->inputs[input] + begin;
+        if (reading == APUS_READ_IN_PLACE) pointers[input] = (float *)work->inputs[input] + begin;
         if (reading != APUS_READ_CONVERTED && reading != APUS_READ_STRIDED) continue;
         pointers[input] = buffers + input * program->buffer_length;
         load(work, input, pointers[input], begin, count);
