@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "elementwise_compiler.h"
 #include "elementwise_program.h"
 #include "status.h"
-#include "threads.h"
 
 static bool is_element_type(apus_element_type type) {
     return type == APUS_FLOAT32 || type == APUS_INT32 || type == APUS_UINT8;
@@ -12,7 +12,8 @@ static bool is_element_type(apus_element_type type) {
 
 static apus_status check(const apus_program_description *wanted) {
     if (wanted->rank < 0 || wanted->input_count < 0 || wanted->constant_count < 0 || wanted->output_count < 0 ||
-        wanted->instruction_count < 0 || wanted->sum_count < 0)
+        wanted->instruction_count < 0 || wanted->sum_count < 0 || wanted->form < APUS_FORM_BEST ||
+        wanted->form > APUS_FORM_AVX512)
         return APUS_INVALID_DESCRIPTION;
     if (wanted->rank > APUS_MAXIMUM_RANK || wanted->input_count > APUS_MAXIMUM_INPUTS ||
         wanted->constant_count > APUS_MAXIMUM_CONSTANTS || wanted->output_count > APUS_MAXIMUM_OUTPUTS ||
@@ -77,49 +78,6 @@ static apus_reading reading_of(const apus_program *program, const apus_program_s
     if (is_single) return APUS_READ_ONCE;
     if (!is_packed) return APUS_READ_STRIDED;
     return source->type == APUS_FLOAT32 ? APUS_READ_IN_PLACE : APUS_READ_CONVERTED;
-}
-
-static int64_t least_common_multiple(int64_t a, int64_t b) {
-    int64_t x = a, y = b;
-    while (y != 0) {
-        int64_t rest = x % y;
-        x = y;
-        y = rest;
-    }
-    return a / x * b;
-}
-
-/// The length of the run that an input repeats from the first axis on; 0 where it does not.
-static int64_t period_of(const apus_program *program, const apus_program_source *source) {
-    int64_t length = 1;
-    int32_t axis = program->rank - 1;
-    for (; axis >= 0 && source->strides[axis] == length; axis--) length *= program->dimensions[axis];
-    for (int32_t outer = axis; outer >= 0; outer--)
-        if (source->strides[outer] != 0) return 0;
-    return axis >= 0 && length > 1 ? length : 0;
-}
-
-/// Chunks are whole multiples of the runs that inputs repeat and of the sums' columns, where those are short enough.
-static void choose_chunk(apus_program *program) {
-    int64_t unit = APUS_LANES;
-    for (int32_t input = 0; input < program->input_count; input++) {
-        apus_program_source *source = &program->inputs[input];
-        if (source->reading != APUS_READ_STRIDED || (source->period = period_of(program, source)) == 0) continue;
-        int64_t both = least_common_multiple(unit, source->period);
-        if (both <= APUS_LONGEST_CHUNK) unit = both;
-    }
-    for (int32_t sum = 0; sum < program->sum_count; sum++) {
-        int64_t both = least_common_multiple(unit, program->sums[sum].columns);
-        if (both <= APUS_LONGEST_CHUNK) unit = both;
-    }
-    program->chunk = unit > APUS_CHUNK ? unit : APUS_CHUNK / unit * unit;
-    bool is_one = program->count <= program->chunk;
-    if (is_one) program->chunk = (program->count + APUS_LANES - 1) / APUS_LANES * APUS_LANES;
-    for (int32_t input = 0; input < program->input_count; input++) {
-        apus_program_source *source = &program->inputs[input];
-        if (source->period > 0 && (is_one || program->chunk % source->period == 0))
-            source->reading = APUS_READ_PERIODIC;
-    }
 }
 
 /// How often each value is used, outputs and sums included.
@@ -214,54 +172,18 @@ static void find_direct_outputs(apus_program *program) {
     }
 }
 
-static void set_grain(apus_program *program) {
-    int64_t cost = program->input_count + program->output_count + program->sum_count;
-    for (int32_t index = 0; index < program->step_count; index++)
-        cost += 2 * apus_operation_cost(program->steps[index].operation);
-    program->chunk_grain = APUS_GRAIN * 4 / ((cost + 1) * program->chunk);
-    if (program->chunk_grain < 1) program->chunk_grain = 1;
-}
-
-/// Sums are cut into blocks of chunks that do not depend on the number of threads.
-static apus_status allocate_partial(apus_program *program) {
-    int64_t chunks = (program->count - 1) / program->chunk + 1;
-    program->block = chunks < 8 * APUS_MOST_BLOCKS ? 8 : (chunks + APUS_MOST_BLOCKS - 1) / APUS_MOST_BLOCKS;
-    program->block_count = (chunks + program->block - 1) / program->block;
-    program->partial =
-        aligned_alloc(64, ((size_t)(program->block_count * program->column_count) * sizeof(double) + 63) / 64 * 64);
-    return program->partial ? APUS_SUCCESS : APUS_OUT_OF_MEMORY;
-}
-
-static apus_status allocate_buffers(apus_program *program, const float *constants) {
-    size_t row = (size_t)program->chunk * sizeof(float);
-    size_t rows = (size_t)(program->input_count + program->register_count);
-    program->thread_count = apus_thread_count();
-    if (program->thread_count > (program->count - 1) / program->chunk + 1)
-        program->thread_count = (int32_t)((program->count - 1) / program->chunk + 1);
-    if (program->constant_count > 0) {
-        program->constants = aligned_alloc(64, (size_t)program->constant_count * row);
-        if (!program->constants) return APUS_OUT_OF_MEMORY;
-    }
-    for (int32_t constant = 0; constant < program->constant_count; constant++)
-        for (int64_t index = 0; index < program->chunk; index++)
-            program->constants[constant * program->chunk + index] = constants[constant];
-    if (rows == 0) return APUS_SUCCESS;
-    program->buffers = aligned_alloc(64, rows * row * (size_t)program->thread_count);
-    if (!program->buffers) return APUS_OUT_OF_MEMORY;
-    // Lanes beyond the domain's end are computed too: let them be numbers.
-    memset(program->buffers, 0, rows * row * (size_t)program->thread_count);
-    return APUS_SUCCESS;
-}
-
 apus_status apus_program_create(const apus_program_description *description, apus_program **result) {
     *result = NULL;
     apus_status status = check(description);
     if (status) return apus_fail("apus_program_create", status);
     apus_program *program = calloc(1, sizeof *program);
     if (!program) return apus_fail("apus_program_create", APUS_OUT_OF_MEMORY);
+    program->code.form = APUS_FORM_INTERPRETED;
     int32_t given = description->input_count + description->constant_count;
     program->input_count = description->input_count;
     program->constant_count = description->constant_count;
+    for (int32_t constant = 0; constant < description->constant_count; constant++)
+        program->constants[constant] = description->constants[constant];
     program->output_count = description->output_count;
     for (int32_t output = 0; output < description->output_count; output++)
         program->outputs[output] =
@@ -269,7 +191,7 @@ apus_status apus_program_create(const apus_program_description *description, apu
     program->sum_count = description->sum_count;
     for (int32_t sum = 0; sum < description->sum_count; sum++) {
         const apus_program_sum *total = &description->sums[sum];
-        program->sums[sum] = (apus_program_total){total->value, total->columns, program->column_count};
+        program->sums[sum] = (apus_program_total){total->value, total->columns, program->column_count, false};
         program->column_count += total->columns;
     }
     simplify_domain(program, description);
@@ -300,11 +222,10 @@ apus_status apus_program_create(const apus_program_description *description, apu
     allocate_registers(program, given);
     find_direct_outputs(program);
 
-    choose_chunk(program);
+    apus_program_choose_layout(program);
     if (program->count > 0) {
-        set_grain(program);
-        status = allocate_buffers(program, description->constants);
-        if (!status && program->sum_count > 0) status = allocate_partial(program);
+        if (description->form != APUS_FORM_INTERPRETED) apus_program_compile(program, description->form);
+        status = apus_program_allocate(program);
     }
     if (status) {
         apus_program_destroy(program);
@@ -316,16 +237,14 @@ apus_status apus_program_create(const apus_program_description *description, apu
 
 void apus_program_destroy(apus_program *program) {
     if (!program) return;
-    free(program->constants);
+    apus_program_discard_code(program);
+    free(program->constant_rows);
     free(program->buffers);
+    free(program->frames);
     free(program->partial);
     free(program);
 }
 
-int64_t apus_program_workspace(const apus_program *program) {
-    int64_t rows = (int64_t)(program->input_count + program->register_count) * program->thread_count;
-    return (rows + program->constant_count) * program->chunk * (int64_t)sizeof(float) +
-           program->block_count * program->column_count * (int64_t)sizeof(double);
-}
-
 int32_t apus_program_instruction_count(const apus_program *program) { return program->step_count; }
+
+apus_program_form apus_program_form_of(const apus_program *program) { return program->code.form; }

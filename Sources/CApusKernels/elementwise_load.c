@@ -4,7 +4,6 @@
 
 #include "instruction_set.h"
 #include "math_functions.h"
-#include "reduction_kernels.h"
 
 /// A run along the last axis, of one element type.
 #define APUS_LOAD_RUN(type)                                                                        \
@@ -55,33 +54,45 @@ APUS_VARIANTS(
 }
 
 APUS_VARIANTS(
-    static, void, add_run, (double *restrict totals, const float *restrict chunk, int64_t count),
+    extern, void, apus_add_lanes,
+    (float *restrict lanes, const float *restrict chunk, int64_t count, int64_t unit),
+    (lanes, chunk, count, unit)) {
+    for (; count > 0; count -= unit, chunk += unit) {
+        int64_t row = count < unit ? count : unit;
+        for (int64_t i = 0; i < row; i++) lanes[i] += chunk[i];
+    }
+}
+
+APUS_VARIANTS(
+    extern, void, apus_widen_lanes,
+    (double *restrict wide, float *restrict lanes, int64_t count),
+    (wide, lanes, count)) {
+    for (int64_t i = 0; i < count; i++) wide[i] += (double)lanes[i];
+    memset(lanes, 0, (size_t)count * sizeof *lanes);
+}
+
+APUS_VARIANTS(
+    static, void, add_run,
+    (double *restrict totals, const float *restrict chunk, int64_t count),
     (totals, chunk, count)) {
     for (int64_t i = 0; i < count; i++) totals[i] += (double)chunk[i];
 }
 
 void apus_add_columns(double *totals, const float *chunk, int64_t begin, int64_t count, int64_t columns) {
-    if (columns == 1) {
-        *totals += apus_sum_row(chunk, count);
-        return;
-    }
-    int64_t column = begin % columns;
-    if (column == 0 && count % columns == 0 && count > columns) {
-        double sums[APUS_COLUMN_TILE];
-        for (int64_t first = 0; first < columns; first += APUS_COLUMN_TILE) {
-            int64_t width = columns - first < APUS_COLUMN_TILE ? columns - first : APUS_COLUMN_TILE;
-            apus_sum_columns(chunk + first, count / columns, columns, width, count - first, sums);
-            for (int64_t j = 0; j < width; j++) totals[first + j] += sums[j];
-        }
-        return;
-    }
-    while (count > 0) {
+    for (int64_t column = begin % columns; count > 0; column = 0) {
         int64_t run = columns - column < count ? columns - column : count;
         add_run(totals + column, chunk, run);
         chunk += run;
         count -= run;
-        column = 0;
     }
+}
+
+APUS_VARIANTS(
+    extern, void, apus_add_rows,
+    (double *restrict totals, const double *restrict rows, int64_t count, int64_t stride, int64_t columns),
+    (totals, rows, count, stride, columns)) {
+    for (; count > 0; count--, rows += stride)
+        for (int64_t column = 0; column < columns; column++) totals[column] += rows[column];
 }
 
 APUS_VARIANTS(

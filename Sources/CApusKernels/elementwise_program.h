@@ -1,12 +1,14 @@
-/// An element-wise program as prepared by elementwise.c for elementwise_run.c.
+/// An element-wise program as prepared by elementwise.c for elementwise_run.c and elementwise_compiler.c.
 #ifndef APUS_ELEMENTWISE_PROGRAM_H
 #define APUS_ELEMENTWISE_PROGRAM_H
+
+#include <stddef.h>
 
 #include "apus_kernels.h"
 #include "elementwise_instructions.h"
 
 enum {
-    // Besides the caller's, one that copies for each output which is an input or a constant.
+    // Besides the caller's, one that copies for each output or sum which is an input or a constant.
     APUS_MAXIMUM_STEPS = APUS_MAXIMUM_INSTRUCTIONS + APUS_MAXIMUM_OUTPUTS,
     APUS_MAXIMUM_VALUES = APUS_MAXIMUM_INPUTS + APUS_MAXIMUM_CONSTANTS + APUS_MAXIMUM_STEPS
 };
@@ -15,7 +17,7 @@ typedef enum {
     APUS_READ_IN_PLACE,   // float32, packed: by pointer
     APUS_READ_CONVERTED,  // packed, but another type
     APUS_READ_ONCE,       // the same element everywhere
-    APUS_READ_PERIODIC,  // the same run of elements over and over, which every chunk holds whole times
+    APUS_READ_PERIODIC,  // the same run of elements over and over, which every unit holds whole times
     APUS_READ_STRIDED,
     APUS_READ_NEVER,  // no instruction or output uses it
 } apus_reading;
@@ -25,6 +27,7 @@ typedef struct {
     apus_element_type type;
     int64_t strides[APUS_MAXIMUM_RANK];
     int64_t period;    // the length of the run that repeats; 0 if none does
+    int64_t frame_offset;  // of a single element or a unit
     int32_t last_use;  // step
 } apus_program_source;
 
@@ -43,16 +46,34 @@ typedef struct {
 typedef struct {
     int32_t value;
     int64_t columns;
-    int64_t offset;  // of its columns in a block's partial sums
+    int64_t offset;    // of its columns in a block's partial sums
+    bool is_by_lanes;  // the columns divide the unit
 } apus_program_total;
 
+/// Machine code for whole units, if it could be made.
+typedef struct {
+    apus_program_form form;
+    void (*function)(void *frame, int64_t byte_count);  // NULL: the program is interpreted
+    size_t mapped_size;
+    uint32_t *constants;  // bits; sixteen times each in the frames
+    int32_t constant_count;
+    int64_t constant_offset;
+} apus_program_code;
+
+/// Elements are walked in units, after which each periodic input and each sum's columns start anew; units make up
+/// chunks, chunks make up blocks. What is no whole unit at the end is a chunk of its own.
 struct apus_program {
     int32_t rank;  // after merging axes
     int64_t dimensions[APUS_MAXIMUM_RANK];
     int64_t count;
-    int64_t chunk;        // elements, a multiple of APUS_LANES
+    int64_t unit;         // elements, a multiple of APUS_LANES
+    int64_t whole;        // elements in whole units
+    int64_t chunk;        // elements, a multiple of the unit
+    int64_t chunk_count;  // the last one included, be it whole units or not
+    int64_t buffer_length;  // elements of a chunk's buffers
     int64_t chunk_grain;  // chunks worth a thread
-    int64_t block;        // chunks whose partial sums are one row of `partial`
+    int64_t run;          // chunks that a lane adds in float32, before they go on in double
+    int64_t block;        // chunks whose partial sums are one row of `partial`; a multiple of the run
     int64_t block_count;
     int64_t column_count;  // of all sums together
     int32_t input_count, constant_count, step_count, output_count, sum_count;
@@ -62,9 +83,28 @@ struct apus_program {
     apus_program_total sums[APUS_MAXIMUM_OUTPUTS];
     int32_t registers[APUS_MAXIMUM_VALUES];  // of each value that an instruction computes
     int32_t register_count, thread_count;
-    float *constants;  // [constant_count, chunk]
-    float *buffers;    // [thread_count, input_count + register_count, chunk]
-    double *partial;   // [block_count, column_count]
+    float constants[APUS_MAXIMUM_CONSTANTS];
+    float *constant_rows;  // [constant_count, buffer_length]
+    float *buffers;        // [thread_count, input_count + register_count, buffer_length]
+    double *partial;       // [block_count, column_count]
+    uint8_t *frames;       // [thread_count, frame_size]
+    // A thread's frame: pointers to what is read and written, from the chunk's begin on; single elements sixteen
+    // times; a unit of each periodic input; the sums so far, [sum_count, unit], in float32 and in double; the code's.
+    int64_t lanes_offset, wide_offset, frame_size;  // bytes, multiples of 64
+    apus_program_code code;
 };
+
+// The frame's pointers, by number: inputs, outputs, sums.
+static inline int32_t apus_output_pointer(const apus_program *program, int32_t output) {
+    return program->input_count + output;
+}
+/// For a sum that is not by lanes.
+static inline int32_t apus_sum_pointer(const apus_program *program, int32_t sum) {
+    return program->input_count + program->output_count + sum;
+}
+
+/// Chooses units, chunks and blocks, and the place of everything in memory (elementwise_layout.c).
+void apus_program_choose_layout(apus_program *program);
+apus_status apus_program_allocate(apus_program *program);
 
 #endif

@@ -1,4 +1,5 @@
-// Running an element-wise program: chunk by chunk, all instructions on a chunk while it is in the cache.
+// Running an element-wise program: whole units by its code if it has any, else chunk by chunk, all instructions on a
+// chunk while it is in the cache.
 #include <string.h>
 
 #include "elementwise_load.h"
@@ -26,63 +27,188 @@ static bool is_direct(const apus_program *program, const execution *work, int32_
     return true;
 }
 
-/// Runs chunks `first..<last`; `totals` gets what they add to the sums.
-static void run_range(const execution *work, int64_t first, int64_t last, int32_t thread, double *totals) {
+static float *buffers_of(const apus_program *program, int32_t thread) {
+    return program->buffers + thread * (program->input_count + program->register_count) * program->buffer_length;
+}
+
+/// Where a value's chunk is, or can be put. (Nothing is put over a constant.)
+static float *row_of(const apus_program *program, float *buffers, int32_t value) {
+    int64_t length = program->buffer_length;
+    if (value < program->input_count) return buffers + value * length;
+    int32_t constant = value - program->input_count;
+    if (constant < program->constant_count) return program->constant_rows + constant * length;
+    return buffers + (program->input_count + program->registers[value]) * length;
+}
+
+static int64_t chunk_begin(const apus_program *program, int64_t number) {
+    int64_t begin = number * program->chunk;
+    return begin < program->whole ? begin : program->whole;
+}
+
+/// Reads a chunk of an input that is not used where it is.
+static void load(const execution *work, int32_t input, float *buffer, int64_t begin, int64_t count) {
     const apus_program *program = work->program;
-    int64_t chunk = program->chunk;
-    float *buffers = program->buffers + thread * (program->input_count + program->register_count) * chunk;
-    float *registers = buffers + program->input_count * chunk;
+    const apus_program_source *source = &program->inputs[input];
+    if (source->reading == APUS_READ_STRIDED)
+        apus_load_strided(
+            buffer, work->inputs[input], source->type, program->rank, program->dimensions, source->strides, begin,
+            count);
+    else
+        apus_load_packed(buffer, work->inputs[input], source->type, begin, count);
+}
+
+// MARK: Sums
+
+/// A thread's sums so far; the columns are those of the block.
+typedef struct {
+    float *lanes;
+    double *wide, *columns;
+} sums_so_far;
+
+static sums_so_far sums_of(const apus_program *program, int32_t thread, double *columns) {
+    uint8_t *frame = program->frames + thread * program->frame_size;
+    return (sums_so_far){
+        (float *)(void *)(frame + program->lanes_offset), (double *)(void *)(frame + program->wide_offset), columns};
+}
+
+/// After a chunk: what lanes hold goes on in double at the end of a run.
+static void end_chunk(const apus_program *program, sums_so_far sums, int64_t next) {
+    if (program->sum_count > 0 && next % program->run == 0)
+        apus_widen_lanes(sums.wide, sums.lanes, program->sum_count * program->unit);
+}
+
+// MARK: Machine code
+
+/// The addresses of chunk `begin` of all that the code reads and writes; inputs that need it are loaded.
+static void point(const execution *work, void **pointers, float *buffers, int64_t begin, int64_t count) {
+    const apus_program *program = work->program;
+    for (int32_t input = 0; input < program->input_count; input++) {
+        apus_reading reading = program->inputs[input].reading;
+        if (reading == APUS_READ_IN_PLACE) pointers[input] = (float *)work->inputs[input] + begin;
+        if (reading != APUS_READ_CONVERTED && reading != APUS_READ_STRIDED) continue;
+        pointers[input] = buffers + input * program->buffer_length;
+        load(work, input, pointers[input], begin, count);
+    }
+    for (int32_t output = 0; output < program->output_count; output++)
+        pointers[apus_output_pointer(program, output)] =
+            program->outputs[output].type == APUS_FLOAT32 ? (float *)work->outputs[output] + begin
+                                                          : row_of(program, buffers, program->outputs[output].value);
+    for (int32_t sum = 0; sum < program->sum_count; sum++)
+        pointers[apus_sum_pointer(program, sum)] = row_of(program, buffers, program->sums[sum].value);
+}
+
+/// Whether chunks go through buffers, so that the code takes but one at a time.
+static bool has_buffers(const apus_program *program) {
+    for (int32_t input = 0; input < program->input_count; input++)
+        if (program->inputs[input].reading == APUS_READ_CONVERTED ||
+            program->inputs[input].reading == APUS_READ_STRIDED)
+            return true;
+    for (int32_t output = 0; output < program->output_count; output++)
+        if (program->outputs[output].type != APUS_FLOAT32) return true;
+    for (int32_t sum = 0; sum < program->sum_count; sum++)
+        if (!program->sums[sum].is_by_lanes) return true;
+    return false;
+}
+
+// (Sanitizers look for a mark before functions called by pointer, which this code has not.)
+#if defined(__clang__)
+__attribute__((no_sanitize("function")))
+#endif
+static void call(const apus_program *program, uint8_t *frame, int64_t count) {
+    program->code.function(frame, count * (int64_t)sizeof(float));
+}
+
+/// Runs chunks from `first` on that are whole units, up to `last`; returns the number of the next.
+static int64_t run_code(const execution *work, int64_t first, int64_t last, int32_t thread, sums_so_far sums) {
+    const apus_program *program = work->program;
+    uint8_t *frame = program->frames + thread * program->frame_size;
+    float *buffers = buffers_of(program, thread);
+    for (int32_t input = 0; input < program->input_count; input++) {
+        const apus_program_source *source = &program->inputs[input];
+        float *place = (float *)(void *)(frame + source->frame_offset);
+        if (source->reading == APUS_READ_ONCE)
+            apus_load_repeated(place, work->inputs[input], source->type, APUS_LANES);
+        if (source->reading == APUS_READ_PERIODIC)
+            apus_load_periodic(place, work->inputs[input], source->type, source->period, program->unit);
+    }
+    bool is_one_by_one = has_buffers(program);
+    int64_t number = first;
+    while (number < last && number * program->chunk < program->whole) {
+        int64_t next = is_one_by_one            ? number + 1
+                       : program->sum_count > 0 ? (number / program->run + 1) * program->run
+                                                : last;
+        if (next > last) next = last;
+        int64_t begin = number * program->chunk, end = next * program->chunk;
+        if (end > program->whole) {
+            end = program->whole;
+            next = (end + program->chunk - 1) / program->chunk;
+        }
+        point(work, (void **)(void *)frame, buffers, begin, end - begin);
+        call(program, frame, end - begin);
+        for (int32_t sum = 0; sum < program->sum_count; sum++) {
+            const apus_program_total *total = &program->sums[sum];
+            if (!total->is_by_lanes)
+                apus_add_columns(
+                    sums.columns + total->offset, row_of(program, buffers, total->value), begin, end - begin,
+                    total->columns);
+        }
+        for (int32_t output = 0; output < program->output_count; output++) {
+            const apus_program_target *target = &program->outputs[output];
+            if (target->type != APUS_FLOAT32)
+                apus_store(
+                    work->outputs[output], target->type, row_of(program, buffers, target->value), begin, end - begin);
+        }
+        end_chunk(program, sums, next);
+        number = next;
+    }
+    return number;
+}
+
+// MARK: The interpreter
+
+static void interpret(const execution *work, int64_t first, int64_t last, int32_t thread, sums_so_far sums) {
+    const apus_program *program = work->program;
+    float *buffers = buffers_of(program, thread);
     // Where each value's chunk is: read from `values`, written to `results`.
     const float *values[APUS_MAXIMUM_VALUES];
     float *results[APUS_MAXIMUM_VALUES];
+    int32_t given = program->input_count + program->constant_count;
+    for (int32_t value = 0; value < given; value++) values[value] = row_of(program, buffers, value);
     for (int32_t input = 0; input < program->input_count; input++) {
-        values[input] = buffers + input * chunk;
-        if (program->inputs[input].reading == APUS_READ_ONCE)
-            apus_load_repeated(buffers + input * chunk, work->inputs[input], program->inputs[input].type, chunk);
-        if (program->inputs[input].reading == APUS_READ_PERIODIC)
-            apus_load_periodic(
-                buffers + input * chunk, work->inputs[input], program->inputs[input].type,
-                program->inputs[input].period, chunk);
+        const apus_program_source *source = &program->inputs[input];
+        float *buffer = row_of(program, buffers, input);
+        if (source->reading == APUS_READ_ONCE)
+            apus_load_repeated(buffer, work->inputs[input], source->type, program->buffer_length);
+        if (source->reading == APUS_READ_PERIODIC)
+            apus_load_periodic(buffer, work->inputs[input], source->type, source->period, program->buffer_length);
     }
-    for (int32_t constant = 0; constant < program->constant_count; constant++)
-        values[program->input_count + constant] = program->constants + constant * chunk;
     for (int32_t index = 0; index < program->step_count; index++) {
         int32_t value = program->steps[index].result;
-        values[value] = results[value] = registers + program->registers[value] * chunk;
+        values[value] = results[value] = row_of(program, buffers, value);
     }
 
     for (int64_t number = first; number < last; number++) {
-        int64_t begin = number * chunk;
-        int64_t count = program->count - begin < chunk ? program->count - begin : chunk;
+        int64_t begin = chunk_begin(program, number);
+        int64_t end = begin < program->whole ? chunk_begin(program, number + 1) : program->count;
+        int64_t count = end - begin;
         // The last chunk is filled up to whole vectors, which must happen in our own memory.
         int64_t padded = (count + APUS_LANES - 1) / APUS_LANES * APUS_LANES;
         bool is_whole = count == padded;
         for (int32_t input = 0; input < program->input_count; input++) {
-            const apus_program_source *source = &program->inputs[input];
-            float *buffer = buffers + input * chunk;
-            switch (source->reading) {
-                case APUS_READ_ONCE:
-                case APUS_READ_PERIODIC:
-                case APUS_READ_NEVER: break;
-                case APUS_READ_IN_PLACE:
-                    values[input] = is_whole ? (const float *)work->inputs[input] + begin : buffer;
-                    if (is_whole) break;
-                    [[fallthrough]];
-                case APUS_READ_CONVERTED:
-                    apus_load_packed(buffer, work->inputs[input], source->type, begin, count);
-                    break;
-                case APUS_READ_STRIDED:
-                    apus_load_strided(
-                        buffer, work->inputs[input], source->type, program->rank, program->dimensions,
-                        source->strides, begin, count);
-                    break;
-            }
+            apus_reading reading = program->inputs[input].reading;
+            float *buffer = row_of(program, buffers, input);
+            bool is_in_place = reading == APUS_READ_IN_PLACE && is_whole;
+            if (is_in_place) values[input] = (const float *)work->inputs[input] + begin;
+            if (reading == APUS_READ_IN_PLACE && !is_whole) values[input] = buffer;
+            if (reading == APUS_READ_CONVERTED || reading == APUS_READ_STRIDED ||
+                (reading == APUS_READ_IN_PLACE && !is_whole))
+                load(work, input, buffer, begin, count);
         }
         for (int32_t output = 0; output < program->output_count; output++) {
             if (!work->is_direct[output]) continue;
             int32_t value = program->outputs[output].value;
-            values[value] = results[value] = is_whole ? (float *)work->outputs[output] + begin
-                                                      : registers + program->registers[value] * chunk;
+            values[value] = results[value] =
+                is_whole ? (float *)work->outputs[output] + begin : row_of(program, buffers, value);
         }
         for (int32_t index = 0; index < program->step_count; index++) {
             const apus_step *step = &program->steps[index];
@@ -92,31 +218,53 @@ static void run_range(const execution *work, int64_t first, int64_t last, int32_
         // Before outputs are stored, which may be over inputs.
         for (int32_t sum = 0; sum < program->sum_count; sum++) {
             const apus_program_total *total = &program->sums[sum];
-            apus_add_columns(totals + total->offset, values[total->value], begin, count, total->columns);
+            if (total->is_by_lanes)
+                apus_add_lanes(sums.lanes + sum * program->unit, values[total->value], count, program->unit);
+            else
+                apus_add_columns(sums.columns + total->offset, values[total->value], begin, count, total->columns);
         }
         for (int32_t output = 0; output < program->output_count; output++) {
             if (is_whole && work->is_direct[output]) continue;
             const apus_program_target *target = &program->outputs[output];
             apus_store(work->outputs[output], target->type, values[target->value], begin, count);
         }
+        end_chunk(program, sums, number + 1);
     }
+}
+
+// MARK: Threads
+
+static void run_range(const execution *work, int64_t first, int64_t last, int32_t thread, sums_so_far sums) {
+    if (work->program->code.function) first = run_code(work, first, last, thread, sums);
+    if (first < last) interpret(work, first, last, thread, sums);
 }
 
 /// Items are chunks.
 static void run_chunks(void *context, int64_t first, int64_t last, int32_t thread) {
-    run_range(context, first, last, thread, NULL);
+    run_range(context, first, last, thread, (sums_so_far){NULL, NULL, NULL});
 }
 
 /// Items are blocks of chunks, each with partial sums of its own.
 static void run_blocks(void *context, int64_t first, int64_t last, int32_t thread) {
     const execution *work = context;
     const apus_program *program = work->program;
-    int64_t chunks = (program->count - 1) / program->chunk + 1;
     for (int64_t block = first; block < last; block++) {
-        double *totals = program->partial + block * program->column_count;
-        memset(totals, 0, (size_t)program->column_count * sizeof(double));
+        double *columns = program->partial + block * program->column_count;
+        memset(columns, 0, (size_t)program->column_count * sizeof *columns);
+        sums_so_far sums = sums_of(program, thread, columns);
+        int64_t lanes = program->sum_count * program->unit;
+        memset(sums.lanes, 0, (size_t)lanes * sizeof *sums.lanes);
+        memset(sums.wide, 0, (size_t)lanes * sizeof *sums.wide);
         int64_t begin = block * program->block, end = begin + program->block;
-        run_range(work, begin, end < chunks ? end : chunks, thread, totals);
+        run_range(work, begin, end < program->chunk_count ? end : program->chunk_count, thread, sums);
+        apus_widen_lanes(sums.wide, sums.lanes, lanes);
+        for (int32_t sum = 0; sum < program->sum_count; sum++) {
+            const apus_program_total *total = &program->sums[sum];
+            if (total->is_by_lanes)
+                apus_add_rows(
+                    columns + total->offset, sums.wide + sum * program->unit, program->unit / total->columns,
+                    total->columns, total->columns);
+        }
     }
 }
 
@@ -125,17 +273,17 @@ static void combine_blocks(void *context, int64_t first, int64_t last, int32_t t
     (void)thread;
     const execution *work = context;
     const apus_program *program = work->program;
+    // The first block's row takes the others in.
+    double *columns = program->partial + first;
+    apus_add_rows(
+        columns, columns + program->column_count, program->block_count - 1, program->column_count, last - first);
     for (int32_t sum = 0; sum < program->sum_count; sum++) {
         const apus_program_total *total = &program->sums[sum];
         float *output = work->outputs[program->output_count + sum];
         int64_t begin = first > total->offset ? first : total->offset;
         int64_t end = last < total->offset + total->columns ? last : total->offset + total->columns;
-        for (int64_t column = begin; column < end; column++) {
-            double value = 0;
-            for (int64_t block = 0; block < program->block_count; block++)
-                value += program->partial[block * program->column_count + column];
-            output[column - total->offset] = (float)value;
-        }
+        for (int64_t column = begin; column < end; column++)
+            output[column - total->offset] = (float)program->partial[column];
     }
 }
 
@@ -148,9 +296,8 @@ apus_status apus_program_run(apus_program *program, const void *const *inputs, v
     execution work = {.program = program, .inputs = inputs, .outputs = outputs};
     for (int32_t output = 0; output < program->output_count; output++)
         work.is_direct[output] = is_direct(program, &work, output);
-    int64_t chunks = (program->count - 1) / program->chunk + 1;
     if (program->sum_count == 0) {
-        apus_parallel_limited(chunks, program->chunk_grain, program->thread_count, run_chunks, &work);
+        apus_parallel_limited(program->chunk_count, program->chunk_grain, program->thread_count, run_chunks, &work);
         return APUS_SUCCESS;
     }
     int64_t grain = (program->chunk_grain + program->block - 1) / program->block;

@@ -6,6 +6,7 @@
 
 #include "apus_kernels.h"
 #include "instruction_set.h"
+#include "pooling_tiles.h"
 #include "status.h"
 #include "threads.h"
 
@@ -246,6 +247,10 @@ apus_status apus_pooling_create(const apus_pooling_description *description, apu
 
 apus_status apus_pooling_run(apus_pooling *pooling, const float *image, const float *values, float *result) {
     const apus_pooling_description *wanted = &pooling->description;
+    if (apus_pooling_is_tiled(wanted)) {
+        apus_pool_tiles(wanted, image, values, result);
+        return APUS_SUCCESS;
+    }
     job work = {wanted, image, values, result};
     int64_t rows = wanted->output[0] * wanted->output[1];
     int64_t row_work = wanted->output[2] * product(wanted->window) * wanted->channels;

@@ -135,6 +135,18 @@ static void combine_blocks(void *context, int64_t begin, int64_t end, int32_t th
     }
 }
 
+/// The first index of the largest of a few neighbours, without a branch that depends on them.
+static inline int32_t short_row_maximum(const float *x, int64_t count) {
+    float largest = x[0];
+    int32_t index = 0;
+    for (int64_t i = 1; i < count; i++) {
+        bool is_larger = (x[i] > largest) | ((x[i] != x[i]) & (largest == largest));
+        largest = is_larger ? x[i] : largest;
+        index = is_larger ? (int32_t)i : index;
+    }
+    return index;
+}
+
 /// The first index of the largest number, or of a NaN, among neighbours. Items are rows.
 static void find_row_maxima(void *context, int64_t begin, int64_t end, int32_t thread) {
     (void)thread;
@@ -143,6 +155,10 @@ static void find_row_maxima(void *context, int64_t begin, int64_t end, int32_t t
     int32_t *output = work->output;
     for (int64_t row = begin; row < end; row++) {
         const float *x = work->input + row * count;
+        if (count <= 32) {
+            output[row] = short_row_maximum(x, count);
+            continue;
+        }
         double largest = -INFINITY;
         for (int64_t first = 0; first < count; first += APUS_ROW_BLOCK)
             largest = combined(

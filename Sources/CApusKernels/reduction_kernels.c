@@ -14,6 +14,11 @@
 
 #define DEFINE_KERNELS(name, initial, combine_lanes, combine)                                                  \
     APUS_VARIANTS(extern, double, apus_##name##_row, (const float *x, int64_t count), (x, count)) {            \
+        if (count <= 16) {                                                                                     \
+            double value = (double)(initial);                                                                  \
+            for (int64_t i = 0; i < count; i++) value = combine(value, (double)x[i]);                          \
+            return value;                                                                                      \
+        }                                                                                                      \
         apus_lanes part[4];                                                                                    \
         for (int k = 0; k < 4; k++) part[k] = (apus_lanes){0} + (initial);                                     \
         int64_t i = 0;                                                                                         \

@@ -18,7 +18,8 @@ final class KernelProgram {
 
     init(
         _ dimensions: [Int], inputs: [Input], constants: [Float] = [], steps: [Step],
-        outputs: [(value: Int, type: apus_element_type)] = [], sums: [(value: Int, columns: Int)] = []
+        outputs: [(value: Int, type: apus_element_type)] = [], sums: [(value: Int, columns: Int)] = [],
+        form: apus_program_form = APUS_FORM_BEST
     ) throws {
         count = dimensions.reduce(1, *)
         let sums = sums.map { apus_program_sum(value: Int32($0.value), columns: Int64($0.columns)) }
@@ -39,7 +40,7 @@ final class KernelProgram {
                                 constant_count: Int32(constants.count), constants: constants.baseAddress,
                                 instruction_count: Int32(steps.count), instructions: steps.baseAddress,
                                 output_count: Int32(outputs.count), outputs: outputs.baseAddress,
-                                sum_count: Int32(sums.count), sums: sums.baseAddress)
+                                sum_count: Int32(sums.count), sums: sums.baseAddress, form: form)
                             return apus_program_create(&description, &created)
                         }
                     }
@@ -53,6 +54,8 @@ final class KernelProgram {
     deinit { apus_program_destroy(program) }
 
     var instructionCount: Int { Int(apus_program_instruction_count(program)) }
+
+    var form: apus_program_form { apus_program_form_of(program) }
 
     func run(_ inputs: [UnsafeRawPointer?], _ outputs: [UnsafeMutableRawPointer?]) throws {
         try check(apus_program_run(program, inputs, outputs))

@@ -281,7 +281,7 @@ apus_status apus_pooling_create(const apus_pooling_description *description, apu
 apus_status apus_pooling_run(apus_pooling *pooling, const float *image, const float *values, float *result);
 void apus_pooling_destroy(apus_pooling *pooling);
 
-// MARK: Element-wise programs (elementwise.c, elementwise_instructions.c, elementwise_load.c)
+// MARK: Element-wise programs (elementwise.c, and elementwise_... for its parts)
 
 /// Masks are 1 for true, 0 for false. A comparison with NaN is false; maximum, minimum and relu return NaN for NaN.
 typedef enum apus_operation : int32_t {
@@ -358,6 +358,15 @@ typedef struct apus_program_sum {
     int64_t columns;
 } apus_program_sum;
 
+/// How a program is carried out. All forms give the same bits where the processor has fused multiply-add, but for the
+/// kind of a NaN.
+typedef enum apus_program_form : int32_t {
+    APUS_FORM_BEST = 0,         // machine code where processor, system and operations allow it
+    APUS_FORM_INTERPRETED = 1,  // whatever else cannot be
+    APUS_FORM_AVX2 = 2,
+    APUS_FORM_AVX512 = 3,
+} apus_program_form;
+
 /// A group of element-wise operations done in one pass over memory. The arrays are copied at creation.
 typedef struct apus_program_description {
     int32_t rank;  // 0...APUS_MAXIMUM_RANK; rank 0 is one element
@@ -372,6 +381,7 @@ typedef struct apus_program_description {
     const apus_program_output *outputs;
     int32_t sum_count;  // APUS_MAXIMUM_OUTPUTS together with the outputs
     const apus_program_sum *sums;
+    apus_program_form form;
 } apus_program_description;
 
 typedef struct apus_program apus_program;
@@ -388,6 +398,9 @@ int64_t apus_program_workspace(const apus_program *program);
 
 /// The number of instructions after fusing and removing what no output needs; for tests and listings.
 int32_t apus_program_instruction_count(const apus_program *program);
+
+/// The form it got, never APUS_FORM_BEST.
+apus_program_form apus_program_form_of(const apus_program *program);
 
 // MARK: Reductions (reduction.c)
 

@@ -1,0 +1,132 @@
+// How an element-wise program's domain is cut up, and the memory for it.
+#include <stdlib.h>
+#include <string.h>
+
+#include "elementwise_program.h"
+#include "threads.h"
+
+static int64_t least_common_multiple(int64_t a, int64_t b) {
+    int64_t x = a, y = b;
+    while (y != 0) {
+        int64_t rest = x % y;
+        x = y;
+        y = rest;
+    }
+    return a / x * b;
+}
+
+static int64_t rounded_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
+
+/// The length of the run that an input repeats from the first axis on; 0 where it does not.
+static int64_t period_of(const apus_program *program, const apus_program_source *source) {
+    int64_t length = 1;
+    int32_t axis = program->rank - 1;
+    for (; axis >= 0 && source->strides[axis] == length; axis--) length *= program->dimensions[axis];
+    for (int32_t outer = axis; outer >= 0; outer--)
+        if (source->strides[outer] != 0) return 0;
+    return axis >= 0 && length > 1 ? length : 0;
+}
+
+/// Units hold whole runs of what inputs repeat, and whole rows of the sums' columns, where those are short enough.
+static void choose_unit(apus_program *program) {
+    int64_t unit = APUS_LANES;
+    for (int32_t input = 0; input < program->input_count; input++) {
+        apus_program_source *source = &program->inputs[input];
+        if (source->reading != APUS_READ_STRIDED || (source->period = period_of(program, source)) == 0) continue;
+        int64_t both = least_common_multiple(unit, source->period);
+        if (both <= APUS_LONGEST_UNIT) unit = both;
+    }
+    for (int32_t sum = 0; sum < program->sum_count; sum++) {
+        int64_t both = least_common_multiple(unit, program->sums[sum].columns);
+        if (both <= APUS_LONGEST_UNIT) unit = both;
+    }
+    while (unit < APUS_SHORTEST_UNIT) unit *= 2;
+    program->unit = unit;
+    program->whole = program->count / unit * unit;
+    for (int32_t input = 0; input < program->input_count; input++) {
+        apus_program_source *source = &program->inputs[input];
+        if (source->period > 0 && unit % source->period == 0) source->reading = APUS_READ_PERIODIC;
+    }
+    for (int32_t sum = 0; sum < program->sum_count; sum++)
+        program->sums[sum].is_by_lanes = unit % program->sums[sum].columns == 0;
+}
+
+/// Sums are cut into blocks of chunks that do not depend on the number of threads.
+static void choose_chunk(apus_program *program) {
+    program->chunk = program->unit > APUS_CHUNK ? program->unit : APUS_CHUNK / program->unit * program->unit;
+    program->chunk_count = (program->whole + program->chunk - 1) / program->chunk + (program->count > program->whole);
+    program->buffer_length = program->count < program->chunk ? rounded_up(program->count, APUS_LANES) : program->chunk;
+    int64_t rows = program->chunk / program->unit;
+    program->run = rows < APUS_LONGEST_RUN ? APUS_LONGEST_RUN / rows : 1;
+    int64_t block = (program->chunk_count + APUS_MOST_BLOCKS - 1) / APUS_MOST_BLOCKS;
+    program->block = rounded_up(block < 8 ? 8 : block, program->run);
+    program->block_count = (program->chunk_count + program->block - 1) / program->block;
+}
+
+static void set_grain(apus_program *program) {
+    int64_t cost = program->input_count + program->output_count + program->sum_count;
+    for (int32_t index = 0; index < program->step_count; index++)
+        cost += 2 * apus_operation_cost(program->steps[index].operation);
+    program->chunk_grain = APUS_GRAIN * 4 / ((cost + 1) * program->chunk);
+    if (program->chunk_grain < 1) program->chunk_grain = 1;
+}
+
+static void lay_out_frame(apus_program *program) {
+    int64_t size = apus_sum_pointer(program, program->sum_count) * (int64_t)sizeof(void *);
+    size = rounded_up(size, 64);
+    for (int32_t input = 0; input < program->input_count; input++) {
+        apus_program_source *source = &program->inputs[input];
+        source->frame_offset = size;
+        if (source->reading == APUS_READ_ONCE) size += APUS_LANES * (int64_t)sizeof(float);
+        if (source->reading == APUS_READ_PERIODIC) size += program->unit * (int64_t)sizeof(float);
+    }
+    program->lanes_offset = size;
+    program->wide_offset = size + program->sum_count * program->unit * (int64_t)sizeof(float);
+    program->frame_size = program->wide_offset + program->sum_count * program->unit * (int64_t)sizeof(double);
+}
+
+void apus_program_choose_layout(apus_program *program) {
+    choose_unit(program);
+    choose_chunk(program);
+    set_grain(program);
+    lay_out_frame(program);
+    program->thread_count = apus_thread_count();
+    if (program->thread_count > program->chunk_count) program->thread_count = (int32_t)program->chunk_count;
+    if (program->thread_count < 1) program->thread_count = 1;
+}
+
+/// 64-byte aligned zeros; at least some, so that NULL is a failure.
+static void *zeros(int64_t size) {
+    size_t rounded = (size_t)rounded_up(size > 0 ? size : 1, 64);
+    void *result = aligned_alloc(64, rounded);
+    if (result) memset(result, 0, rounded);
+    return result;
+}
+
+apus_status apus_program_allocate(apus_program *program) {
+    int64_t row = program->buffer_length * (int64_t)sizeof(float);
+    program->constant_rows = zeros(program->constant_count * row);
+    // Lanes beyond the domain's end are computed too: let them be numbers.
+    program->buffers = zeros((program->input_count + program->register_count) * row * program->thread_count);
+    program->frames = zeros(program->frame_size * program->thread_count);
+    program->partial = zeros(program->block_count * program->column_count * (int64_t)sizeof(double));
+    if (!program->constant_rows || !program->buffers || !program->frames || !program->partial)
+        return APUS_OUT_OF_MEMORY;
+    for (int32_t constant = 0; constant < program->constant_count; constant++)
+        for (int64_t index = 0; index < program->buffer_length; index++)
+            program->constant_rows[constant * program->buffer_length + index] = program->constants[constant];
+    for (int32_t thread = 0; thread < program->thread_count; thread++) {
+        uint32_t *constants =
+            (uint32_t *)(void *)(program->frames + thread * program->frame_size + program->code.constant_offset);
+        for (int32_t index = 0; index < program->code.constant_count * APUS_LANES; index++)
+            constants[index] = program->code.constants[index / APUS_LANES];
+    }
+    return APUS_SUCCESS;
+}
+
+int64_t apus_program_workspace(const apus_program *program) {
+    int64_t rows = (int64_t)(program->input_count + program->register_count) * program->thread_count;
+    return (rows + program->constant_count) * program->buffer_length * (int64_t)sizeof(float) +
+           program->frame_size * program->thread_count +
+           program->block_count * program->column_count * (int64_t)sizeof(double);
+}
