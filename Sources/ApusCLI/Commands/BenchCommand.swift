@@ -4,6 +4,8 @@ import ApusExperiments
 /// `apus bench`: milliseconds a training step, data in memory.
 struct BenchCommand: Command {
     static let batch = Option.integer("batch", in: 1...1_000_000, help: "Samples a step", default: "128")
+    static let phase = Option.choice(
+        "phase", of: "phase", BenchPhase.allCases.map(\.rawValue), help: "What is timed", default: "training")
 
     let syntax = CommandSyntax(
         "bench", summary: "Time a training step of each workload; print a line of JSON for each",
@@ -12,30 +14,53 @@ struct BenchCommand: Command {
                 "WORKLOAD", help: "experiments: \(Experiments.all.map(\.name).joined(separator: ", ")); all by default",
                 isRequired: false, isRepeated: true)
         ],
-        options: [batch, RunOptions.device, RunOptions.threads],
+        options: [batch, phase, RunOptions.device, RunOptions.threads],
         notes: "A step is forward, backward, the optimizer's update and the loss read back. It is run 3 times to warm\n"
-            + "up, then in 4 blocks of many steps; the time is that of the best block.")
+            + "up, then in 4 blocks of many steps; the time is that of the best block.\n\n"
+            + "inference: a call of Model.predict with one batch, timed likewise. epoch: an epoch of Trainer.fit on random\n"
+            + "bytes, shuffled and augmented as the experiment has it, divided by its steps; ms_per_step_alone is that of\n"
+            + "steps whose batch is ready, epoch_over_steps the median ratio. peak_memory_bytes is the most memory that the\n"
+            + "process had so far, first_step_s the time from its start to the end of the first step of all.")
 
     func run(_ arguments: Arguments) throws {
         let experiments =
             try arguments.operands.isEmpty ? Experiments.all : arguments.operands.map { try Experiments.named($0) }
         let device = try RunOptions.chosenDevice(arguments)
         let batchSize = arguments[Self.batch] ?? 128
+        let phase = arguments[Self.phase].flatMap(BenchPhase.init) ?? .training
+        var isFirst = true
         for experiment in experiments {
-            let step = try TrainingStep(experiment, batchSize: batchSize, device: device)
-            let milliseconds = try Benchmark(step).bestMilliseconds()
-            let rounded = (milliseconds * 10_000).rounded() / 10_000
-            try Console.line(
-                "{\"peer\": \"apus \(ApusVersion.current)\", \"workload\": \"\(experiment.name)\", "
-                    + "\"precision\": \"float32\", \"mode\": \"plan\", \"device\": \"\(device.name)\", "
-                    + "\"batch\": \(batchSize), \"ms_per_step\": \(rounded)}")
+            var line = BenchLine(
+                workload: experiment.name, phase: phase, device: device.name, batchSize: batchSize)
+            switch phase {
+            case .training:
+                let step = try TrainingStep(experiment, batchSize: batchSize, device: device)
+                var firstStep = 0.0
+                let time = try Benchmark(step).bestMilliseconds { firstStep = StartupClock.processSeconds }
+                line.add("ms_per_step", time)
+                if isFirst { line.add("first_step_s", firstStep) }
+            case .inference:
+                let timing = try InferenceTiming(experiment, batchSize: batchSize, device: device)
+                line.add("ms_per_step", try timing.bestMilliseconds())
+            case .epoch:
+                let result = try EpochTiming(experiment, batchSize: batchSize, device: device).measure()
+                line.add("ms_per_step", result.epoch)
+                line.add("ms_per_step_alone", result.steps)
+                line.add("epoch_over_steps", result.ratio)
+                line.add("step_count", result.stepCount)
+            }
+            isFirst = false
+            line.add("peak_memory_bytes", ProcessMemory.peakByteCount)
+            try Console.line("\(line)")
         }
     }
 }
 
 /// A training step on random data, to be timed.
-struct Benchmark {
+final class Benchmark {
     private let step: TrainingStep
+    /// Steps so far; optimizers and random numbers depend on it.
+    private var number = 0
     /// Steps a block: about a third of a second.
     private let blockSize: Int
     private let arrays: [NDArray]
@@ -62,24 +87,27 @@ struct Benchmark {
         }
     }
 
-    func bestMilliseconds() throws -> Double {
+    /// - Parameter firstStepDidEnd: called once, after the first step.
+    func bestMilliseconds(firstStepDidEnd: () -> Void = {}) throws -> Double {
+        _ = try milliseconds(stepCount: 1)
+        firstStepDidEnd()
+        _ = try milliseconds(stepCount: 2)
+        var best = Double.infinity
+        for _ in 0..<4 { best = min(best, try milliseconds(stepCount: blockSize)) }
+        return best
+    }
+
+    /// Milliseconds a step of a block of steps, the loss read back in each.
+    func milliseconds(stepCount: Int) throws -> Double {
         try withPointers(to: arrays[...], []) { pointers in
-            var (number, best) = (0, Double.infinity)
-            func run(_ count: Int) throws -> Double {
-                let start = ContinuousClock.now
-                for _ in 0..<count {
-                    try step.executable.run(inputs: pointers, context: RunContext(seed: 0, step: number))
-                    number += 1
-                    let loss = step.executable.output(0).load(as: Float.self)
-                    guard loss.isFinite else {
-                        throw ApusError.notFinite(quantity: "loss", step: number)
-                    }
+            try BestTime.time(stepCount) {
+                try self.step.executable.run(inputs: pointers, context: RunContext(seed: 0, step: self.number))
+                self.number += 1
+                let loss = self.step.executable.output(0).load(as: Float.self)
+                guard loss.isFinite else {
+                    throw ApusError.notFinite(quantity: "loss", step: self.number)
                 }
-                return (ContinuousClock.now - start) / .milliseconds(1) / Double(count)
             }
-            _ = try run(3)
-            for _ in 0..<4 { best = min(best, try run(blockSize)) }
-            return best
         }
     }
 

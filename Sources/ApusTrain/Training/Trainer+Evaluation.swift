@@ -73,7 +73,9 @@ extension Model {
         let function = try inferenceFunction(on: device)
         let plain = try Dataset(inputs: dataset.inputs, name: dataset.name)
         let runner = BatchRunner(
-            try BatchLoader(plain, batchSize: batchSize), function, outputCount: outputs.count)
+            // A thread that makes batches ahead is worth its start only where there are several.
+            try BatchLoader(plain, batchSize: batchSize, usesThread: dataset.count > batchSize), function,
+            outputCount: outputs.count)
         var results = outputs.map { NDArray(zeros: $0.shape.specialized(batchSize: dataset.count), $0.elementType) }
         var positions = [Int](repeating: 0, count: outputs.count)
         runner.loader.start(epoch: 0)
