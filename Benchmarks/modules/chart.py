@@ -11,7 +11,7 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-from modules import comparison
+from modules import comparison, comparison_report
 
 COLORS = ["#d1495b", "#33658a", "#86bbd8", "#f6ae2d", "#6a994e", "#9d8189"]
 
@@ -35,12 +35,12 @@ def draw(report, files):
             spots, heights, width * 0.92, label=report["systems"][key]["name"], color=COLORS[place % len(COLORS)])
         for bar, text in zip(bars, texts):
             axes.annotate(
-                f"{text:.3g}", (bar.get_x() + bar.get_width() / 2, bar.get_height()), (0, 2),
+                comparison_report.milliseconds(text), (bar.get_x() + bar.get_width() / 2, bar.get_height()), (0, 2),
                 textcoords="offset points", ha="center", va="bottom", fontsize=6.5, rotation=90)
     axes.axhline(1, color="black", linewidth=0.7)
     axes.set_yscale("log")
     low, high = axes.get_ylim()
-    axes.set_ylim(min(low, 0.5), high * 2)
+    axes.set_ylim(min(low, 0.5), high * 1.6)
     axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     axes.set_xticks(range(len(rows)), [row["workload"] for row in rows])
     axes.tick_params(axis="x", length=0)
@@ -50,7 +50,7 @@ def draw(report, files):
     figure.suptitle(
         f"A training step, batch size {report['batch']}, {report['precision']}, {report['threads']} threads; "
         "figures above bars: ms", fontsize=9)
-    axes.legend(ncols=len(systems), fontsize=7.5, frameon=False, loc="upper center")
+    axes.legend(ncols=len(systems), fontsize=7.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.08))
     figure.tight_layout()
     for file in files:
         figure.savefig(file, dpi=150, metadata={"Date": None} if file.endswith(".svg") else None)

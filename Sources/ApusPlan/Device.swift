@@ -9,14 +9,17 @@ public struct Device: Sendable {
     public let threadCount: Int?
     /// Makes a plan ready to run on variables, which are given in the plan's order.
     package let compile: @Sendable (Plan, [Variable]) throws -> any Executable
+    /// The threads that steps run on; `nil` where steps leave the processor to others.
+    package let team: ParallelTeam?
 
     package init(
-        name: String, threadCount: Int? = nil,
+        name: String, threadCount: Int? = nil, team: ParallelTeam? = nil,
         compile: @escaping @Sendable (Plan, [Variable]) throws -> any Executable
     ) {
         self.name = name
         self.threadCount = threadCount
         self.compile = compile
+        self.team = team
     }
 }
 

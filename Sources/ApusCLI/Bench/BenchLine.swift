@@ -1,10 +1,10 @@
 import Apus
 
 /// What `apus bench` prints of a workload: a line of JSON, with the field names of the scripts in `Benchmarks/peers`.
-struct BenchLine: CustomStringConvertible {
+package struct BenchLine: CustomStringConvertible {
     private var fields: [(name: String, value: String)]
 
-    init(workload: String, phase: BenchPhase, device: String, batchSize: Int) {
+    package init(workload: String, phase: BenchPhase, device: String, batchSize: Int) {
         fields = [
             ("peer", "\"apus \(ApusVersion.current)\""), ("workload", "\"\(workload)\""),
             ("phase", "\"\(phase.rawValue)\""), ("precision", "\"float32\""), ("mode", "\"plan\""),
@@ -13,14 +13,14 @@ struct BenchLine: CustomStringConvertible {
     }
 
     /// A number with four digits after the point: tenths of a microsecond where it is milliseconds.
-    mutating func add(_ name: String, _ value: Double) {
+    package mutating func add(_ name: String, _ value: Double) {
         fields.append((name, "\((value * 10_000).rounded() / 10_000)"))
     }
 
     /// Nothing where the value is not known.
-    mutating func add(_ name: String, _ value: Int?) {
+    package mutating func add(_ name: String, _ value: Int?) {
         if let value { fields.append((name, "\(value)")) }
     }
 
-    var description: String { "{\(fields.map { "\"\($0.name)\": \($0.value)" }.joined(separator: ", "))}" }
+    package var description: String { "{\(fields.map { "\"\($0.name)\": \($0.value)" }.joined(separator: ", "))}" }
 }

@@ -1,5 +1,5 @@
 /// What `apus bench` times.
-enum BenchPhase: String, CaseIterable {
+package enum BenchPhase: String, CaseIterable {
     /// A step: forward, backward, update, the loss read back.
     case training
     /// A call of `Model.predict` with one batch.

@@ -1,9 +1,9 @@
 import Foundation
 
 /// The memory of this process.
-enum ProcessMemory {
+package enum ProcessMemory {
     /// The most bytes that it has had in memory so far, code and libraries included; `nil` where the system does not say.
-    static var peakByteCount: Int? {
+    package static var peakByteCount: Int? {
         #if os(Linux)
             // Not from getrusage, which counts what the parent had when it started this process.
             let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
@@ -15,7 +15,7 @@ enum ProcessMemory {
     }
 
     /// From the text of `/proc/self/status`, which has a line such as `VmHWM:     5124 kB`.
-    static func peakByteCount(inStatus text: String) -> Int? {
+    package static func peakByteCount(inStatus text: String) -> Int? {
         let line = text.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
         let words = line?.split(whereSeparator: \.isWhitespace) ?? []
         guard words.count == 3, words[2] == "kB", let kilobytes = Int(words[1]) else { return nil }

@@ -36,7 +36,8 @@ extension Trainer {
     func evaluator(for dataset: Dataset, batchSize: Int) throws -> BatchRunner {
         let dataset = try checked(dataset)
         return BatchRunner(
-            try BatchLoader(dataset, batchSize: batchSize), try function(for: dataset, training: false),
+            try BatchLoader(dataset, batchSize: batchSize, for: device.team),
+            try function(for: dataset, training: false),
             outputCount: outputCount)
     }
 
@@ -74,8 +75,10 @@ extension Model {
         let plain = try Dataset(inputs: dataset.inputs, name: dataset.name)
         let runner = BatchRunner(
             // A thread that makes batches ahead is worth its start only where there are several.
-            try BatchLoader(plain, batchSize: batchSize, usesThread: dataset.count > batchSize), function,
-            outputCount: outputs.count)
+            dataset.count > batchSize
+                ? try BatchLoader(plain, batchSize: batchSize, for: device.team)
+                : try BatchLoader(plain, batchSize: batchSize, usesThread: false),
+            function, outputCount: outputs.count)
         var results = outputs.map { NDArray(zeros: $0.shape.specialized(batchSize: dataset.count), $0.elementType) }
         var positions = [Int](repeating: 0, count: outputs.count)
         runner.loader.start(epoch: 0)
