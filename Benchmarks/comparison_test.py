@@ -73,8 +73,9 @@ class AimTests(unittest.TestCase):
             self.assertEqual(comparison.step_aim(*changed), 1)
 
     def test_every_experiment_has_one(self):
-        for aims in comparison.STEP_AIMS.values():
-            self.assertEqual(list(aims), systems.EXPERIMENTS)
+        for precision in ["float32", "bfloat16"]:
+            self.assertEqual(list(comparison.STEP_AIMS[precision]), systems.EXPERIMENTS)
+        self.assertEqual(list(comparison.STEP_AIMS), systems.PRECISIONS)
 
     def test_held(self):
         self.assertIs(comparison.is_held(0.65, 0.65), True)
@@ -191,7 +192,12 @@ class SystemTests(unittest.TestCase):
             "apus bench mlp --threads 2 --phase inference --batch 1",
             "apus bench mlp --threads 2 --phase inference --batch 128"])
         found = systems.commands("apus", "mlp", ["training"], self.options(precision="bfloat16"))
-        self.assertIn("--precision", found[0])
+        self.assertEqual(found[0][-6:-4], ["--precision", "bfloat16"])
+
+    def test_other_systems_run_in_float32_beside_float32_fast(self):
+        for name in ["float32", "bfloat16", "float32-fast"]:
+            (command,) = systems.commands("jax", "mlp", ["training"], self.options(precision=name))
+            self.assertEqual(command[command.index("--precision") + 1], name.removesuffix("-fast"))
 
     def test_scripts_are_there(self):
         for name, system in systems.SYSTEMS.items():

@@ -11,7 +11,8 @@ def milliseconds(value):
     """Three digits that count, and at least those before the point."""
     if value is None:
         return ""
-    return f"{value:.3f}" if value < 1 else f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+    digits = next((digits for limit, digits in [(1, 3), (10, 2), (100, 1)] if value < limit), 0)
+    return f"{value:.{digits}f}"
 
 
 def share(value):
@@ -90,8 +91,9 @@ def page(report, picture=None):
     """The whole of it."""
     tables = comparison.summary(report)
     parts = [
-        "# Apus beside other systems", f"Command: `{report['command']}`. In each round every system is measured once, in an "
-        "order that changes; figures are medians over the rounds, ratios are medians of the rounds' ratios.",
+        "# Apus beside other systems",
+        f"Command: `{report['command']}`. In each round every system is measured once, in an order that changes; "
+        "figures are medians over the rounds, ratios are medians of the rounds' ratios.",
         heading(report)]
     if picture:
         parts.append(f"![a training step's time in other systems, Apus' being 1]({picture})")
@@ -147,8 +149,8 @@ def readme_part(report, page_path, picture_path):
         lambda row: [name_of(report, row["other"]), share(row["ratio"])])
     return "\n\n".join([
         START,
-        f"A training step, batch size {report['batch']}, {report['precision']}: ms, medians of {report['rounds']} rounds in turn on "
-        f"{report['threads']} threads of {machine.sentence(report['machine'])}.",
+        f"A training step, batch size {report['batch']}, {report['precision']}: ms, medians of {report['rounds']} "
+        f"rounds in turn on {report['threads']} threads of {machine.sentence(report['machine'])}.",
         body,
         f"![a training step's time in other systems, Apus' being 1]({picture_path})",
         f"Inference, epochs, memory, starting times, installed sizes, versions: [{page_path}]({page_path}).",
@@ -165,4 +167,5 @@ def replaced(text, part):
 
 def command_line(program, words):
     """As it was given, without the places that paths on this machine lead to."""
-    return shlex.join([program, *(word.rstrip("/").rpartition("/")[2] if word.startswith("/") else word for word in words)])
+    return shlex.join([
+        program, *(word.rstrip("/").rpartition("/")[2] if word.startswith("/") else word for word in words)])

@@ -36,7 +36,9 @@ def is_ready(folder, name):
     program = python(folder, name)
     if not os.access(program, os.X_OK):
         return False
-    check = "import sys; from importlib.util import find_spec; sys.exit(any(find_spec(name) is None for name in sys.argv[1:]))"
+    check = (
+        "import sys; from importlib.util import find_spec; "
+        "sys.exit(any(find_spec(name) is None for name in sys.argv[1:]))")
     return subprocess.run([program, "-c", check, *CONTENTS[name][1]], capture_output=True).returncode == 0
 
 

@@ -10,6 +10,8 @@ PEERS = pathlib.Path(__file__).resolve().parents[1] / "peers"
 EXPERIMENTS = ["perceptron", "mlp", "vae", "cnn", "lstm", "cam"]
 OTHER_WORKLOADS = ["wide-100", "wide-1000", "convolution-48", "convolution-200", "gru", "resnet20", "transformer"]
 INFERENCE_BATCHES = [1, 128]
+# Apus' own names; the other systems have no float32-fast, and run in float32 beside it.
+PRECISIONS = ["float32", "bfloat16", "float32-fast"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +46,7 @@ def default_names(precision, instructions):
     """Those that can do it."""
     return [
         name for name, system in SYSTEMS.items()
-        if (precision == "float32" or system.has_bfloat16)
+        if (precision != "bfloat16" or system.has_bfloat16)
         and (instructions == "native" or system.follows_instructions)]
 
 
@@ -61,8 +63,8 @@ def commands(name, workload, phases, options):
             for phase in phases for batch in batches.get(phase, [options.batch])]
     return [[
         str(environments.python(options.environments, system.environment)), str(PEERS / system.script), workload,
-        "--mode", system.mode, "--precision", options.precision, "--batch", str(options.batch), "--phases", *phases,
-        "--inference-batches", *map(str, INFERENCE_BATCHES)]]
+        "--mode", system.mode, "--precision", options.precision.removesuffix("-fast"), "--batch", str(options.batch),
+        "--phases", *phases, "--inference-batches", *map(str, INFERENCE_BATCHES)]]
 
 
 def environment(options):

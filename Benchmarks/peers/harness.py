@@ -5,8 +5,8 @@ A system is an object with
   workloads     the names of those that it knows
   training(name, batch)            -> a step, and what waits until all steps so far are done
   inference(name, batch)           -> a call, and what waits likewise
-  epoch(name, batch, step_count)   -> an epoch of so many steps with its input pipeline, and as many steps whose batch is
-                                      ready; None where there is no such pipeline
+  epoch(name, batch, step_count)   -> an epoch of so many steps with its input pipeline, and as many steps whose
+                                      batch is ready; None where there is no such pipeline
 """
 
 import argparse
