@@ -6,6 +6,8 @@ is run 3 times to warm up, then in 4 blocks of many steps; the time is that of t
 these are the fast ones: fused optimizers, images with channels last.
 """
 
+import contextlib
+
 import harness
 import torch
 from pytorch_workloads import WORKLOADS
@@ -52,13 +54,17 @@ class PyTorch:
         return step
 
     def autocast(self):
-        return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.uses_bfloat16)
+        return torch.autocast("cpu", dtype=torch.bfloat16) if self.uses_bfloat16 else contextlib.nullcontext()
 
     def samples(self, workload, count):
         images = torch.rand(count, *workload.shape)
         if workload.is_image:
             images = images.contiguous(memory_format=torch.channels_last)
-        return images, torch.randint(0, 10, (count,))
+        return images, self.labels(workload, count)
+
+    def labels(self, workload, count):
+        labels = torch.randint(0, 10, (count,))
+        return F.one_hot(labels, 10).float() if workload.takes_one_hot else labels
 
     def inference(self, name, batch):
         workload = WORKLOADS[name]
@@ -84,7 +90,7 @@ class PyTorch:
         pixels = torch.randint(0, 256, (count, *workload.shape), dtype=torch.uint8)
         if workload.is_image:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
-        labels = torch.randint(0, 10, (count,))
+        labels = self.labels(workload, count)
         ready = self.samples(workload, batch)
 
         def epoch():

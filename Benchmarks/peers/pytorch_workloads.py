@@ -12,8 +12,8 @@ def cross_entropy(scores, images, labels):
     return F.cross_entropy(scores.float(), labels)
 
 
-def squared_error_of_one_hot(outputs, images, labels):
-    return F.mse_loss(outputs.float(), F.one_hot(labels, 10).float())
+def squared_error(outputs, images, one_hot):
+    return F.mse_loss(outputs.float(), one_hot)
 
 
 def sum_of_autoencoder(outputs, images, labels):
@@ -44,6 +44,8 @@ class Workload:
     optimizer: Callable
     # From the network's output, its input and the labels.
     loss: Callable = cross_entropy
+    # Whether labels are one-hot vectors.
+    takes_one_hot: bool = False
     # Whether there is an epoch of it to be timed, and how that goes.
     has_pipeline: bool = False
     shuffles: bool = True
@@ -163,8 +165,8 @@ class Transformer(nn.Module):
 
 WORKLOADS = {
     "perceptron": Workload(
-        lambda: nn.Sequential(nn.Linear(784, 10), nn.Sigmoid()), (784,), sgd(0.5), squared_error_of_one_hot,
-        has_pipeline=True, shuffles=False),
+        lambda: nn.Sequential(nn.Linear(784, 10), nn.Sigmoid()), (784,), sgd(0.5), squared_error,
+        takes_one_hot=True, has_pipeline=True, shuffles=False),
     "mlp": Workload(lambda: dense_layers(784, 512, 512, 10), (784,), sgd(1.0), has_pipeline=True, shuffles=False),
     "vae": Workload(Autoencoder, (784,), adam(0.001), sum_of_autoencoder, has_pipeline=True),
     "cnn": Workload(digits_cnn, (1, 28, 28), nesterov(0.05), has_pipeline=True),

@@ -74,8 +74,8 @@ def loss_of_autoencoder(labels, outputs, images):
     return tf.reduce_mean(error + divergence)
 
 
-def squared_error(labels, outputs, images):
-    return tf.reduce_mean((outputs - tf.one_hot(labels, 10)) ** 2)
+def squared_error(one_hot, outputs, images):
+    return tf.reduce_mean((outputs - one_hot) ** 2)
 
 
 def cross_entropy(labels, scores, images):
@@ -130,8 +130,11 @@ class Keras:
         return step
 
     def samples(self, name, count):
+        return tf.random.uniform((count, *WORKLOADS[name][1])), self.labels(name, count)
+
+    def labels(self, name, count):
         labels = tf.random.uniform((count,), 0, 10, tf.int32)
-        return tf.random.uniform((count, *WORKLOADS[name][1])), labels
+        return tf.one_hot(labels, 10) if name == "perceptron" else labels
 
     def inference(self, name, batch):
         model, (images, _) = WORKLOADS[name][0](), self.samples(name, batch)
@@ -149,7 +152,7 @@ class Keras:
         step, shape, shuffles = self.step(name), WORKLOADS[name][1], WORKLOADS[name][4]
         count = step_count * batch
         pixels = tf.cast(tf.random.uniform((count, *shape), 0, 256, tf.int32), tf.uint8)
-        labels = tf.random.uniform((count,), 0, 10, tf.int32)
+        labels = self.labels(name, count)
         change = keras.Sequential([layers.RandomFlip("horizontal"), layers.RandomZoom((-0.5, 0.5), (-0.5, 0.5))])
 
         def batch_of(places):

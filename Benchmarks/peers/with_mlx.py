@@ -43,7 +43,8 @@ def cnn():
     return Network(
         nn.Conv2d(1, 24, 5), nn.BatchNorm(24, 1e-3, 0.01), nn.relu, nn.MaxPool2d(2, 2),
         nn.Conv2d(24, 48, 5), nn.BatchNorm(48, 1e-3, 0.01), nn.relu, nn.MaxPool2d(2, 2),
-        lambda x: x.reshape(len(x), -1), nn.Linear(768, 512), nn.BatchNorm(512, 1e-3, 0.01), nn.relu, nn.Linear(512, 10))
+        lambda x: x.reshape(len(x), -1), nn.Linear(768, 512), nn.BatchNorm(512, 1e-3, 0.01), nn.relu,
+        nn.Linear(512, 10))
 
 
 def cam():
