@@ -5,9 +5,10 @@ import os
 import pathlib
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-# Where the README's lines make the environment.
-ENVIRONMENT = ROOT / ".build/peers/pytorch/bin/python"
+from . import environments
+
+# Where Benchmarks/compare installs PyTorch.
+ENVIRONMENT = environments.python(environments.DEFAULT, "torch-env")
 
 
 def default_python():
@@ -17,7 +18,7 @@ def default_python():
 def add_option(parser):
     parser.add_argument(
         "--python", metavar="FILE", type=pathlib.Path, default=default_python(),
-        help="a Python with torch and numpy (default: .build/peers/pytorch/bin/python, else this one)")
+        help="a Python with torch and numpy (default: the one that Benchmarks/compare has installed, else this one)")
 
 
 def require_packages(python, *packages):
@@ -28,7 +29,6 @@ def require_packages(python, *packages):
     # Compared unresolved: the Python of an environment is a link to the system's.
     if os.path.abspath(python) == os.path.abspath(sys.executable):
         sys.exit(
-            f"error: this Python has no {' and no '.join(missing)}. Make an environment with\n"
-            f"    python3 -m venv .build/peers/pytorch && .build/peers/pytorch/bin/pip install {' '.join(packages)}\n"
-            "or name one with --python.")
+            f"error: this Python has no {' and no '.join(missing)}. Install them with\n"
+            "    Benchmarks/compare --systems pytorch --set-up-only\nor name a Python that has them with --python.")
     os.execv(python, [str(python), *sys.argv])

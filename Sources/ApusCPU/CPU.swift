@@ -4,17 +4,25 @@ import CApusKernels
 
 extension Device {
     /// The processor, with as many threads as OpenMP gives (its cores, or OMP_NUM_THREADS).
-    public static let cpu = Device(name: "cpu", hasFastBfloat16: apus_has_bfloat16_tiles()) {
+    public static let cpu = Device(name: "cpu", hasFastBfloat16: apus_has_bfloat16_tiles(), team: .openMP) {
         try CPUExecutable($0, variables: $1)
     }
 
     /// The processor with `threadCount` threads (at least 1), which holds for the whole process.
     public static func cpu(threadCount: Int) -> Device {
-        Device(name: "cpu", threadCount: threadCount, hasFastBfloat16: apus_has_bfloat16_tiles()) {
+        Device(
+            name: "cpu", threadCount: threadCount, hasFastBfloat16: apus_has_bfloat16_tiles(), team: .openMP
+        ) {
             apus_set_thread_count(Int32(clamping: threadCount))
             return try CPUExecutable($0, variables: $1)
         }
     }
+}
+
+extension ParallelTeam {
+    /// OpenMP's threads, which all kernels use.
+    static let openMP = ParallelTeam(
+        size: { Int(apus_thread_count()) }, run: { apus_parallel($0, $1, $2, $3) })
 }
 
 /// What this processor offers and which library serves it.

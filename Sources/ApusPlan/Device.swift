@@ -11,15 +11,18 @@ public struct Device: Sendable {
     public let hasFastBfloat16: Bool
     /// Makes a plan ready to run on variables, which are given in the plan's order.
     package let compile: @Sendable (Plan, [Variable]) throws -> any Executable
+    /// The threads that steps run on; `nil` where steps leave the processor to others.
+    package let team: ParallelTeam?
 
     package init(
-        name: String, threadCount: Int? = nil, hasFastBfloat16: Bool = false,
+        name: String, threadCount: Int? = nil, hasFastBfloat16: Bool = false, team: ParallelTeam? = nil,
         compile: @escaping @Sendable (Plan, [Variable]) throws -> any Executable
     ) {
         self.name = name
         self.threadCount = threadCount
         self.hasFastBfloat16 = hasFastBfloat16
         self.compile = compile
+        self.team = team
     }
 }
 

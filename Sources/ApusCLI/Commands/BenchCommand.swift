@@ -4,6 +4,8 @@ import ApusExperiments
 /// `apus bench`: milliseconds a training step, data in memory.
 struct BenchCommand: Command {
     static let batch = Option.integer("batch", in: 1...1_000_000, help: "Samples a step", default: "128")
+    static let phase = Option.choice(
+        "phase", of: "phase", BenchPhase.allCases.map(\.rawValue), help: "What is timed", default: "training")
 
     let syntax = CommandSyntax(
         "bench", summary: "Time a training step of each workload; print a line of JSON for each",
@@ -14,9 +16,14 @@ struct BenchCommand: Command {
                     + Self.names(Workloads.timedOnly),
                 isRequired: false, isRepeated: true)
         ],
-        options: [batch, RunOptions.device, RunOptions.threads, RunOptions.precision] + ProfileOptions.all,
+        options: [batch, phase, RunOptions.device, RunOptions.threads, RunOptions.precision] + ProfileOptions.all,
         notes: "A step is forward, backward, the optimizer's update and the loss read back. It is run 3 times to warm\n"
-            + "up, then in 4 blocks of many steps; the time is that of the best block.\n\n" + ProfileOptions.notes)
+            + "up, then in 4 blocks of many steps; the time is that of the best block.\n\n"
+            + "inference: a call of Model.predict with one batch, timed likewise. epoch: an epoch of Trainer.fit on random\n"
+            + "bytes, shuffled and augmented as the experiment has it, divided by its steps; ms_per_step_alone is that of\n"
+            + "steps whose batch is ready, epoch_over_steps the median ratio. peak_memory_bytes is the most memory that the\n"
+            + "process had so far, first_step_s the time from its start to the end of the first step of all.\n\n"
+            + ProfileOptions.notes)
 
     private static func names(_ workloads: [any Workload]) -> String {
         workloads.map(\.name).joined(separator: ", ")
@@ -29,25 +36,47 @@ struct BenchCommand: Command {
         let precision = RunOptions.chosenPrecision(arguments) ?? .float32
         RunOptions.announce(precision, on: device)
         let batchSize = arguments[Self.batch] ?? 128
+        let phase = arguments[Self.phase].flatMap(BenchPhase.init) ?? .training
         var profiler = Profiler(arguments)
+        var isFirst = true
         for workload in workloads {
-            let step = try TrainingStep(workload, batchSize: batchSize, device: device, precision: precision)
-            let benchmark = Benchmark(step)
-            let milliseconds = try benchmark.bestMilliseconds()
-            let rounded = (milliseconds * 10_000).rounded() / 10_000
-            try Console.line(
-                "{\"peer\": \"apus \(ApusVersion.current)\", \"workload\": \"\(workload.name)\", "
-                    + "\"precision\": \"\(precision.rawValue)\", \"mode\": \"plan\", \"device\": \"\(device.name)\", "
-                    + "\"batch\": \(batchSize), \"ms_per_step\": \(rounded)}")
-            try profiler?.add(benchmark, batchSize: batchSize)
+            var line = BenchLine(
+                workload: workload.name, phase: phase, precision: precision, device: device.name, batchSize: batchSize)
+            switch phase {
+            case .training:
+                let step = try TrainingStep(workload, batchSize: batchSize, device: device, precision: precision)
+                let benchmark = Benchmark(step)
+                var firstStep = 0.0
+                let time = try benchmark.bestMilliseconds { firstStep = StartupClock.processSeconds }
+                line.add("ms_per_step", time)
+                if isFirst { line.add("first_step_s", firstStep) }
+                try profiler?.add(benchmark, batchSize: batchSize)
+            case .inference:
+                let timing = try InferenceTiming(
+                    workload, batchSize: batchSize, device: device, precision: precision)
+                line.add("ms_per_step", try timing.bestMilliseconds())
+            case .epoch:
+                let result = try EpochTiming(
+                    workload, batchSize: batchSize, device: device, precision: precision
+                ).measure()
+                line.add("ms_per_step", result.epoch)
+                line.add("ms_per_step_alone", result.steps)
+                line.add("epoch_over_steps", result.ratio)
+                line.add("step_count", result.stepCount)
+            }
+            isFirst = false
+            line.add("peak_memory_bytes", ProcessMemory.peakByteCount)
+            try Console.line("\(line)")
         }
         try profiler?.finish()
     }
 }
 
 /// A training step on random data, to be timed.
-struct Benchmark {
+final class Benchmark {
     let step: TrainingStep
+    /// Steps so far; optimizers and random numbers depend on it.
+    private var number = 0
     /// Steps a block: about a third of a second.
     let blockSize: Int
     private let arrays: [NDArray]
@@ -76,22 +105,25 @@ struct Benchmark {
         }
     }
 
-    func bestMilliseconds() throws -> Double {
+    /// - Parameter firstStepDidEnd: called once, after the first step.
+    func bestMilliseconds(firstStepDidEnd: () -> Void = {}) throws -> Double {
+        _ = try milliseconds(stepCount: 1)
+        firstStepDidEnd()
+        _ = try milliseconds(stepCount: 2)
+        var best = Double.infinity
+        for _ in 0..<4 { best = min(best, try milliseconds(stepCount: blockSize)) }
+        return best
+    }
+
+    /// Milliseconds a step of a block of steps, the loss read back in each.
+    func milliseconds(stepCount: Int) throws -> Double {
         try withInputs { pointers in
-            var (number, best) = (0, Double.infinity)
-            func run(_ count: Int) throws -> Double {
-                let start = ContinuousClock.now
-                for _ in 0..<count {
-                    let context = RunContext(seed: 0, step: number)
-                    try step.executable.run(inputs: pointers, context: context)
-                    number += 1
-                    try checkLoss(context)
-                }
-                return (ContinuousClock.now - start) / .milliseconds(1) / Double(count)
+            try BestTime.time(stepCount) {
+                let context = RunContext(seed: 0, step: self.number)
+                try self.step.executable.run(inputs: pointers, context: context)
+                self.number += 1
+                try self.checkLoss(context)
             }
-            _ = try run(3)
-            for _ in 0..<4 { best = min(best, try run(blockSize)) }
-            return best
         }
     }
 

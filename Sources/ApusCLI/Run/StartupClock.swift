@@ -26,7 +26,7 @@ struct StartupClock {
     }
 
     /// Seconds since the process began; the system tells its beginning to a hundredth of a second.
-    private static var processSeconds: Double {
+    static var processSeconds: Double {
         #if os(Linux)
             var now = timespec()
             clock_gettime(CLOCK_BOOTTIME, &now)

@@ -26,11 +26,19 @@ final class BatchBuffers {
     private let inputs: [UnsafeRawPointer]
     private let targets: [UnsafeRawPointer]
     private let weights: UnsafePointer<Float>?
+    private let team: ParallelTeam?
     private var index = 0
     private var firstPosition = 0
     private var sampleIndices = UnsafeBufferPointer<Int32>(start: nil, count: 0)
+    /// What the team gathers now.
+    private var column = 0
 
-    init(for dataset: Dataset, weights: Dataset.Column?, batchSize: Int) {
+    /// Values that are worth waking a thread for.
+    private static let grain = 1 << 15
+
+    /// - Parameter team: what gathers; by default the caller alone.
+    init(for dataset: Dataset, weights: Dataset.Column?, batchSize: Int, team: ParallelTeam? = nil) {
+        self.team = team
         columns = dataset.inputs + dataset.targets + (weights.map { [$0] } ?? [])
         memory = columns.map { column in
             let byteCount = batchSize * column.sampleShape.elementCount * column.batchElementType.byteCount
@@ -54,7 +62,30 @@ final class BatchBuffers {
         firstPosition = positions.lowerBound
         sampleIndices = UnsafeBufferPointer(rebasing: order[positions])
         if let augmenter { return augmenter.fill(sampleIndices, epoch: epoch, into: memory) }
-        for place in columns.indices { columns[place].gather(sampleIndices, into: memory[place]) }
+        for place in columns.indices {
+            let sampleSize = columns[place].values.elementCount / max(columns[place].count, 1)
+            guard let team, sampleIndices.count * sampleSize > Self.grain else {
+                gather(place, 0..<sampleIndices.count)
+                continue
+            }
+            column = place
+            team.run(
+                Int64(sampleIndices.count), Int64(Self.grain / sampleSize + 1),
+                { context, begin, end, _ in
+                    guard let context else { return }
+                    let buffers = Unmanaged<BatchBuffers>.fromOpaque(context).takeUnretainedValue()
+                    buffers.gather(buffers.column, Int(begin)..<Int(end))
+                }, Unmanaged.passUnretained(self).toOpaque())
+        }
+    }
+
+    /// Some of the batch's samples of a column.
+    private func gather(_ place: Int, _ rows: Range<Int>) {
+        let column = columns[place]
+        let sampleSize = column.values.elementCount / max(column.count, 1)
+        column.gather(
+            UnsafeBufferPointer(rebasing: sampleIndices[rows]),
+            into: memory[place] + rows.lowerBound * sampleSize * column.batchElementType.byteCount)
     }
 
     var batch: Batch {

@@ -32,9 +32,33 @@ public final class BatchLoader {
     ///     Default `true`.
     /// - Throws: `ApusError.setting` for a batch size or a thread count below 1, and for an augmentation with a setting
     ///   out of its range; `ApusError.shape` where the data set has nothing that could be augmented.
-    public init(
+    public convenience init(
         _ dataset: Dataset, batchSize: Int, order: BatchOrder = .natural, augmentation: [Augmentation] = [],
         seed: UInt64 = 0, threadCount: Int? = nil, usesThread: Bool = true
+    ) throws {
+        try self.init(
+            dataset, batchSize: batchSize, order: order, augmentation: augmentation, seed: seed,
+            threadCount: threadCount, usesThread: usesThread, team: nil)
+    }
+
+    /// A loader for steps on `team`.
+    ///
+    /// Where these threads take all processors, a thread of the loader's own only delays them: then batches are made by
+    /// the team between two steps, unless they are augmented, which takes too long for that.
+    package convenience init(
+        _ dataset: Dataset, batchSize: Int, order: BatchOrder = .natural, augmentation: [Augmentation] = [],
+        seed: UInt64 = 0, for team: ParallelTeam?
+    ) throws {
+        let processorCount = ProcessInfo.processInfo.activeProcessorCount
+        let usesTeam = augmentation.isEmpty && (team.map { $0.size() >= processorCount } ?? false)
+        try self.init(
+            dataset, batchSize: batchSize, order: order, augmentation: augmentation, seed: seed, threadCount: nil,
+            usesThread: !usesTeam, team: usesTeam ? team : nil)
+    }
+
+    private init(
+        _ dataset: Dataset, batchSize: Int, order: BatchOrder, augmentation: [Augmentation], seed: UInt64,
+        threadCount: Int?, usesThread: Bool, team: ParallelTeam?
     ) throws {
         let threadCount = threadCount ?? ProcessInfo.processInfo.activeProcessorCount
         for (name, value) in [("batchSize", batchSize), ("threadCount", threadCount)] where value < 1 {
@@ -47,7 +71,7 @@ public final class BatchLoader {
         // Of three one is in use, one is ready and one is being filled.
         producer = try BatchProducer(
             dataset, batchSize: batchSize, order: order, augmentation: augmentation, seed: seed,
-            threadCount: threadCount, bufferCount: usesThread ? 3 : 1)
+            threadCount: threadCount, bufferCount: usesThread ? 3 : 1, team: team)
     }
 
     deinit { producer.stop() }

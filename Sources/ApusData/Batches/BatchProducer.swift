@@ -28,7 +28,7 @@ final class BatchProducer: @unchecked Sendable {
 
     init(
         _ dataset: Dataset, batchSize: Int, order: BatchOrder, augmentation: [Augmentation], seed: UInt64,
-        threadCount: Int, bufferCount: Int
+        threadCount: Int, bufferCount: Int, team: ParallelTeam? = nil
     ) throws {
         sampleCount = dataset.count
         self.batchSize = min(batchSize, max(dataset.count, 1))
@@ -40,7 +40,7 @@ final class BatchProducer: @unchecked Sendable {
             ? nil : try Augmenter(augmentation, dataset, weights: weights, seed: seed, threadCount: threadCount)
         let size = self.batchSize
         buffers = (0..<min(bufferCount, max(batchCount, 1))).map { _ in
-            BatchBuffers(for: dataset, weights: weights, batchSize: size)
+            BatchBuffers(for: dataset, weights: weights, batchSize: size, team: team)
         }
         indices = .allocate(capacity: dataset.count)
     }

@@ -36,7 +36,8 @@ extension Trainer {
     func evaluator(for dataset: Dataset, batchSize: Int) throws -> BatchRunner {
         let dataset = try checked(dataset)
         return BatchRunner(
-            try BatchLoader(dataset, batchSize: batchSize), try function(for: dataset, training: false),
+            try BatchLoader(dataset, batchSize: batchSize, for: device.team),
+            try function(for: dataset, training: false),
             outputCount: outputCount)
     }
 
@@ -75,7 +76,11 @@ extension Model {
         let function = try inferenceFunction(on: device, precision)
         let plain = try Dataset(inputs: dataset.inputs, name: dataset.name)
         let runner = BatchRunner(
-            try BatchLoader(plain, batchSize: batchSize), function, outputCount: outputs.count)
+            // A thread that makes batches ahead is worth its start only where there are several.
+            dataset.count > batchSize
+                ? try BatchLoader(plain, batchSize: batchSize, for: device.team)
+                : try BatchLoader(plain, batchSize: batchSize, usesThread: false),
+            function, outputCount: outputs.count)
         var results = outputs.map { NDArray(zeros: $0.shape.specialized(batchSize: dataset.count), $0.elementType) }
         var positions = [Int](repeating: 0, count: outputs.count)
         runner.loader.start(epoch: 0)

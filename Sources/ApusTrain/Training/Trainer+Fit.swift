@@ -52,7 +52,7 @@ extension Trainer {
 
         let loader = try BatchLoader(
             dataset, batchSize: batchSize, order: shuffles ? .shuffled(seed: seed) : .natural,
-            augmentation: augmentation, seed: seed)
+            augmentation: augmentation, seed: seed, for: device.team)
         let runner = BatchRunner(loader, try function(for: dataset, training: true), outputCount: outputCount)
         let evaluator = try validation.map { try self.evaluator(for: $0, batchSize: batchSize) }
         var settings = ownSettings
