@@ -12,7 +12,7 @@ package final class CPUExecutable: Executable {
 
     init(_ plan: Plan, variables: [Variable]) throws {
         self.plan = plan
-        memory = CPUMemory(plan, variables: variables)
+        memory = try CPUMemory(plan, variables: variables)
         let engine = try KernelObject("apus_engine_create", destroy: apus_engine_destroy) { apus_engine_create(&$0) }
         self.engine = engine
         kernels = try plan.steps.map { try makeKernel($0, plan, engine) }
