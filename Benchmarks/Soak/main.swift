@@ -54,7 +54,24 @@ final class EpochSamples: Callback {
     }
 }
 
-func soak(hours: Double, predictionCount: Int, limit: Int) throws -> Bool {
+/// How long is trained: a number of steps, or the steps that some hours hold.
+enum Length {
+    case steps(Int)
+    case hours(Double)
+
+    /// As in `1000` and `0.5h`.
+    init?(_ text: String) {
+        if text.hasSuffix("h"), let hours = Double(text.dropLast()), hours > 0 {
+            self = .hours(hours)
+        } else if let count = Int(text), count > 0 {
+            self = .steps(count)
+        } else {
+            return nil
+        }
+    }
+}
+
+func soak(_ length: Length, predictionCount: Int, limit: Int) throws -> Bool {
     let experiment = Perceptron()
     let loaded = try LoadedDataset.load("mnist")
     let (data, settings) = (try experiment.prepare(loaded.train), experiment.defaults)
@@ -72,12 +89,14 @@ func soak(hours: Double, predictionCount: Int, limit: Int) throws -> Bool {
     let (start, first) = (ContinuousClock.now, trainer.step)
     try train(3, [])
     let stepTime = (ContinuousClock.now - start) / .seconds(1) / Double(trainer.step - first)
-    let dayCount = Int(86_400 / stepTime)
-    let stepCount = max(1, Int(hours * 3600 / stepTime))
+    let stepCount =
+        switch length {
+        case .steps(let count): count
+        case .hours(let hours): max(1, Int(hours * 3600 / stepTime))
+        }
     print(
         "A step of perceptron (\(settings.batchSize) of \(data.count) samples) takes "
-            + "\(String(format: "%.1f", stepTime * 1e6)) microseconds here: 24 hours are \(dayCount) steps, and "
-            + "\(hours) hours, which are run, \(stepCount).\n")
+            + "\(String(format: "%.1f", stepTime * 1e6)) microseconds now; \(stepCount) are run.\n")
     print("| what | done | seconds | resident MiB |\n|---|---|---|---|")
     let training = Samples("training steps", total: stepCount)
     let (end, watcher) = (trainer.step + stepCount, EpochSamples(training, trainer))
@@ -101,14 +120,16 @@ func soak(hours: Double, predictionCount: Int, limit: Int) throws -> Bool {
     return isFlat
 }
 
-let arguments = CommandLine.arguments.dropFirst().compactMap(Double.init)
-guard arguments.count == 2, arguments[0] > 0, arguments[1] >= 1 else {
-    print("usage: Soak HOURS PREDICTIONS (see Benchmarks/soak)")
+let arguments = CommandLine.arguments
+guard arguments.count == 3, let length = Length(arguments[1]), let predictionCount = Int(arguments[2]),
+    predictionCount >= 1
+else {
+    print("usage: Soak STEPS|HOURSh PREDICTIONS (see Benchmarks/soak)")
     exit(2)
 }
 do {
     // Above what allocators keep back for later, and far below what a leak of a few bytes a step comes to.
-    exit(try soak(hours: arguments[0], predictionCount: Int(arguments[1]), limit: 2 << 20) ? 0 : 1)
+    exit(try soak(length, predictionCount: predictionCount, limit: 2 << 20) ? 0 : 1)
 } catch {
     print("\(error)")
     exit(1)

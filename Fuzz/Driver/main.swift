@@ -31,11 +31,26 @@ guard let chosen = targets.first(where: { $0.name == name }) else {
 /// What the callback, which can hold nothing, runs.
 enum Choice {
     nonisolated(unsafe) static var target: FuzzTarget?
+    /// What one input may take of the processor's time. The fuzzer's own limit is by the clock, which goes on while
+    /// other programs run.
+    static let secondLimit = ProcessInfo.processInfo.environment["APUS_FUZZ_SECONDS"].flatMap { Int($0) } ?? 5
+    /// ITIMER_PROF, whose type is another on each system.
+    static let processorTimer: Int32 = 2
 }
 Choice.target = chosen
 
+signal(SIGPROF) { _ in
+    let words = "An input takes longer than it may.\n"
+    _ = words.withCString { write(STDERR_FILENO, $0, strlen($0)) }
+    // The fuzzer then keeps the input.
+    abort()
+}
+
 /// In memory of its own, so that a byte read behind the end is noticed.
 nonisolated func fuzz(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    var limit = itimerval(
+        it_interval: timeval(tv_sec: 0, tv_usec: 0), it_value: timeval(tv_sec: Choice.secondLimit, tv_usec: 0))
+    setitimer(Choice.processorTimer, &limit, nil)
     let bytes = [UInt8](UnsafeBufferPointer(start: data, count: count))
     if case .foreignError(let error)? = Choice.target?.run(bytes) { fatalError("another error: \(error)") }
     return 0

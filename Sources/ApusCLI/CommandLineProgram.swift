@@ -95,6 +95,7 @@ package struct CommandLineProgram: Sendable {
 enum Main {
     static func main() {
         Console.prepare()
+        LastWords.prepare()
         exit(CommandLineProgram.run(Array(CommandLine.arguments.dropFirst())))
     }
 }

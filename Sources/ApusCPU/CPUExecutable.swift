@@ -12,7 +12,7 @@ package final class CPUExecutable: Executable {
 
     init(_ plan: Plan, variables: [Variable]) throws {
         self.plan = plan
-        memory = CPUMemory(plan, variables: variables)
+        memory = try CPUMemory(plan, variables: variables)
         let engine = try KernelObject("apus_engine_create", destroy: apus_engine_destroy) { apus_engine_create(&$0) }
         if plan.precision != .float32, apus_has_bfloat16_tiles() { apus_engine_set_rounded_factors(engine.pointer) }
         self.engine = engine

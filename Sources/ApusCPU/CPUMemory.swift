@@ -15,10 +15,11 @@ final class CPUMemory {
     /// The values that the caller gives, with the number of the input.
     private let inputs: [(value: Int, input: Int)]
 
-    init(_ plan: Plan, variables: [Variable]) {
+    /// - Throws: `ApusError.memory`.
+    init(_ plan: Plan, variables: [Variable]) throws {
         self.variables = variables
         count = plan.values.count
-        arena = .allocate(byteCount: max(plan.arenaByteCount, 64), alignment: 64)
+        arena = try HostMemory.allocate(byteCount: max(plan.arenaByteCount, 64), for: "A step")
         arena.initializeMemory(as: UInt8.self, repeating: 0, count: max(plan.arenaByteCount, 64))
         constants = plan.constants.map { constant in
             let copy = UnsafeMutableRawPointer.allocate(byteCount: max(constant.byteCount, 64), alignment: 64)

@@ -20,6 +20,8 @@ public enum ApusError: Error, Hashable, Sendable {
     case notFinite(NotFiniteProblem)
     /// A variable that is read before it has been given its first values, by a layer (`nil` outside layers).
     case uninitialized(variable: String, layer: String?)
+    /// Memory that there is not: what needs it, and how much.
+    case memory(purpose: String, byteCount: Int)
     /// Something that could not be fetched.
     case download(url: String, reason: String, cure: String)
     /// A command line that cannot be carried out.

@@ -80,7 +80,9 @@ package struct AtomicFile: ~Copyable {
     }
 
     private static func failure(_ path: String) -> ApusError {
-        .file(path: path, .unwritable(URL(fileURLWithPath: path), code: errno))
+        // Before anything else calls the system, as the making of a URL does.
+        let code = errno
+        return .file(path: path, .unwritable(URL(fileURLWithPath: path), code: code))
     }
 }
 

@@ -11,13 +11,14 @@ import Testing
     }
 
     private func input(_ sizes: String = "[-1,4]", type: String = "float32") -> String {
-        "{\(operation("input", "{\"name\":\"x\",\"type\":{\"shape\":{\"sizes\":\(sizes)},\"elementType\":\"\(type)\"}}")),"
-            + "\"inputs\":[]}"
+        let type = "{\"shape\":{\"sizes\":\(sizes)},\"elementType\":\"\(type)\"}"
+        return "{\(operation("input", "{\"name\":\"x\",\"type\":\(type)}")),\"inputs\":[]}"
     }
 
     /// A description of nodes, the first of which is the input and the last the output.
-    private func description(_ nodes: [String], losses: String = "", variables: String = "", calls: String = "") -> Data
-    {
+    private func description(
+        _ nodes: [String], losses: String = "", variables: String = "", calls: String = ""
+    ) -> Data {
         Data(
             ("{\"format\":\"apus-model\",\"version\":1,\"kind\":\"Model\",\"inputs\":[0],\"outputs\":[\(nodes.count - 1)],"
                 + "\"losses\":[\(losses)],\"nodes\":[\(nodes.joined(separator: ","))],\"calls\":[\(calls)],"

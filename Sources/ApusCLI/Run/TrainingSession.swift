@@ -25,6 +25,7 @@ struct TrainingSession {
         let room = try folder.reserve(byteCount: network.model.parameterCount * 4 + Self.extraRoom)
         try card.write(to: folder)
         try network.model.saveDescription(to: folder.model)
+        LastWords.add("What was written so far is unharmed: apus train --resume \(folder.path)")
         return room
     }
 
@@ -157,7 +158,11 @@ struct TrainingSession {
         do {
             try save(card(of: trainer, state, reason))
         } catch let problem {
-            ending = CommandEnding(message: "\(reason); and the weights could not be saved: \(problem)", exitCode: 1)
+            ending.message =
+                isOfFiles(error)
+                ? "\(error) Nor could the weights be saved. When that is mended: apus train --resume \(folder.path)"
+                : "\(reason); and the weights could not be saved: \(problem) \(wayOn)"
+            ending.exitCode = 1
         }
         return ending
     }

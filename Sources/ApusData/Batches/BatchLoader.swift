@@ -18,6 +18,8 @@ public final class BatchLoader {
     public let order: BatchOrder
     private let producer: BatchProducer
     private let usesThread: Bool
+    /// Whether there is one, where the system has one to give.
+    private var hasThread = false
 
     /// A loader that stands before the first epoch.
     ///
@@ -28,8 +30,8 @@ public final class BatchLoader {
     ///   - augmentation: Random changes of the images. Default none.
     ///   - seed: What the augmentation draws depend on, besides epoch and sample. Default 0.
     ///   - threadCount: How many threads augment a batch, at most. Default: as many as there are processors.
-    ///   - usesThread: Whether batches are made ahead by a thread; `false` makes each one when it is asked for.
-    ///     Default `true`.
+    ///   - usesThread: Whether batches are made ahead by a thread; `false` makes each one when it is asked for, as where
+    ///     the system has no thread to give. Default `true`.
     /// - Throws: `ApusError.setting` for a batch size or a thread count below 1, and for an augmentation with a setting
     ///   out of its range; `ApusError.shape` where the data set has nothing that could be augmented.
     public convenience init(
@@ -83,13 +85,13 @@ public final class BatchLoader {
     /// before are not made: each is a function of its number.
     public func start(epoch: Int, at batch: Int = 0) {
         producer.begin(epoch: epoch, at: batch)
-        if usesThread { producer.startThread() }
+        hasThread = usesThread && producer.startThread()
     }
 
     /// The epoch's next batch, or `nil` after its last (and before the first epoch). It waits where the batch is not
     /// ready yet. The batch before it is no longer valid.
     public func next() -> Batch? {
-        if !usesThread { producer.produceOne() }
+        if !hasThread { producer.produceOne() }
         return producer.takeNext()
     }
 }

@@ -75,14 +75,12 @@ final class BatchProducer: @unchecked Sendable {
         return buffers[consumed % buffers.count].batch
     }
 
-    func startThread() {
+    /// - Returns: whether there is one; without it, the caller makes the batches.
+    func startThread() -> Bool {
         condition.lock()
         defer { condition.unlock() }
-        guard !threadRuns else { return }
-        threadRuns = true
-        let thread = Thread { [self] in run() }
-        thread.name = "apus batches"
-        thread.start()
+        if !threadRuns { threadRuns = WorkerThread.start { [self] in run() } }
+        return threadRuns
     }
 
     /// Ends the thread, and returns when it has ended its work.

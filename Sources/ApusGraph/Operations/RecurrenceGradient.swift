@@ -169,6 +169,6 @@ package struct RecurrenceGradient: OperationRule {
 
     package func flopCount(inputs: [TensorType], output: TensorType) -> Int {
         let (gates, units) = (inputs[0].shape.elementCount, roles(inputs).kernel.shape[0])
-        return 2 * gates * units + 4 * gates
+        return flops(2, gates, units) + flops(4, gates)
     }
 }

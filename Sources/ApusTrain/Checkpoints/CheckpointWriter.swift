@@ -42,9 +42,8 @@ final class CheckpointWriter: @unchecked Sendable {
             self.jobs = jobs
             isRunning = true
         }
-        let thread = Thread { [self] in run() }
-        thread.name = "apus checkpoint"
-        thread.start()
+        // Where there is no thread to be had, the training waits.
+        if !WorkerThread.start({ [self] in run() }) { run() }
     }
 
     /// Returns when nothing is being written any more.

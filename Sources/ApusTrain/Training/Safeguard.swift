@@ -48,7 +48,10 @@ final class Safeguard {
         if copies.isEmpty {
             let known = try runner.variables(for: batch)
             (changed, variables) = (known.changed, known.changed + known.constant)
-            copies = variables.map { .allocate(byteCount: max($0.type.byteCount, 1), alignment: 64) }
+            for variable in variables {
+                copies.append(
+                    try HostMemory.allocate(byteCount: variable.type.byteCount, for: "The copy of the variables"))
+            }
         } else if taken.count < Self.interval, assignmentCount == variables.assignmentCount {
             return
         }

@@ -1,0 +1,46 @@
+import ApusCore
+import Foundation
+import Testing
+
+@Suite struct WorkerThreadTests {
+    @Test func runsOnAThreadOfItsOwn() {
+        let (done, caller) = (DispatchSemaphore(value: 0), "\(pthread_self())")
+        let started = WorkerThread.start {
+            #expect("\(pthread_self())" != caller)
+            done.signal()
+        }
+        #expect(started)
+        done.wait()
+    }
+
+    /// A stack that no machine has the addresses for.
+    @Test func saysWhereThereIsNone() {
+        #expect(!WorkerThread.start(stackByteCount: 1 << 50) { Issue.record("there is such a thread") })
+    }
+}
+
+@Suite struct HostMemoryTests {
+    @Test func isAligned() throws {
+        for count in [0, 1, 1000] {
+            let memory = try HostMemory.allocate(byteCount: count, for: "A test")
+            #expect(UInt(bitPattern: memory) % 64 == 0)
+            memory.deallocate()
+        }
+    }
+
+    @Test func tooMuchIsSaid() {
+        #expect(throws: ApusError.memory(purpose: "A test", byteCount: 1 << 60)) {
+            try HostMemory.allocate(byteCount: 1 << 60, for: "A test")
+        }
+    }
+}
+
+@Suite struct MemoryLimitTests {
+    /// Limits by hand: a machine of 8 GB, then one of the two others below it.
+    @Test func theLeastOfAllLimitsCounts() {
+        #expect(MemoryLimit.available(machine: 8_000, limits: []) == 8_000)
+        #expect(MemoryLimit.available(machine: 8_000, limits: [9_000, 3_000]) == 3_000)
+        #expect(MemoryLimit.available(machine: 8_000, limits: [.max]) == 8_000)
+        #expect(MemoryLimit.byteCount > 0)
+    }
+}
