@@ -1,4 +1,5 @@
-// A row is worked on sixteen numbers at a time; the last ones are filled up, so that all get the same code.
+// A long row is worked on sixteen numbers at a time; the last ones are filled up, so that all get the same code. Of short
+// rows sixteen are worked on side by side, one in each lane: nothing has to be added or compared across lanes.
 #include <string.h>
 
 #include "instruction_set.h"
@@ -50,10 +51,78 @@ APUS_INLINE float sum_of_exponentials(const float *x, int64_t count, float large
     return folded_sum(part);
 }
 
+// Rows of at most so many numbers are short.
+enum { LANE_ROWS = 16, SHORT_COLUMNS = 64 };
+
+/// The number `j` of row `r` in `lanes[j][r]`, rows beyond `rows` as the last one.
+APUS_INLINE void gather_rows(float (*lanes)[LANE_ROWS], const float *x, int64_t rows, int64_t columns) {
+    for (int64_t r = 0; r < LANE_ROWS; r++) {
+        const float *row = x + (r < rows ? r : rows - 1) * columns;
+        for (int64_t j = 0; j < columns; j++) lanes[j][r] = row[j];
+    }
+}
+
+APUS_INLINE void scatter_rows(float (*lanes)[LANE_ROWS], float *y, int64_t rows, int64_t columns) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t j = 0; j < columns; j++) y[r * columns + j] = lanes[j][r];
+}
+
+/// Takes each row's largest number from all of its numbers.
+APUS_INLINE void subtract_largest(float (*lanes)[LANE_ROWS], int64_t columns) {
+    apus_lanes largest = *(const apus_lanes *)lanes[0];
+    for (int64_t j = 1; j < columns; j++) {
+        apus_lanes next = *(const apus_lanes *)lanes[j];
+        largest = APUS_LANES_MAXIMUM(largest, next);
+    }
+    for (int64_t j = 0; j < columns; j++) *(apus_lanes *)lanes[j] -= largest;
+}
+
+APUS_INLINE void softmax_short_rows(const execution *work, int64_t begin, int64_t end) {
+    int64_t columns = work->columns;
+    float lanes[SHORT_COLUMNS][LANE_ROWS];
+    for (int64_t row = begin; row < end; row += LANE_ROWS) {
+        int64_t rows = end - row < LANE_ROWS ? end - row : LANE_ROWS;
+        gather_rows(lanes, work->input + row * columns, rows, columns);
+        subtract_largest(lanes, columns);
+        float sums[LANE_ROWS] = {0};
+        for (int64_t j = 0; j < columns; j++)
+            for (int r = 0; r < LANE_ROWS; r++) {
+                lanes[j][r] = apus_exp(lanes[j][r]);
+                sums[r] += lanes[j][r];
+            }
+        for (int r = 0; r < LANE_ROWS; r++) sums[r] = 1.0f / sums[r];
+        for (int64_t j = 0; j < columns; j++)
+            for (int r = 0; r < LANE_ROWS; r++) lanes[j][r] *= sums[r];
+        scatter_rows(lanes, work->output + row * columns, rows, columns);
+    }
+}
+
+APUS_INLINE void cross_entropy_of_short_rows(const execution *work, int64_t begin, int64_t end) {
+    int64_t columns = work->columns;
+    float lanes[SHORT_COLUMNS][LANE_ROWS], targets[SHORT_COLUMNS][LANE_ROWS];
+    for (int64_t row = begin; row < end; row += LANE_ROWS) {
+        int64_t rows = end - row < LANE_ROWS ? end - row : LANE_ROWS;
+        gather_rows(lanes, work->input + row * columns, rows, columns);
+        gather_rows(targets, work->targets + row * columns, rows, columns);
+        subtract_largest(lanes, columns);
+        float sums[LANE_ROWS] = {0}, losses[LANE_ROWS] = {0};
+        for (int64_t j = 0; j < columns; j++)
+            for (int r = 0; r < LANE_ROWS; r++) sums[r] += apus_exp(lanes[j][r]);
+        for (int r = 0; r < LANE_ROWS; r++) sums[r] = apus_log(sums[r]);
+        for (int64_t j = 0; j < columns; j++)
+            for (int r = 0; r < LANE_ROWS; r++) losses[r] += targets[j][r] * (sums[r] - lanes[j][r]);
+        for (int64_t r = 0; r < rows; r++) work->output[row + r] = losses[r];
+    }
+}
+
 APUS_VARIANTS(
     static, void, softmax_rows, (const execution *work, int64_t begin, int64_t end),
     (work, begin, end)) {
     int64_t columns = work->columns;
+    if (columns > 0 && columns <= SHORT_COLUMNS) {
+        softmax_short_rows(work, begin, end);
+        return;
+    }
     for (int64_t row = begin; row < end; row++) {
         const float *x = work->input + row * columns;
         float *y = work->output + row * columns;
@@ -79,6 +148,10 @@ APUS_VARIANTS(
     static, void, cross_entropy_rows, (const execution *work, int64_t begin, int64_t end),
     (work, begin, end)) {
     int64_t columns = work->columns;
+    if (columns > 0 && columns <= SHORT_COLUMNS) {
+        cross_entropy_of_short_rows(work, begin, end);
+        return;
+    }
     for (int64_t row = begin; row < end; row++) {
         const float *x = work->input + row * columns, *t = work->targets + row * columns;
         float largest = row_maximum(x, columns);
