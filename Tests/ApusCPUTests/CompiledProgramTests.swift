@@ -21,7 +21,7 @@ extension KernelTests {
 
         static let edges: [Float] = [
             0, -0.0, 1, -1, .infinity, -.infinity, .nan, .leastNonzeroMagnitude, -.leastNormalMagnitude, 88.75, 89,
-            -103.9, -104.6, .greatestFiniteMagnitude, -.greatestFiniteMagnitude, 0.5, 10, -20, 0.925, 16_777_217,
+            -103.9, -104.6, .greatestFiniteMagnitude, -.greatestFiniteMagnitude, 0.5, 10, -20, 0.925, 16_777_218,
         ]
 
         /// Every pair of edges, and ordinary numbers; the count leaves elements beyond the last whole vector.
