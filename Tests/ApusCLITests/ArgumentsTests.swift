@@ -18,7 +18,7 @@ struct BadCommandLine: Sendable, CustomTestStringConvertible {
 @Suite struct ArgumentsTests {
     static let commandNames =
         "list, summary, train, replay, verify-resume, evaluate, predict, plot, plan, bench, data, doctor"
-    static let planOptions = "--batch-size, --device, --threads, --steps, --help"
+    static let planOptions = "--batch-size, --device, --threads, --precision, --steps, --help"
 
     static let badCommandLines = [
         BadCommandLine("trian mlp", "Unknown command 'trian'. Did you mean 'train'? Known: \(commandNames)."),
@@ -33,8 +33,9 @@ struct BadCommandLine: Sendable, CustomTestStringConvertible {
         BadCommandLine("plan mlp -b 3", "Unknown option '-b'. Known: \(planOptions)."),
         BadCommandLine(
             "summary",
-            "apus summary needs NAME: the experiment: perceptron, mlp, cnn, lstm, lstm-hard-sigmoid, vae, cam. "
-                + "See 'apus summary --help'."),
+            "apus summary needs NAME: an experiment (perceptron, mlp, cnn, lstm, lstm-hard-sigmoid, vae, cam), or a "
+                + "network that is here to be timed (wide-100, wide-1000, convolution-48, convolution-200, gru, resnet20, "
+                + "transformer). See 'apus summary --help'."),
         BadCommandLine("predict run", "apus predict needs IMAGE: a PNG or JPEG file. See 'apus predict --help'."),
         BadCommandLine(
             "predict run a.png --explian",
