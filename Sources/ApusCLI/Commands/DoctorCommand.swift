@@ -42,7 +42,8 @@ struct Finding {
             Finding(
                 subject: "bfloat16",
                 text: Device.cpu.hasFastBfloat16
-                    ? "AMX multiplies it faster than float32" : "no faster than float32 (AMX and oneDNN 2.7 make it so)"),
+                    ? "AMX multiplies it faster than float32" : "no faster than float32 (AMX and oneDNN 2.7 make it so)"
+            ),
             Finding(
                 subject: "threads",
                 text: "\(processor.threadCount) of \(ProcessInfo.processInfo.activeProcessorCount) processors "
