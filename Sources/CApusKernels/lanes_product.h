@@ -65,6 +65,13 @@ APUS_INLINE void apus_multiply_tile(
             sums[r][v] = accumulates ? *start : (apus_lanes){0};
         }
     }
+    // The sums of the next rows; without any below these nothing is fetched that matters.
+    if (accumulates) {
+        APUS_UNROLLED for (int r = rows; r < 2 * rows; r++) {
+            APUS_UNROLLED for (int v = 0; v < vectors; v++)
+                __builtin_prefetch(output + r * output_stride + v * APUS_LANE_COUNT, 1);
+        }
+    }
     for (int64_t k = 0; k < right.terms; k++) {
         const apus_lanes *columns = (const apus_lanes *)(right.start + k * right.stride);
         __builtin_prefetch(right.start + (k + APUS_TERMS_AHEAD) * right.stride);
