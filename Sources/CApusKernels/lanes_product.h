@@ -69,6 +69,13 @@ APUS_INLINE void apus_multiply_tile(
             sums[r][v] = accumulates ? *start : (apus_lanes){0};
         }
     }
+    // The sums of the next rows; without any below these nothing is fetched that matters.
+    if (accumulates && right.is_far) {
+        APUS_UNROLLED for (int r = rows; r < 2 * rows; r++) {
+            APUS_UNROLLED for (int v = 0; v < vectors; v++)
+                __builtin_prefetch(output + r * output_stride + v * APUS_LANE_COUNT, 1);
+        }
+    }
     for (int64_t first = 0, last; first < right.terms; first = last) {
         last = right.terms - first < APUS_LANE_COUNT ? right.terms : first + APUS_LANE_COUNT;
         for (int64_t k = first; rows_ahead > 0 && k < last; k++)
