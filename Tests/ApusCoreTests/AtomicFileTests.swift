@@ -32,6 +32,21 @@ import Testing
         #expect(try names(in: folder) == ["file"])
     }
 
+    /// The descriptor is exchanged for one that is open for reading only.
+    @Test func theReasonIsThatOfTheWriting() throws {
+        let folder = try TemporaryFolder()
+        let place = folder.file("file")
+        #expect(throws: ApusError.file(path: place.path, .unwritable(reason: "Bad file descriptor"))) {
+            try AtomicFile.write(to: place) { file in
+                let readable = open("/dev/null", O_RDONLY)
+                dup2(readable, file.descriptor)
+                close(readable)
+                try Array("new".utf8).withUnsafeBytes { try file.append($0) }
+            }
+        }
+        #expect(try names(in: folder) == [])
+    }
+
     @Test func emptyFiles() throws {
         let folder = try TemporaryFolder()
         try AtomicFile.write(Data(), to: folder.file("empty"))

@@ -1,0 +1,56 @@
+import Apus
+import ApusCLI
+import ApusTestSupport
+import Foundation
+import Testing
+
+/// Misfortunes that any user of a machine can bring about; the others are in `Scripts/bad-luck`.
+@Suite(.serialized) struct BadLuckTests {
+    private func lastLine(_ text: String) -> String { text.split(separator: "\n").last.map(String.init) ?? "" }
+
+    /// What an abort below the program does, as where Swift's runtime finds no memory.
+    @Test func anAbortIsSaidAndHarmsNothing() throws {
+        let folder = try TemporaryFolder()
+        let program = try RunningProgram(
+            ["train", "perceptron", "--epochs", "1000000", "--checkpoint-every", "5", "--out", "run"], in: folder)
+        try program.wait(forLineWith: "  step ")
+        program.send(SIGABRT)
+        let (status, errors) = try program.end()
+        #expect(status == SIGABRT)
+        #expect(
+            errors.contains(
+                "apus: cannot go on (SIGABRT): memory has run out, or the program is at fault. "
+                    + "What was written so far is unharmed: apus train --resume run\n"), "\(errors)")
+        let resumed = try RunningProgram(["train", "--resume", "run"], in: folder)
+        try resumed.wait(forLineWith: "Going on after step ")
+        try resumed.wait(forLineWith: "  step ")
+        resumed.send(SIGINT)
+        #expect(try resumed.end().status == 130)
+    }
+
+    #if os(Linux)
+        /// A step of 6,000 images takes gigabytes; the limit is one of the shell's, in kilobytes.
+        @Test func aPlanTooLargeIsRefused() throws {
+            let folder = try TemporaryFolder()
+            func limited(_ words: [String]) throws -> (status: Int32, errors: String) {
+                let process = BuiltProgram.process([], in: folder)
+                process.executableURL = URL(fileURLWithPath: "/bin/bash")
+                process.arguments =
+                    ["-c", "ulimit -v 1000000; exec \"$@\"", "bash", BuiltProgram.url.path] + words
+                let errors = try BuiltProgram.emptyFile(in: folder)
+                process.standardError = try FileHandle(forWritingTo: errors)
+                process.standardOutput = FileHandle.nullDevice
+                try process.run()
+                process.waitUntilExit()
+                return (process.terminationStatus, try String(contentsOf: errors, encoding: .utf8))
+            }
+            // A sanitizer alone takes terabytes of addresses.
+            guard try limited(["--version"]).status == 0 else { return }
+            let (status, errors) = try limited(["train", "cnn", "--batch-size", "6000", "--out", "run"])
+            #expect(status == 1)
+            let line = lastLine(errors)
+            #expect(line.hasPrefix("apus: A function with a batch of 6000: its memory is "), "\(errors)")
+            #expect(line.contains(" bytes; it must be at most 512000000 on this machine."), "\(errors)")
+        }
+    #endif
+}
