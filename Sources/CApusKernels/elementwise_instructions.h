@@ -9,7 +9,7 @@ enum {
     APUS_CHUNK = 512,  // elements; some ten of them stay in the first-level cache
     APUS_SHORTEST_UNIT = 64,    // elements; a sum's lanes are far enough apart not to wait for each other
     APUS_LONGEST_UNIT = 2048,   // where that spares reading a short input again and again
-    APUS_LONGEST_RUN = 16,      // numbers that a sum's lane adds in float32
+    APUS_LONGEST_RUN = 8,       // numbers that a sum's lane adds in float32
     APUS_MOST_BLOCKS = 64,      // of partial sums
 };
 
