@@ -21,6 +21,8 @@ struct InferenceTiming {
 
     func bestMilliseconds() throws -> Double {
         let batchSize = images.shape[0]
-        return try BestTime.milliseconds { _ = try model.predict(images, batchSize: batchSize, device: device, precision: precision) }
+        return try BestTime.milliseconds {
+            _ = try model.predict(images, batchSize: batchSize, device: device, precision: precision)
+        }
     }
 }
