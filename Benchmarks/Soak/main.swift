@@ -95,8 +95,8 @@ func soak(_ length: Length, predictionCount: Int, limit: Int) throws -> Bool {
         case .hours(let hours): max(1, Int(hours * 3600 / stepTime))
         }
     print(
-        "A step of perceptron (\(settings.batchSize) of \(data.count) samples) takes "
-            + "\(String(format: "%.1f", stepTime * 1e6)) microseconds now; \(stepCount) are run.\n")
+        "\(stepCount) steps of perceptron (\(settings.batchSize) of \(data.count) samples), "
+            + "\(predictionCount) predictions.\n")
     print("| what | done | seconds | resident MiB |\n|---|---|---|---|")
     let training = Samples("training steps", total: stepCount)
     let (end, watcher) = (trainer.step + stepCount, EpochSamples(training, trainer))
