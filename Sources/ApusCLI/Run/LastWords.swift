@@ -15,6 +15,11 @@ enum LastWords {
     /// From now on, such an end is said.
     static func prepare() {
         before.initialize(repeating: sigaction(), count: 64)
+        // Whoever started the program may have held them back.
+        var held = sigset_t()
+        sigemptyset(&held)
+        for number in signals { sigaddset(&held, number) }
+        sigprocmask(SIG_UNBLOCK, &held, nil)
         for number in signals {
             var action = sigaction()
             #if canImport(Darwin)
