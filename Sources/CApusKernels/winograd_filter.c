@@ -4,8 +4,8 @@
 /// Places of the kernel, channels, filters.
 typedef float kernel_block[9][APUS_WINOGRAD_KERNEL_ROWS][APUS_LANE_COUNT];
 
-/// The kernel's block from a channel and a filter on, zeros beyond the last ones. For the image's gradient the kernel is
-/// turned by half a turn, and `plan` has channels and filters exchanged.
+/// The kernel's block from a channel and a filter on, zeros beyond the last ones. For the image's gradient the kernel
+/// is turned by half a turn, and `plan` has channels and filters exchanged.
 static void gather_kernel(const apus_winograd_job *job, int64_t row, int64_t filter, kernel_block gathered) {
     const apus_winograd_plan *plan = job->plan;
     bool is_turned = plan->kind == APUS_CONVOLUTION_IMAGE_GRADIENT;
