@@ -23,11 +23,11 @@ enum LastWords {
         for number in signals {
             var action = sigaction()
             #if canImport(Darwin)
-                action.__sigaction_u.__sa_handler = { LastWords.say($0) }
+                action.__sigaction_u.__sa_sigaction = { LastWords.say($0, information: $1, context: $2) }
             #else
-                action.__sigaction_handler.sa_handler = { LastWords.say($0) }
+                action.__sigaction_handler.sa_sigaction = { LastWords.say($0, information: $1, context: $2) }
             #endif
-            action.sa_flags = Int32(SA_ONSTACK)
+            action.sa_flags = Int32(SA_ONSTACK) | Int32(SA_SIGINFO)
             sigaction(number, &action, before + Int(number))
         }
     }
@@ -40,7 +40,9 @@ enum LastWords {
     }
 
     /// Calls nothing but what a handler may call.
-    private static func say(_ number: Int32) {
+    private static func say(
+        _ number: Int32, information: UnsafeMutablePointer<siginfo_t>?, context: UnsafeMutableRawPointer?
+    ) {
         write("apus: cannot go on (")
         switch number {
         case SIGABRT: write("SIGABRT")
@@ -56,9 +58,32 @@ enum LastWords {
             _ = Foundation.write(STDERR_FILENO, text, strlen(text))
         }
         write("\n")
-        // What comes now is as without this: a backtrace where that is wanted, and the end.
-        sigaction(number, before + Int(number), nil)
+        // Swift's own, which prints a backtrace where that is wanted, and goes back to where the signal came: after one
+        // that another process has sent, the program would go on.
+        if hasHandler(before[Int(number)]) {
+            #if canImport(Darwin)
+                before[Int(number)].__sigaction_u.__sa_sigaction(number, information, context)
+            #else
+                before[Int(number)].__sigaction_handler.sa_sigaction(number, information, context)
+            #endif
+        }
+        var action = sigaction()
+        sigaction(number, &action, nil)
+        var held = sigset_t()
+        sigemptyset(&held)
+        sigaddset(&held, number)
         raise(number)
+        pthread_sigmask(SIG_UNBLOCK, &held, nil)
+    }
+
+    /// Whether an action is a function that takes what is known of the signal; not the default, nor to ignore it.
+    private static func hasHandler(_ action: sigaction) -> Bool {
+        #if canImport(Darwin)
+            let address = unsafeBitCast(action.__sigaction_u.__sa_handler, to: UInt.self)
+        #else
+            let address = unsafeBitCast(action.__sigaction_handler.sa_handler, to: UInt.self)
+        #endif
+        return address > 1 && action.sa_flags & Int32(SA_SIGINFO) != 0
     }
 
     private static func write(_ text: StaticString) {
