@@ -134,6 +134,6 @@ import Testing
             updates: parameter.updates(.adam, matMul(x.transposed(), y))[0], mode: .training, batchSize: 1)
         let executable = try Device.cpu.compile(Plan(trace.graph, largeElementCount: 1), trace.variables)
         #expect(executable.kernelName(ofStep: 0) == "MatMulOptimizer")
-        #expect(executable.implementation(ofStep: 0) == "tiles:" + String(cString: apus_instruction_set()))
+        #expect(["tiles:avx512", "tiles:avx2", "tiles:baseline"].contains(executable.implementation(ofStep: 0)))
     }
 }

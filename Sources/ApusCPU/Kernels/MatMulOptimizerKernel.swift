@@ -37,7 +37,9 @@ final class MatMulOptimizerKernel: CPUKernel {
         }
     }
 
-    var implementation: String? { "tiles:" + String(cString: apus_instruction_set()) }
+    var implementation: String? {
+        "tiles:" + String(cString: apus_instruction_set()).lowercased().filter { $0 != "-" }
+    }
     var workspaceByteCount: Int { Int(apus_matmul_update_workspace(update.pointer)) }
 
     func run(_ memory: CPUMemory, _ context: RunContext) throws {
