@@ -35,7 +35,7 @@ package struct AtomicFile: ~Copyable {
     /// Brings the folder of the file at `url` to the disk: a new name outlives a power cut only then.
     /// - Throws: `ApusError.file` with `.unwritable` or `.missingFolder`.
     package static func syncFolder(of url: URL) throws {
-        let folder = open(url.deletingLastPathComponent().path, O_RDONLY | O_CLOEXEC)
+        let folder = open(url.deletingLastPathComponent().path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else { throw failure(url.path) }
         defer { close(folder) }
         // Some file systems cannot do that with folders, and have no need to.

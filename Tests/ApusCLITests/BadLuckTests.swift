@@ -14,6 +14,9 @@ import Testing
         let program = try RunningProgram(
             ["train", "perceptron", "--epochs", "1000000", "--checkpoint-every", "5", "--out", "run"], in: folder)
         try program.wait(forLineWith: "  step ")
+        // A disk may be slow; without one the run would begin anew.
+        let checkpoints = CheckpointFolder(folder.file("run/checkpoints"))
+        while checkpoints.files.isEmpty, program.process.isRunning { usleep(500) }
         program.send(SIGABRT)
         let (status, errors) = try program.end()
         #expect(status == SIGABRT)
