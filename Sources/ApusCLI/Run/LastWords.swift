@@ -61,21 +61,26 @@ enum LastWords {
     private static func say(
         _ number: Int32, information: UnsafeMutablePointer<siginfo_t>?, context: UnsafeMutableRawPointer?
     ) {
-        write("apus: cannot go on (")
-        switch number {
-        case SIGABRT: write("SIGABRT")
-        case SIGSEGV: write("SIGSEGV")
-        case SIGBUS: write("SIGBUS")
-        case SIGILL: write("SIGILL")
-        case SIGTRAP: write("SIGTRAP")
-        default: write("SIGFPE")
+        let name: StaticString =
+            switch number {
+            case SIGABRT: "SIGABRT"
+            case SIGSEGV: "SIGSEGV"
+            case SIGBUS: "SIGBUS"
+            case SIGILL: "SIGILL"
+            case SIGTRAP: "SIGTRAP"
+            default: "SIGFPE"
+            }
+        let text = UnsafeMutablePointer<CChar>(bitPattern: wayOn.load(ordering: .acquiring))
+        // At once: several threads may come to this end at a time. So few bytes are on the stack.
+        withUnsafeTemporaryAllocation(of: iovec.self, capacity: 6) { parts in
+            parts.initializeElement(at: 0, to: part("apus: cannot go on ("))
+            parts.initializeElement(at: 1, to: part(name))
+            parts.initializeElement(at: 2, to: part("): memory has run out, or the program is at fault."))
+            parts.initializeElement(at: 3, to: part(text == nil ? "" : " "))
+            parts.initializeElement(at: 4, to: iovec(iov_base: text, iov_len: text.map { strlen($0) } ?? 0))
+            parts.initializeElement(at: 5, to: part("\n"))
+            _ = writev(STDERR_FILENO, parts.baseAddress, Int32(parts.count))
         }
-        write("): memory has run out, or the program is at fault.")
-        if let text = UnsafePointer<CChar>(bitPattern: wayOn.load(ordering: .acquiring)) {
-            write(" ")
-            _ = Foundation.write(STDERR_FILENO, text, strlen(text))
-        }
-        write("\n")
         // Swift's own, which prints a backtrace where that is wanted, and goes back to where the signal came: after one
         // that another process has sent, the program would go on.
         if hasHandler(before[Int(number)]) {
@@ -104,7 +109,7 @@ enum LastWords {
         return address > 1 && action.sa_flags & Int32(SA_SIGINFO) != 0
     }
 
-    private static func write(_ text: StaticString) {
-        _ = Foundation.write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
+    private static func part(_ text: StaticString) -> iovec {
+        iovec(iov_base: UnsafeMutableRawPointer(mutating: text.utf8Start), iov_len: text.utf8CodeUnitCount)
     }
 }
