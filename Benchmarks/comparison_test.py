@@ -254,15 +254,27 @@ class HarnessTests(unittest.TestCase):
             self.calls += 1
         return body
 
-    # 3 calls to warm up, then 4 blocks of 0.3 s / 10 ms = 30.
+    # Blocks of 1, 1, 2 and 4 calls to warm up, as the last one takes more than 30 ms; then 4 of 0.3 s / 10 ms = 30.
     def test_blocks(self):
         self.assertAlmostEqual(harness.best_milliseconds(self.call(0.01), lambda: None), 10)
-        self.assertEqual(self.calls, 3 + 4 * 30)
+        self.assertEqual(self.calls, 8 + 4 * 30)
 
-    # One to warm up and one that counts, where a call takes 8 s.
+    # Two calls, where one takes 8 s.
     def test_slow_call(self):
         self.assertAlmostEqual(harness.best_milliseconds(self.call(8), lambda: None), 8000)
         self.assertEqual(self.calls, 2)
+
+    # A first call of 2 s, then 10 ms each: a block has 30 calls all the same.
+    def test_disturbed_estimate(self):
+        def body():
+            self.now += 2 if self.calls == 0 else 0.01
+            self.calls += 1
+        self.assertAlmostEqual(harness.best_milliseconds(body, lambda: None), 10)
+        self.assertEqual(self.calls, 8 + 4 * 30)
+
+    def test_no_time(self):
+        self.assertEqual(harness.best_milliseconds(self.call(0), lambda: None), 0)
+        self.assertGreaterEqual(self.calls, 4 * harness.MOST_CALLS)
 
     def test_what_is_waited_for_counts(self):
         self.assertAlmostEqual(harness.best_milliseconds(lambda: None, self.call(0.5)), 500)
