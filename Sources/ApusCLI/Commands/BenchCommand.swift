@@ -22,7 +22,8 @@ struct BenchCommand: Command {
             + "inference: a call of Model.predict with one batch, timed likewise. epoch: an epoch of Trainer.fit on random\n"
             + "bytes, shuffled and augmented as the experiment has it, divided by its steps; ms_per_step_alone is that of\n"
             + "steps whose batch is ready, epoch_over_steps the median ratio. peak_memory_bytes is the most memory that the\n"
-            + "process had so far, first_step_s the time from its start to the end of the first step of all.\n\n"
+            + "process had so far, first_step_s the time from its start to the end of the first step of all (where the\n"
+            + "system tells when a process started).\n\n"
             + ProfileOptions.notes)
 
     private static func names(_ workloads: [any Workload]) -> String {
@@ -37,7 +38,7 @@ struct BenchCommand: Command {
         RunOptions.announce(precision, on: device)
         let batchSize = arguments[Self.batch] ?? 128
         let phase = arguments[Self.phase].flatMap(BenchPhase.init) ?? .training
-        var profiler = Profiler(arguments)
+        var profiler = try Profiler(arguments, phase: phase)
         var isFirst = true
         for workload in workloads {
             var line = BenchLine(
@@ -46,10 +47,10 @@ struct BenchCommand: Command {
             case .training:
                 let step = try TrainingStep(workload, batchSize: batchSize, device: device, precision: precision)
                 let benchmark = Benchmark(step)
-                var firstStep = 0.0
+                var firstStep: Double?
                 let time = try benchmark.bestMilliseconds { firstStep = StartupClock.processSeconds }
                 line.add("ms_per_step", time)
-                if isFirst { line.add("first_step_s", firstStep) }
+                if isFirst, let firstStep { line.add("first_step_s", firstStep) }
                 try profiler?.add(benchmark, batchSize: batchSize)
             case .inference:
                 let timing = try InferenceTiming(
