@@ -63,7 +63,8 @@ def measure(system, chosen):
             step, finish = system.training(name, chosen.batch)
             step()
             finish()
-            figures = {"first_step_s": round(seconds_since_start(), 4)} if is_first else {}
+            seconds = seconds_since_start() if is_first else None
+            figures = {} if seconds is None else {"first_step_s": round(seconds, 4)}
             figures["ms_per_step"] = round(best_milliseconds(step, finish), 4)
             report("training", chosen.batch, **figures, peak_memory_bytes=peak_memory())
             is_first = False
@@ -83,8 +84,8 @@ def measure(system, chosen):
 
 
 def best_milliseconds(call, finish):
-    """Of a call, from the best of 4 blocks of calls that take about 0.3 s each, after short blocks to warm up; of a call
-    that takes a second or more, the better of two. One call, which may compile, has been made before."""
+    """Of a call, from the best of 4 blocks of calls that take about 0.3 s each, after short blocks to warm up; of a
+    call that takes a second or more, the better of two. One call, which may compile, has been made before."""
     # Two by themselves: one of them may have been disturbed.
     estimate = min(timed(call, finish, 1), timed(call, finish, 1))
     if estimate >= LONG_SECONDS:
@@ -127,10 +128,10 @@ def epoch_figures(epoch, steps, count):
 
 
 def seconds_since_start():
-    """Since this process began; on Linux, to a hundredth of a second."""
+    """Since this process began, to a hundredth of a second; None where the system does not say when that was."""
     status = pathlib.Path("/proc/self/stat")
     if not status.exists():
-        return time.process_time()
+        return None
     ticks = int(status.read_text().rpartition(")")[2].split()[19])
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
