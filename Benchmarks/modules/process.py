@@ -12,8 +12,8 @@ def run(command, limit, environment):
     """
     # In a session of its own, so that all of it can be ended at once.
     with subprocess.Popen(
-        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
-        start_new_session=True
+        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+        env=environment, start_new_session=True
     ) as process:
         try:
             output, errors = process.communicate(timeout=limit)

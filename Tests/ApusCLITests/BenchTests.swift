@@ -26,7 +26,7 @@ import Testing
             ([10.0], [1, 1, 2, 4, 30, 30, 30, 30], 10.0), ([8_000], [1, 1], 8_000),
             ([2_000, 10], [1, 1, 2, 4, 30, 30, 30, 30], 10), ([900], [1, 1, 1, 1, 1, 1], 900),
             ([10, 10, 10, 10, 12, 9, 11, 13], [1, 1, 2, 4, 30, 30, 30, 30], 9),
-        ])
+        ] as [([Double], [Int], Double)])
     func blocksTakeThreeTenthsOfASecond(times: [Double], counts: [Int], best: Double) {
         var asked: [Int] = []
         let found = BestTime.milliseconds { count in
