@@ -26,6 +26,8 @@ extension KernelTests.Matmul {
             (description.batch, description.rows, description.columns, description.inner) = (1, 784, 10, 128)
             description.transposes_left = true
             change(&description)
+            description.left_batch_stride = description.rows * description.inner
+            description.right_batch_stride = description.columns * description.inner
             var (engine, matmul): (OpaquePointer?, OpaquePointer?)
             try check(apus_engine_create(&engine))
             defer { apus_engine_destroy(engine) }
