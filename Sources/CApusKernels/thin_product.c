@@ -1,5 +1,5 @@
-// The long one of the two axes makes the vectors: its matrix, stored term after term as both are, is read once and as it
-// stands, sixteen numbers at a time, and is multiplied by single numbers of the other. Where the long axis is that of
+// The long one of the two axes makes the vectors: its matrix, stored term after term as both are, is read once and as
+// it stands, sixteen numbers at a time, and is multiplied by single numbers of the other. Where the long axis is that of
 // the rows, tiles of the output are transposed at the end.
 //
 // Measured with 128 terms on two cores: 784 rows and 10 columns in 0.45 of oneDNN's time, 512 and 2 in 0.25, 2 and 512
@@ -122,7 +122,7 @@ apus_status apus_thin_product_create(
     product->short_length = product->is_swapped ? wanted->columns : rows;
     product->long_length = product->is_swapped ? rows : wanted->columns;
     product->thread_count = apus_thread_count();
-    product->body = choose_run_vectors();
+    product->body = choose_run_vectors(APUS_BEST_INSTRUCTIONS);
     product->workspace_size = PANEL_WIDTH * (2 * SHORT + wanted->inner);
     product->workspaces = aligned_alloc(64, (size_t)apus_thin_product_workspace(product));
     if (!product->workspaces) {

@@ -29,6 +29,32 @@ import Testing
     }
 
     #if os(Linux)
+        /// With less and less of a stack, in kilobytes, the program reaches its end somewhere, and says so.
+        @Test func aStackThatIsUsedUpIsSaid() throws {
+            let folder = try TemporaryFolder()
+            var texts: [String] = []
+            for size in stride(from: 32, through: 192, by: 8) {
+                let process = BuiltProgram.process([], in: folder, environment: ["SWIFT_BACKTRACE": "enable=no"])
+                process.executableURL = URL(fileURLWithPath: "/bin/bash")
+                process.arguments = [
+                    "-c", "ulimit -s \(size); exec \(BuiltProgram.url.path) train perceptron --max-steps 1",
+                ]
+                let errors = try BuiltProgram.emptyFile(in: folder)
+                process.standardError = try FileHandle(forWritingTo: errors)
+                process.standardOutput = FileHandle.nullDevice
+                try process.run()
+                process.waitUntilExit()
+                if process.terminationReason == .uncaughtSignal {
+                    texts.append(try String(contentsOf: errors, encoding: .utf8))
+                }
+            }
+            // A stack that is too small to start with leaves nobody who could say anything.
+            #expect(
+                texts.contains {
+                    $0.contains("apus: cannot go on (SIGSEGV): memory has run out, or the program is at fault.")
+                }, "\(texts)")
+        }
+
         /// A step of 6,000 images takes gigabytes; the limit is one of the shell's, in kilobytes.
         @Test func aPlanTooLargeIsRefused() throws {
             let folder = try TemporaryFolder()

@@ -12,8 +12,14 @@ private nonisolated(unsafe) let before = UnsafeMutablePointer<sigaction>.allocat
 enum LastWords {
     private static let signals = [SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE]
 
+    /// What a handler needs, and the processor's registers, which can be many.
+    private static let stackByteCount = 1 << 16
+
     /// From now on, such an end is said.
     static func prepare() {
+        makeStack()
+        // A global may be made when it is first read, which a handler must not do.
+        _ = wayOn.load(ordering: .relaxed)
         before.initialize(repeating: sigaction(), count: 64)
         // Whoever started the program may have held them back.
         var held = sigset_t()
@@ -30,6 +36,18 @@ enum LastWords {
             action.sa_flags = Int32(SA_ONSTACK) | Int32(SA_SIGINFO)
             sigaction(number, &action, before + Int(number))
         }
+    }
+
+    /// Gives handlers on the main thread a stack of their own: a stack that is used up holds no handler.
+    private static func makeStack() {
+        var old = stack_t()
+        guard sigaltstack(nil, &old) == 0, old.ss_flags & Int32(SS_DISABLE) != 0 || old.ss_size < stackByteCount,
+            let place = mmap(nil, stackByteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+            place != MAP_FAILED
+        else { return }
+        var stack = stack_t()
+        (stack.ss_sp, stack.ss_size) = (place, stackByteCount)
+        sigaltstack(&stack, nil)
     }
 
     /// What there is to say besides, from now on: a sentence.

@@ -53,7 +53,7 @@ final class StartupReport: Callback {
 
     init(_ clock: StartupClock) { self.clock = clock }
 
-    func trainingWillStart(_ training: Training) { clock.mark("tracing and planning") }
+    func trainingWillStart(_ training: Training) { clock.mark("training's start") }
 
     func stepDidEnd(_ step: StepRecord, _ training: Training) throws {
         guard !isDone else { return }
