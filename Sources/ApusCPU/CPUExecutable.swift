@@ -65,7 +65,7 @@ package final class CPUExecutable: Executable {
 protocol CPUKernel: AnyObject {
     /// What it is counted as; by default its type's.
     var name: String { get }
-    /// What computes it inside a library that has several ways; `nil` for our own loops.
+    /// What computes a product or a convolution, as oneDNN calls its ways, or one of ours; `nil` for all else.
     var implementation: String? { get }
     var workspaceByteCount: Int { get }
     func run(_ memory: CPUMemory, _ context: RunContext) throws

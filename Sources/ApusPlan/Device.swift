@@ -47,7 +47,7 @@ package protocol Executable: AnyObject {
     /// What a step's kernel is called.
     func kernelName(ofStep index: Int) -> String
 
-    /// What computes a step inside a library that has several ways, as the library calls it.
+    /// What computes a product or a convolution, as the library calls its ways, or one of our own; `nil` for all else.
     func implementation(ofStep index: Int) -> String?
 
     /// Where output number `index` of the last run is, until the next run.

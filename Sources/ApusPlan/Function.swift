@@ -142,7 +142,8 @@ public final class Function {
         if let executable = executables[batchSize] { return executable }
         let trace = try trace(batchSize: batchSize)
         try checkInitialized(trace)
-        let plan = Plan(trace.graph, precision: precision, guardedOutput: guardedOutput)
+        let plan = Plan(
+            trace.graph, precision: precision, hasFastBfloat16: device.hasFastBfloat16, guardedOutput: guardedOutput)
         guard plan.arenaByteCount <= MemoryLimit.byteCount else {
             throw ApusError.setting(
                 owner: "A function with a batch of \(batchSize)", name: "its memory",

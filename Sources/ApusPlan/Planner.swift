@@ -5,24 +5,30 @@ extension Plan {
     /// The plan of a graph: simplified, fused, ordered, with a place for every value.
     /// - Parameters:
     ///   - precision: how its products are computed.
+    ///   - hasFastBfloat16: whether the device multiplies bfloat16 numbers faster than float32 ones: products of rounded
+    ///     numbers then stay with its library, which knows how.
     ///   - guardedOutput: an output (by number) that is known before any variable changes, so that a run can stop there
     ///     and leave the variables as they were.
-    ///   - largeElementCount: the elements from which a value is rather computed again than read again: what lies in
-    ///     the second-level cache is cheap to read.
+    ///   - largeElementCount: the elements from which a value is rather computed again than read again, and a gradient
+    ///     rather used as it comes than stored: what lies in the second-level cache is cheap to read.
     package init(
-        _ graph: Graph, precision: Precision = .float32, guardedOutput: Int? = nil, largeElementCount: Int = 65_536
+        _ graph: Graph, precision: Precision = .float32, hasFastBfloat16: Bool = false, guardedOutput: Int? = nil,
+        largeElementCount: Int = 65_536
     ) {
         var planner = Planner(
-            graph.simplified().inPrecision(precision).graph, largeElementCount: largeElementCount)
+            graph.simplified().inPrecision(precision).graph, largeElementCount: largeElementCount,
+            fusesOptimizers: precision == .float32 || !hasFastBfloat16)
         self = planner.plan(guardedOutput: guardedOutput)
         self.precision = precision
     }
 
     /// The plan of a graph as it is, each operation a step of its own; and the value of each node, `nil` for those that
     /// no step makes or reads.
-    static func apart(_ graph: Graph) -> (plan: Plan, valueOfNode: [Int?]) {
-        var planner = Planner(graph, largeElementCount: .max, fuses: false)
-        let plan = planner.plan(guardedOutput: nil)
+    /// - Parameter precision: the one that the graph is in.
+    static func apart(_ graph: Graph, precision: Precision) -> (plan: Plan, valueOfNode: [Int?]) {
+        var planner = Planner(graph, largeElementCount: .max, fuses: false, fusesOptimizers: false)
+        var plan = planner.plan(guardedOutput: nil)
+        plan.precision = precision
         return (plan, planner.valueOfNode)
     }
 }
@@ -30,7 +36,7 @@ extension Plan {
 private struct Planner {
     let graph: Graph
     let fusion: Fusion
-    private let fuses: Bool
+    private let fusesOptimizers: Bool
     var values: [Plan.Value] = []
     var constants: [NDArray] = []
     /// The value of each node; a reshape shares its input's.
@@ -41,9 +47,9 @@ private struct Planner {
     /// The values that the caller reads.
     var outputs: [Int] = []
 
-    init(_ graph: Graph, largeElementCount: Int, fuses: Bool = true) {
+    init(_ graph: Graph, largeElementCount: Int, fuses: Bool = true, fusesOptimizers: Bool) {
         self.graph = graph
-        self.fuses = fuses
+        self.fusesOptimizers = fusesOptimizers
         fusion = Fusion(graph, largeElementCount: largeElementCount, isOff: !fuses)
         valueOfNode = [Int?](repeating: nil, count: graph.nodes.count)
     }
@@ -51,7 +57,7 @@ private struct Planner {
     mutating func plan(guardedOutput: Int?) -> Plan {
         placeSources()
         makeSteps()
-        if fuses { fuseOptimizers() }
+        if fusesOptimizers { fuseOptimizers() }
         var ordering = Ordering(prerequisites: prerequisites(), ranks: groups.map { $0.nodes.last ?? 0 })
         let producer = producers()
         let guardedValue = guardedOutput.flatMap { valueOfNode[graph.outputs[$0]] }
@@ -223,8 +229,7 @@ private struct Planner {
                 program.domain.elementCount >= fusion.largeElementCount, let update = UpdateProgram(program),
                 let source = producer[steps[index].inputs[update.gradient]],
                 readerCounts[steps[index].inputs[update.gradient]] == 1,
-                let product = plainProduct(steps[source].kernel), product == MatMul(isLeftTransposed: true),
-                [steps[source].inputTypes[0].shape[-1], steps[source].inputTypes[1].shape[-1]] == program.domain.sizes
+                isGradient(steps[source], of: program.domain)
             else { continue }
             let places = [update.parameter, update.rate] + update.slots
             steps[index].kernel = .matMulOptimizer(update.rule)
@@ -237,6 +242,15 @@ private struct Planner {
         }
         groups = groups.indices.filter { !taken.contains($0) }.map { groups[$0] }
         steps = steps.indices.filter { !taken.contains($0) }.map { steps[$0] }
+    }
+
+    /// Whether a step is a plain product of two matrices, the left one transposed, for a parameter of a shape. Others
+    /// may be stored under that shape too: a batch of one product, say.
+    private func isGradient(_ step: Plan.Step, of shape: Shape) -> Bool {
+        guard let product = plainProduct(step.kernel), product == MatMul(isLeftTransposed: true) else { return false }
+        let (left, right) = (step.inputTypes[0].shape, step.inputTypes[1].shape)
+        return left.rank == 2 && right.rank == 2 && [left[1], right[1]] == shape.sizes
+            && left[0] <= UpdateRule.mostTerms
     }
 
     private func plainProduct(_ kernel: Plan.Kernel) -> MatMul? {

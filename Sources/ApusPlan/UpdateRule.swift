@@ -6,6 +6,14 @@ package enum UpdateRule: Hashable, Sendable {
     case nesterov(decay: Float)
     /// m' = m + (g - m) momentumShare; v' = v + (g^2 - v) velocityShare; w' = w - rate m' / (sqrt(v') + epsilon)
     case adam(momentumShare: Float, velocityShare: Float, epsilon: Float)
+
+    /// The most terms that each number of the gradient may be a sum of. They are added one after the other: of more, as
+    /// a large batch or many steps of sequences make them, digits would be lost, and what is packed of them would not
+    /// fit the second cache.
+    package static let mostTerms = 2048
+    /// The least epsilon of Adam: the roots of velocities below the smallest normal number, which are 1.1e-19 at most,
+    /// count as 0 beside it.
+    package static let leastEpsilon: Float = 1e-12
 }
 
 extension UpdateRule: CustomStringConvertible {
@@ -136,7 +144,7 @@ struct UpdateProgram: Hashable {
                 let (velocity, epsilon) = either(divisor, .add, { operand($0, .squareRoot) }, constant),
                 let first = average(momentum, input),
                 let second = average(velocity, { operand($0, .square).flatMap(input) }), first.new == second.new,
-                epsilon > 1e-37
+                epsilon >= UpdateRule.leastEpsilon
             else { return nil }
             return UpdateProgram(
                 .adam(momentumShare: first.share, velocityShare: second.share, epsilon: epsilon), gradient: first.new,

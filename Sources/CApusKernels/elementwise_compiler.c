@@ -417,7 +417,7 @@ static void place_pointers(compiler *self) {
     for (int32_t pointer = 0; pointer < pointers && count < KEPT_POINTERS; pointer++) {
         if (pointer < self->program->input_count) {
             apus_reading reading = self->program->inputs[pointer].reading;
-            if (is_near(self, pointer) || reading == APUS_READ_NEVER) continue;
+            if (is_near(self, pointer * self->together) || reading == APUS_READ_NEVER) continue;
         }
         self->pointer_register[pointer] = APUS_R8 + count++;
         apus_emit_load_address(

@@ -69,7 +69,7 @@ typedef struct {
 int apus_primitive_operand_count(apus_action action);
 
 /// Whether every operation has primitives. With them each lane gets the interpreter's very bits (but for the kind of a
-/// NaN). `values` gets the place of each of the program's values.
+/// NaN).
 bool apus_lower(const apus_program *program, apus_lowered *lowered);
 
 // The elementary functions (elementwise_lowering_functions.c), as in math_functions.h.

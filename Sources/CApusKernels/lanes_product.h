@@ -121,27 +121,40 @@ APUS_INLINE void apus_multiply_rows(
     }
 }
 
-/// Compiles the always inlined `body(work, begin, end, thread, tile)` for each instruction set, with rows a tile as
-/// its registers allow (1: narrow vectors), and defines `choose_body`, which gives the best one for this processor.
+/// Compiles the always inlined `body(context, begin, end, thread, form)` for each instruction set, with the constant
+/// `wide` as its form for AVX-512's registers and `narrow` for the others', and defines `choose_body`, which gives the
+/// best one for this processor within a limit.
 #if APUS_HAS_VARIANTS
-#define APUS_TILED_VARIANTS(body)                                                                                 \
+#define APUS_LOOP_VARIANTS(body, wide, narrow)                                                                    \
     __attribute__((target("arch=x86-64-v4"), min_vector_width(512))) static void body##_v4(                       \
-        void *work, int64_t begin, int64_t end, int32_t thread) { body(work, begin, end, thread, 6); }            \
-    __attribute__((target("arch=x86-64-v3"))) static void body##_v3(                                              \
-        void *work, int64_t begin, int64_t end, int32_t thread) { body(work, begin, end, thread, 1); }            \
-    static void body##_plain(void *work, int64_t begin, int64_t end, int32_t thread) {                            \
-        body(work, begin, end, thread, 1);                                                                        \
+        void *context, int64_t begin, int64_t end, int32_t thread) {                                              \
+        body(context, begin, end, thread, wide);                                                                  \
     }                                                                                                             \
-    static apus_range_body choose_##body(void) {                                                                  \
+    __attribute__((target("arch=x86-64-v3"))) static void body##_v3(                                              \
+        void *context, int64_t begin, int64_t end, int32_t thread) {                                              \
+        body(context, begin, end, thread, narrow);                                                                \
+    }                                                                                                             \
+    static void body##_plain(void *context, int64_t begin, int64_t end, int32_t thread) {                         \
+        body(context, begin, end, thread, narrow);                                                                \
+    }                                                                                                             \
+    static apus_range_body choose_##body(apus_instruction_limit limit) {                                          \
         apus_level level = apus_instruction_level();                                                              \
-        return level == APUS_LEVEL_AVX512 ? body##_v4 : level == APUS_LEVEL_AVX2 ? body##_v3 : body##_plain;      \
+        if (limit == APUS_BEST_INSTRUCTIONS && level == APUS_LEVEL_AVX512) return body##_v4;                      \
+        if (limit != APUS_PLAIN_INSTRUCTIONS && level >= APUS_LEVEL_AVX2) return body##_v3;                       \
+        return body##_plain;                                                                                      \
     }
 #else
-#define APUS_TILED_VARIANTS(body)                                                                                 \
-    static void body##_plain(void *work, int64_t begin, int64_t end, int32_t thread) {                            \
-        body(work, begin, end, thread, 1);                                                                        \
+#define APUS_LOOP_VARIANTS(body, wide, narrow)                                                                    \
+    static void body##_plain(void *context, int64_t begin, int64_t end, int32_t thread) {                         \
+        body(context, begin, end, thread, narrow);                                                                \
     }                                                                                                             \
-    static apus_range_body choose_##body(void) { return body##_plain; }
+    static apus_range_body choose_##body(apus_instruction_limit limit) {                                          \
+        (void)limit;                                                                                              \
+        return body##_plain;                                                                                      \
+    }
 #endif
+
+/// Rows of a tile, as many as the registers allow.
+#define APUS_TILED_VARIANTS(body) APUS_LOOP_VARIANTS(body, 6, 1)
 
 #endif

@@ -22,8 +22,9 @@ APUS_INLINE float apus_float(uint32_t bits) {
     return x;
 }
 
-/// The nearest number whose last 16 bits are 0, that is a bfloat16 one; of two equally near ones the even one. What rounds
-/// up from the largest becomes infinite by itself. NaN stays as it is, since its last bits may be all that makes it NaN.
+/// The nearest number whose last 16 bits are 0, that is a bfloat16 one; of two equally near ones the even one. What
+/// rounds up from the largest becomes infinite by itself. NaN stays as it is, since its last bits may be all that makes
+/// it NaN.
 APUS_INLINE float apus_round_to_bfloat16(float x) {
     uint32_t bits = apus_bits(x);
     bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;

@@ -12,8 +12,9 @@
 enum {
     TILE_ROWS = 8,  // at most
     PANEL_WIDTH = APUS_PANEL_VECTORS * APUS_LANE_COUNT,
-    // Numbers of the right side that a thread packs at once: they stay in the second cache.
-    LARGEST_BLOCK = 1 << 17,
+    // Numbers of the right side that a thread packs at once: they stay in the second cache. A panel of the most terms
+    // has as many.
+    LARGEST_BLOCK = PANEL_WIDTH * APUS_UPDATE_MOST_TERMS,
 };
 
 struct apus_matmul_update {
@@ -61,7 +62,7 @@ APUS_INLINE void update_lanes(
             v = *velocity + (g * g - *velocity) * wanted->velocity_share;
             *momentum = m;
             *velocity = v;
-            // Velocities below the smallest normal number, 0 among them, have roots far below any epsilon of use.
+            // Velocities below the smallest normal number, 0 among them, have roots below 1.1e-7 of the least epsilon.
             reciprocal_square_root(&v, &root);
             root = APUS_BLEND(v < 1.17549435e-38f, (apus_lanes){0}, root * v) + wanted->epsilon;
             apus_lanes_reciprocal(&root, &step);
@@ -183,13 +184,16 @@ apus_status apus_matmul_update_create(
     const apus_matmul_update_description *description, apus_matmul_update **result) {
     *result = NULL;
     if (description->rows < 0 || description->columns < 0 || description->inner < 0 ||
-        description->rule < APUS_UPDATE_NESTEROV || description->rule > APUS_UPDATE_ADAM)
+        description->rule < APUS_UPDATE_NESTEROV || description->rule > APUS_UPDATE_ADAM ||
+        (description->rule == APUS_UPDATE_ADAM && !(description->epsilon >= APUS_UPDATE_LEAST_EPSILON)))
         return apus_fail("apus_matmul_update_create", APUS_INVALID_DESCRIPTION);
+    if (description->inner > APUS_UPDATE_MOST_TERMS)
+        return apus_fail("apus_matmul_update_create", APUS_LIMIT_EXCEEDED);
     apus_matmul_update *update = calloc(1, sizeof *update);
     if (!update) return apus_fail("apus_matmul_update_create", APUS_OUT_OF_MEMORY);
     update->description = *description;
     update->thread_count = apus_thread_count();
-    update->body = choose_run_rows();
+    update->body = choose_run_rows(APUS_BEST_INSTRUCTIONS);
     int64_t panels = LARGEST_BLOCK / (PANEL_WIDTH * (update->description.inner + 1));
     int64_t needed = (update->description.columns + PANEL_WIDTH - 1) / PANEL_WIDTH;
     update->block_columns = PANEL_WIDTH * (panels < 1 ? 1 : panels < needed ? panels : needed);

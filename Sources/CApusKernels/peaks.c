@@ -152,7 +152,7 @@ static double now(void) {
 // Other programs take a share of some passes: the best of several counts.
 enum { REPEATS = 12 };
 
-static volatile float kept;
+static _Thread_local volatile float kept;
 
 static void accumulate(void *context, int64_t begin, int64_t end, int32_t thread) {
     const arithmetic_loop *loop = context;

@@ -107,7 +107,8 @@ APUS_INLINE void run_units(const job *work, const apus_cell cell, const apus_cel
         if (cell != APUS_CELL_LSTM) continue;
         if (is_masked) cells = previous_cells;
         *(apus_lanes *)(at->cells + r * width) = cells;
-        if (arrays.previous_cells) apus_store_some(arrays.previous_cells + place * units + unit, &previous_cells, count);
+        if (arrays.previous_cells)
+            apus_store_some(arrays.previous_cells + place * units + unit, &previous_cells, count);
         if (arrays.last_cells && at->is_last) apus_store_some(arrays.last_cells + row * units + unit, &cells, count);
     }
 }
@@ -287,7 +288,7 @@ apus_status apus_recurrence_create(const apus_recurrence_description *descriptio
     apus_recurrence *recurrence = calloc(1, sizeof *recurrence);
     if (!recurrence) return apus_fail("apus_recurrence_create", APUS_OUT_OF_MEMORY);
     recurrence->description = *description;
-    recurrence->body = choose_run_rows();
+    recurrence->body = choose_run_rows(APUS_BEST_INSTRUCTIONS);
     recurrence->thread_count = apus_thread_count();
     recurrence->panel_vectors = description->cell == APUS_CELL_GRU ? 3 : APUS_PANEL_VECTORS;
     recurrence->panel_units =
@@ -298,7 +299,7 @@ apus_status apus_recurrence_create(const apus_recurrence_description *descriptio
     int64_t before = recurrence->input_terms > 0 ? recurrence->input_terms : recurrence->hidden_lead;
     recurrence->lead = apus_rounded_up(before, APUS_LANE_COUNT);
     recurrence->state_width = recurrence->lead + recurrence->panel_count * recurrence->panel_units;
-    recurrence->thread_size = 
+    recurrence->thread_size =
         APUS_RECURRENCE_ROWS * ((description->rounds_factors ? 4 : 3) * recurrence->state_width + SUM_WIDTH);
     int64_t terms = recurrence->input_terms + recurrence->hidden_lead + description->units;
     int64_t packed_size = recurrence->panel_count * terms * recurrence->panel_vectors * APUS_LANE_COUNT;

@@ -31,9 +31,9 @@ static inline int apus_cell_stored(apus_cell cell) { return cell == APUS_CELL_SI
 
 static inline bool apus_recurrence_is_valid(const apus_recurrence_description *wanted) {
     return wanted->cell >= APUS_CELL_SIMPLE && wanted->cell <= APUS_CELL_LSTM && wanted->batch >= 0 &&
-           wanted->steps >= 1 && wanted->units >= 1 && wanted->features >= 0 && wanted->activation >= APUS_CELL_LINEAR &&
-           wanted->activation <= APUS_CELL_HARD_SIGMOID && wanted->gate_activation >= APUS_CELL_LINEAR &&
-           wanted->gate_activation <= APUS_CELL_HARD_SIGMOID;
+           wanted->steps >= 1 && wanted->units >= 1 && wanted->features >= 0 &&
+           wanted->activation >= APUS_CELL_LINEAR && wanted->activation <= APUS_CELL_HARD_SIGMOID &&
+           wanted->gate_activation >= APUS_CELL_LINEAR && wanted->gate_activation <= APUS_CELL_HARD_SIGMOID;
 }
 
 /// Rows of the batch worth a thread.

@@ -330,7 +330,7 @@ apus_status apus_recurrence_gradient_create(
     apus_recurrence_gradient *gradient = calloc(1, sizeof *gradient);
     if (!gradient) return apus_fail("apus_recurrence_gradient_create", APUS_OUT_OF_MEMORY);
     gradient->description = *description;
-    gradient->body = choose_run_rows();
+    gradient->body = choose_run_rows(APUS_BEST_INSTRUCTIONS);
     gradient->thread_count = apus_thread_count();
     gradient->panel_count = (description->units + PANEL - 1) / PANEL;
     gradient->state_width = gradient->panel_count * PANEL;

@@ -13,7 +13,8 @@ struct apus_winograd {
     apus_winograd_loops loops;
     apus_engine *engine;
     int32_t thread_count;  // at creation: the scratch memory is for it
-    int64_t zeros_size, kernel_size, thread_size;  // of the scratch memory, in floats
+    // Of the scratch memory, in floats: zeros; the transformed kernel, or the chunks' gradients; a thread's.
+    int64_t zeros_size, kernel_size, thread_size;
 };
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -32,6 +33,18 @@ static int64_t block_size(int64_t width) {
     enum { FLOATS = 220000, LEAST = 2, MOST = 3 };
     int64_t groups = FLOATS / (APUS_WINOGRAD_POINTS * width * APUS_WINOGRAD_GROUP);
     return larger(LEAST, smaller(groups, MOST)) * APUS_WINOGRAD_GROUP;
+}
+
+/// Chunks of tiles that the kernel's gradient is summed over: a function of the shape alone, so that bits do not depend
+/// on threads. Parts for many threads, and no sum of very many terms, which would lose digits; but whole blocks of
+/// tiles, two or more, and not much memory: each chunk costs an addition of its gradient.
+static int64_t chunk_count(const apus_winograd_plan *plan) {
+    enum { PARTS = 32, MOST_TILES = 2048, LEAST_BLOCKS = 2, MOST_FLOATS = 1 << 24 };
+    int64_t parts = plan->channel_parts * plan->filter_parts, tiles = plan->tile_count;
+    int64_t wanted = larger((PARTS + parts - 1) / parts, (tiles + MOST_TILES - 1) / MOST_TILES);
+    int64_t blocks = apus_winograd_block_count(plan);
+    int64_t most = smaller(blocks / LEAST_BLOCKS, MOST_FLOATS / apus_winograd_kernel_count(plan));
+    return larger(1, smaller(wanted, most));
 }
 
 static apus_winograd_plan make_plan(const apus_convolution_description *wanted) {
@@ -60,17 +73,16 @@ static apus_winograd_plan make_plan(const apus_convolution_description *wanted) 
     plan.padded_filters = apus_rounded_up(plan.filters, APUS_LANE_COUNT);
     int64_t image_width = plan.padded_channels, product_width = APUS_WINOGRAD_PANEL;
     if (plan.kind == APUS_CONVOLUTION_KERNEL_GRADIENT) {
-        // The sums of a part stay in the second cache. Parts for eight threads, but no chunk of a few tiles: chunks
-        // cost an addition of all their sums.
-        enum { PART_CHANNELS = 64, PART_FILTERS = 128, PARTS = 8, CHUNK_TILES = 64 };
+        // The sums of a part stay in the second cache.
+        enum { PART_CHANNELS = 64, PART_FILTERS = 128 };
         image_width = plan.part_channels = smaller(plan.padded_channels, PART_CHANNELS);
         product_width = plan.part_filters = smaller(plan.padded_filters, PART_FILTERS);
         plan.channel_parts = (plan.channels + plan.part_channels - 1) / plan.part_channels;
         plan.filter_parts = (plan.filters + plan.part_filters - 1) / plan.part_filters;
-        int64_t parts = plan.channel_parts * plan.filter_parts;
-        plan.chunk_count = larger(1, smaller(plan.tile_count / CHUNK_TILES, (PARTS + parts - 1) / parts));
+        plan.sum_stride = plan.part_channels * plan.part_filters + APUS_LANE_COUNT;
     }
     plan.block = block_size(image_width + product_width);
+    if (plan.kind == APUS_CONVOLUTION_KERNEL_GRADIENT) plan.chunk_count = chunk_count(&plan);
     // A step of a whole page would put all points into the same set of the first cache.
     plan.image_stride = plan.block * image_width + APUS_LANE_COUNT;
     plan.product_stride = plan.block * product_width + APUS_LANE_COUNT;
@@ -90,10 +102,11 @@ apus_status apus_winograd_create(
     winograd->loops = gives_kernel ? apus_winograd_gradient_loops(description->instruction_limit)
                                    : apus_winograd_filter_loops(description->instruction_limit);
     winograd->zeros_size = larger(plan.padded_channels, plan.padded_filters);
-    winograd->kernel_size = APUS_WINOGRAD_POINTS * (gives_kernel ? plan.chunk_count : 1) *
-                            (plan.channels * plan.padded_filters +
-                             (plan.padded_filters / APUS_WINOGRAD_PANEL + 1) * APUS_LANE_COUNT);
-    winograd->thread_size = APUS_WINOGRAD_POINTS * (plan.image_stride + plan.product_stride);
+    int64_t panels = plan.padded_filters / APUS_WINOGRAD_PANEL + 1;
+    winograd->kernel_size =
+        gives_kernel ? apus_rounded_up((plan.chunk_count - 1) * apus_winograd_kernel_count(&plan), APUS_LANE_COUNT)
+                     : APUS_WINOGRAD_POINTS * (plan.channels * plan.padded_filters + panels * APUS_LANE_COUNT);
+    winograd->thread_size = APUS_WINOGRAD_POINTS * (plan.image_stride + plan.product_stride + plan.sum_stride);
     int64_t size = winograd->zeros_size + winograd->kernel_size + winograd->thread_count * winograd->thread_size;
     apus_status status = apus_engine_reserve(engine, size * (int64_t)sizeof(float));
     if (status) {
@@ -108,7 +121,7 @@ void apus_winograd_run(
     apus_winograd *winograd, const float *image, const float *kernel, const float *upstream, const float *bias,
     float *result) {
     const apus_winograd_plan *plan = &winograd->plan;
-    float *zeros = winograd->engine->scratch, *transformed_kernel = zeros + winograd->zeros_size;
+    float *zeros = winograd->engine->scratch, *kernels = zeros + winograd->zeros_size;
     apus_winograd_job job = {
         .plan = plan,
         .image = plan->kind == APUS_CONVOLUTION_IMAGE_GRADIENT ? upstream : image,
@@ -117,19 +130,23 @@ void apus_winograd_run(
         .bias = bias,
         .result = result,
         .zeros = zeros,
-        .transformed_kernel = transformed_kernel,
-        .thread_memory = transformed_kernel + winograd->kernel_size,
+        .transformed_kernel = kernels,
+        .chunks = kernels,
+        .thread_memory = kernels + winograd->kernel_size,
         .thread_size = winograd->thread_size,
     };
     memset(zeros, 0, (size_t)winograd->zeros_size * sizeof *zeros);
     int32_t threads = winograd->thread_count;
     const apus_winograd_loops *loops = &winograd->loops;
-    int64_t row = APUS_WINOGRAD_POINTS * plan->filters;  // floats of a channel
     if (plan->kind == APUS_CONVOLUTION_KERNEL_GRADIENT) {
         int64_t parts = plan->chunk_count * plan->channel_parts * plan->filter_parts;
         apus_parallel_limited(parts, 1, threads, loops->first, &job);
-        apus_parallel_limited(plan->channels, 1 + APUS_GRAIN / row, threads, loops->second, &job);
+        if (plan->chunk_count == 1) return;
+        int64_t blocks = (apus_winograd_kernel_count(plan) + APUS_WINOGRAD_ADDED - 1) / APUS_WINOGRAD_ADDED;
+        int64_t grain = 1 + APUS_GRAIN / (APUS_WINOGRAD_ADDED * plan->chunk_count);
+        apus_parallel_limited(blocks, grain, threads, loops->second, &job);
     } else {
+        int64_t row = APUS_WINOGRAD_POINTS * plan->filters;  // floats of a channel
         int64_t blocks = (plan->channels + APUS_WINOGRAD_KERNEL_ROWS - 1) / APUS_WINOGRAD_KERNEL_ROWS;
         int64_t grain = 1 + APUS_GRAIN / (APUS_WINOGRAD_KERNEL_ROWS * row);
         apus_parallel_limited(blocks, grain, threads, loops->first, &job);

@@ -17,8 +17,9 @@ typedef struct {
     int64_t padded_channels, padded_filters;                 // to whole vectors of sixteen
     int64_t block;                                           // tiles that are in work together
     int64_t image_stride, product_stride;                    // floats from one of the 36 points to the next
-    // The kernel's gradient: a sum over the tiles for each chunk of them, part of the channels and part of the filters.
-    int64_t chunk_count, part_channels, channel_parts, part_filters, filter_parts;
+    // The kernel's gradient: a sum over the tiles for each chunk of them, part of the channels and part of the filters;
+    // `sum_stride` floats from one point's to the next.
+    int64_t chunk_count, part_channels, channel_parts, part_filters, filter_parts, sum_stride;
     bool has_bias;
     apus_activation activation;
     float activation_alpha;
@@ -30,14 +31,15 @@ typedef struct {
     const float *image, *kernel, *upstream, *bias;
     float *result;
     float *zeros;               // as many as channels or filters
-    float *transformed_kernel;  // [panel, 36, channels, 32]; of the gradient [chunk, 36, channels, filters]
+    float *transformed_kernel;  // [panel, 36, channels, 32]
+    float *chunks;              // the kernel's gradient of each chunk but the first: [chunk, 3, 3, channels, filters]
     float *thread_memory;       // each thread's
     int64_t thread_size;        // floats
 } apus_winograd_job;
 
 /// What is done one after the other, on ranges. Filtering: blocks of `APUS_WINOGRAD_KERNEL_ROWS` channels, whose
-/// kernels are transformed; groups of `APUS_WINOGRAD_GROUP` tiles. The kernel's gradient: parts, which are summed;
-/// channels.
+/// kernels are transformed; groups of `APUS_WINOGRAD_GROUP` tiles. The kernel's gradient: parts, each with a gradient
+/// of its own; blocks of `APUS_WINOGRAD_ADDED` numbers of the chunks' gradients, which are added.
 typedef struct {
     apus_range_body first, second;
 } apus_winograd_loops;
@@ -46,15 +48,22 @@ enum {
     APUS_WINOGRAD_KERNEL_ROWS = 16,
     APUS_WINOGRAD_GROUP = 14,
     APUS_WINOGRAD_PANEL = 32,  // filters that are worked on together
+    APUS_WINOGRAD_ADDED = 1024,
 };
+
+static inline int64_t apus_winograd_block_count(const apus_winograd_plan *plan) {
+    return (plan->tile_count + plan->block - 1) / plan->block;
+}
+
+/// The numbers of a kernel.
+static inline int64_t apus_winograd_kernel_count(const apus_winograd_plan *plan) {
+    return 9 * plan->channels * plan->filters;
+}
 
 apus_winograd_loops apus_winograd_filter_loops(apus_instruction_limit limit);
 apus_winograd_loops apus_winograd_gradient_loops(apus_instruction_limit limit);
 
 typedef struct apus_winograd apus_winograd;
-
-/// Whether there is such a convolution here.
-bool apus_winograd_is_possible(const apus_convolution_description *description);
 
 apus_status apus_winograd_create(
     apus_engine *engine, const apus_convolution_description *description, apus_winograd **winograd);

@@ -73,7 +73,10 @@ APUS_INLINE void transform_kernel(
 
 APUS_INLINE void activate(apus_lanes *x, apus_activation activation, float alpha) {
     switch (activation) {
-        case APUS_ACTIVATION_RELU: *x = APUS_BLEND(*x < 0.0f, alpha * *x, *x); break;
+        // Zero times infinity would be no number, and times what is below zero it would be -0.
+        case APUS_ACTIVATION_RELU:
+            *x = alpha == 0.0f ? APUS_BLEND(*x <= 0.0f, (apus_lanes){0}, *x) : APUS_BLEND(*x < 0.0f, alpha * *x, *x);
+            break;
         case APUS_ACTIVATION_SIGMOID: apus_lanes_sigmoid(x); break;
         case APUS_ACTIVATION_TANH: apus_lanes_tanh(x); break;
         default: break;
@@ -157,8 +160,8 @@ APUS_INLINE void filter(void *context, int64_t begin, int64_t end, int32_t threa
     }
 }
 
-APUS_WINOGRAD_VARIANTS(transform_kernel)
-APUS_WINOGRAD_VARIANTS(filter)
+APUS_LOOP_VARIANTS(transform_kernel, APUS_WIDE_FORM, APUS_NARROW_FORM)
+APUS_LOOP_VARIANTS(filter, APUS_WIDE_FORM, APUS_NARROW_FORM)
 
 apus_winograd_loops apus_winograd_filter_loops(apus_instruction_limit limit) {
     return (apus_winograd_loops){choose_transform_kernel(limit), choose_filter(limit)};

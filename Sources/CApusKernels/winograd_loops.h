@@ -98,36 +98,4 @@ APUS_INLINE void apus_winograd_transform_images(
     }
 }
 
-/// Compiles the always inlined `body(context, begin, end, thread, form)` for each instruction set, and defines
-/// `choose_body`, which gives the best one for this processor within the limit.
-#if APUS_HAS_VARIANTS
-#define APUS_WINOGRAD_VARIANTS(body)                                                                              \
-    __attribute__((target("arch=x86-64-v4"), min_vector_width(512))) static void body##_v4(                       \
-        void *context, int64_t begin, int64_t end, int32_t thread) {                                              \
-        body(context, begin, end, thread, APUS_WIDE_FORM);                                                        \
-    }                                                                                                             \
-    __attribute__((target("arch=x86-64-v3"))) static void body##_v3(                                              \
-        void *context, int64_t begin, int64_t end, int32_t thread) {                                              \
-        body(context, begin, end, thread, APUS_NARROW_FORM);                                                      \
-    }                                                                                                             \
-    static void body##_plain(void *context, int64_t begin, int64_t end, int32_t thread) {                         \
-        body(context, begin, end, thread, APUS_NARROW_FORM);                                                      \
-    }                                                                                                             \
-    static apus_range_body choose_##body(apus_instruction_limit limit) {                                          \
-        apus_level level = apus_instruction_level();                                                              \
-        if (limit == APUS_BEST_INSTRUCTIONS && level == APUS_LEVEL_AVX512) return body##_v4;                      \
-        if (limit != APUS_PLAIN_INSTRUCTIONS && level >= APUS_LEVEL_AVX2) return body##_v3;                       \
-        return body##_plain;                                                                                      \
-    }
-#else
-#define APUS_WINOGRAD_VARIANTS(body)                                                                              \
-    static void body##_plain(void *context, int64_t begin, int64_t end, int32_t thread) {                         \
-        body(context, begin, end, thread, APUS_NARROW_FORM);                                                      \
-    }                                                                                                             \
-    static apus_range_body choose_##body(apus_instruction_limit limit) {                                          \
-        (void)limit;                                                                                              \
-        return body##_plain;                                                                                      \
-    }
-#endif
-
 #endif

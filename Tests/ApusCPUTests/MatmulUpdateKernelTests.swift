@@ -6,13 +6,14 @@ extension KernelTests {
         struct Case: CustomTestStringConvertible {
             var rows: Int, columns: Int, inner: Int
             var rule = APUS_UPDATE_ADAM
+            var epsilon: Float = 1e-7
             var testDescription: String { "\(rows)x\(columns)x\(inner) rule \(rule.rawValue)" }
 
             var description: apus_matmul_update_description {
                 var description = apus_matmul_update_description()
                 (description.rows, description.columns) = (Int64(rows), Int64(columns))
                 (description.inner, description.rule) = (Int64(inner), rule)
-                (description.decay, description.epsilon) = (0.9, 1e-7)
+                (description.decay, description.epsilon) = (0.9, epsilon)
                 (description.momentum_share, description.velocity_share) = (0.1, 0.001)
                 return description
             }
@@ -52,7 +53,7 @@ extension KernelTests {
                         } else {
                             new[1][place] += (g - new[1][place]) * 0.1
                             new[2][place] += (g * g - new[2][place]) * 0.001
-                            new[0][place] -= rate * new[1][place] / (new[2][place].squareRoot() + 1e-7)
+                            new[0][place] -= rate * new[1][place] / (new[2][place].squareRoot() + Double(epsilon))
                         }
                     }
                 }
@@ -97,13 +98,43 @@ extension KernelTests {
             }
         }
 
-        // With a velocity of 0, of the smallest number, and so large that its root is 1e18: m' = g, as all else is 0.
-        @Test(arguments: [0, Float.leastNonzeroMagnitude, 1e36]) func rootsAtTheirLimits(_ velocity: Float) throws {
+        // With a velocity of 0, of the smallest number, just below and above the normal ones, and so large that its root
+        // is 1e18: m' = g, as all else is 0. The epsilons are the usual one and the least.
+        @Test(
+            arguments: [
+                0, .leastNonzeroMagnitude, .leastNormalMagnitude.nextDown, .leastNormalMagnitude.nextUp, 1e36,
+            ] as [Float], [1e-7, 1e-12] as [Float])
+        func rootsAtTheirLimits(_ velocity: Float, _ epsilon: Float) throws {
             let gradient: Float = 1e-24
-            let adam = try Case(rows: 1, columns: 1, inner: 1)
-                .run([gradient], [1], [[1], [gradient], [velocity]], rate: 1e15)
-            let expected = 1 - 1e-9 / (Double(adam[2][0]).squareRoot() + 1e-7)
-            #expect(relativeError(adam[0], [expected], floor: 1e-9) < 1e-6)
+            let adam = try Case(rows: 1, columns: 1, inner: 1, epsilon: epsilon)
+                .run([gradient], [1], [[0], [gradient], [velocity]], rate: 1e15)
+            let expected = -1e15 * Double(gradient) / (Double(adam[2][0]).squareRoot() + Double(epsilon))
+            #expect(relativeError(adam[0], [expected], floor: 1e-30) < 1e-6)
+        }
+
+        // The sums of the most terms, all positive: one after the other, they may be off by some units of 2^-24. From
+        // nothing and with a rate of 1, the momentum is the gradient's negative.
+        @Test func theMostTerms() throws {
+            let example = Case(rows: 7, columns: 70, inner: Int(APUS_UPDATE_MOST_TERMS), rule: APUS_UPDATE_NESTEROV)
+            let left = sampleValues(example.inner * example.rows, seed: 1).map(\.magnitude)
+            let right = sampleValues(example.inner * example.columns, seed: 2).map(\.magnitude)
+            let none = [Float](repeating: 0, count: example.rows * example.columns), old = [none, none, none]
+            let new = try example.run(left, right, old, rate: 1)
+            #expect(relativeError(new[1], example.expected(left, right, old, rate: 1)[1]) < 5e-6)
+        }
+
+        // A panel of the most terms, and a tile of 8 x 64, for each thread.
+        @Test func memory() throws {
+            func byteCount(_ columns: Int, _ inner: Int) throws -> Int {
+                var description = Case(rows: 1, columns: columns, inner: inner).description, update: OpaquePointer?
+                try check(apus_matmul_update_create(&description, &update))
+                defer { apus_matmul_update_destroy(update) }
+                return Int(apus_matmul_update_workspace(update)) / Int(apus_thread_count())
+            }
+            #expect(try byteCount(10_000, 2048) == 4 * (64 * 2048 + 8 * 64))
+            for inner in [1, 100, 1023, 1024, 2047] {
+                #expect(try byteCount(1_000_000, inner) <= 514 << 10, "\(inner) terms")
+            }
         }
 
         // As the formula has it: an infinite velocity stops the parameter, a gradient that is no number spoils all.
@@ -116,8 +147,16 @@ extension KernelTests {
         }
 
         @Test func senselessDescriptionsAreRefused() {
-            var description = Case(rows: -1, columns: 1, inner: 1).description, update: OpaquePointer?
-            #expect(apus_matmul_update_create(&description, &update) == APUS_INVALID_DESCRIPTION && update == nil)
+            func status(_ example: Case) -> Int32 {
+                var description = example.description, update: OpaquePointer?
+                let status = apus_matmul_update_create(&description, &update)
+                #expect(update == nil)
+                return status
+            }
+            #expect(status(Case(rows: -1, columns: 1, inner: 1)) == APUS_INVALID_DESCRIPTION)
+            #expect(status(Case(rows: 1, columns: 1, inner: 1, epsilon: 9.9e-13)) == APUS_INVALID_DESCRIPTION)
+            #expect(status(Case(rows: 1, columns: 1, inner: 1, epsilon: .nan)) == APUS_INVALID_DESCRIPTION)
+            #expect(status(Case(rows: 1, columns: 1, inner: 2049)) == APUS_LIMIT_EXCEEDED)
         }
     }
 }

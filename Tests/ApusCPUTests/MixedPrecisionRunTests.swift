@@ -3,6 +3,7 @@ import ApusCore
 import ApusGraph
 import ApusPlan
 import ApusTestSupport
+import Synchronization
 import Testing
 
 /// Plans in bfloat16 on the processor.
@@ -110,6 +111,43 @@ import Testing
         let split = try run(fast, .float32Fast)
         #expect(split.0 == .float32Fast && split.1 != plain.1)
         #expect(zip(split.1, plain.1).allSatisfy { abs($0 - $1) <= 4.8e-5 * $1 })
+    }
+
+    /// The plan of a function is for its device: where AMX multiplies rounded factors, products of them stay apart.
+    @Test func fastProductsStayWithTheLibrary() throws {
+        let x = Tensor.placeholder([4, 256]), y = Tensor.placeholder([4, 256]), rate = Tensor.placeholder([])
+        let w = Variable("w", value: NDArray(zeros: [256, 256])), m = Variable("m", value: NDArray(zeros: [256, 256]))
+        let plain = matMul(x.transposed(), y) * rate, momentum = m.tensor * 0.9 - plain
+        let updates = [
+            VariableUpdate(w, to: w.tensor - (plain - momentum * 0.9)), VariableUpdate(m, to: momentum),
+        ]
+        for (isFast, precision, isFused) in [
+            (false, Precision.float32, true), (false, .bfloat16, true), (true, .float32, true),
+            (true, .bfloat16, false),
+        ] {
+            let device = Device(name: "test", hasFastBfloat16: isFast, compile: Device.cpu.compile)
+            let function = try Function(
+                inputs: [x, y, rate], outputs: [], updates: updates, device: device, precision: precision)
+            let kernels = try function.executable(batchSize: 1).plan.steps.map(\.kernel.description)
+            #expect(kernels.contains("matMul(left transposed)+nesterov") == isFused, "\(isFast), \(precision)")
+        }
+    }
+
+    /// Devices may multiply rounded factors in another way, also where a step is checked operation by operation.
+    @Test(arguments: Precision.allCases) func checkedPlansHaveTheirPrecision(_ precision: Precision) throws {
+        final class Seen: Sendable {
+            let precisions = Mutex<[Precision]>([])
+        }
+        let x = Tensor.placeholder([2, 2]), seen = Seen()
+        let device = Device(name: "test", hasFastBfloat16: true) { plan, variables in
+            seen.precisions.withLock { $0.append(plan.precision) }
+            return try Device.cpu.compile(plan, variables)
+        }
+        let product = matMul(x, x).sum()
+        let function = try Function(
+            inputs: [x], outputs: [product], device: device, precision: precision, guarding: product)
+        try function.check(NDArray(zeros: [2, 2]))
+        #expect(seen.precisions.withLock { $0 } == [precision])
     }
 
     // MARK: Against the reference

@@ -75,19 +75,38 @@ extension KernelTests {
         }
 
         @Test func notANumberAndInfinities() throws {
-            for (reduced, inner) in [(3, 1), (3, 20), (100, 1)] {
+            // Rows of up to 32 have an argmax of their own.
+            for (reduced, inner) in [(3, 1), (3, 20), (32, 1), (33, 1), (100, 1)] {
                 var x = [Float](repeating: 1, count: reduced * inner)
                 x[inner] = .nan
                 #expect(try reduce(APUS_REDUCE_MAXIMUM, x, 1, reduced, inner)[0].isNaN)
                 #expect(try reduce(APUS_REDUCE_MINIMUM, x, 1, reduced, inner)[0].isNaN)
                 #expect(try reduce(APUS_REDUCE_SUM, x, 1, reduced, inner)[0].isNaN)
                 #expect(try argmax(x, 1, reduced, inner)[0] == 1)
+                // The first NaN counts, also after and before larger numbers.
+                (x[0], x[(reduced - 1) * inner]) = (5, .nan)
+                #expect(try argmax(x, 1, reduced, inner)[0] == 1)
+                x[(reduced - 1) * inner] = 7
+                #expect(try argmax(x, 1, reduced, inner)[0] == 1)
+                (x[0], x[(reduced - 1) * inner]) = (1, 1)
                 x[inner] = -.infinity
                 #expect(try reduce(APUS_REDUCE_MINIMUM, x, 1, reduced, inner)[0] == -.infinity)
                 #expect(try reduce(APUS_REDUCE_MAXIMUM, x, 1, reduced, inner)[0] == 1)
                 #expect(try argmax(x, 1, reduced, inner)[0] == 0)
             }
             #expect(try argmax([-.infinity, -.infinity], 1, 2, 1) == [0])
+        }
+
+        @Test(arguments: [(3, 1), (3, 20), (31, 1), (32, 1), (33, 1), (100, 1), (2000, 1)])
+        func theFirstOfEqualsIsTheLargest(reduced: Int, inner: Int) throws {
+            var x = [Float](repeating: 1, count: reduced * inner)
+            #expect(try argmax(x, 1, reduced, inner)[0] == 0)
+            for row in [reduced - 2, reduced - 1] { x[row * inner] = 7 }
+            #expect(try argmax(x, 1, reduced, inner)[0] == Int32(reduced - 2))
+            // Both zeros are equal.
+            x = x.map { _ in 0 }
+            x[0] = -0.0
+            #expect(try argmax(x, 1, reduced, inner)[0] == 0)
         }
 
         @Test func emptyAxes() throws {

@@ -20,7 +20,10 @@ extension KernelTests {
             #expect(relativeError(loss, [2 * log(8) + 3 * log(1.6)]) < 1e-6)
         }
 
-        @Test(arguments: [(1, 1), (3, 2), (128, 10), (5, 16), (7, 17), (4, 100), (64, 1000), (2, 3001)])
+        @Test(arguments: [
+            (1, 1), (3, 2), (128, 10), (1000, 10), (5, 16), (7, 17), (15, 32), (16, 32), (17, 33), (4, 100), (64, 1000),
+            (2, 3001),
+        ])
         func againstDouble(rows: Int, columns: Int) {
             let (x, t) = (sampleValues(rows * columns, seed: 1, scale: 4), sampleValues(rows * columns, seed: 2))
             var (softmax, logSoftmax, losses): ([Double], [Double], [Double]) = ([], [], [])
@@ -49,18 +52,27 @@ extension KernelTests {
             #expect(relativeError(one[2], losses, floor: Double(columns)) < 2e-6)
         }
 
-        @Test func hugeAndInfiniteNumbers() {
-            var y = [Float](repeating: 0, count: 3)
-            apus_softmax([1e38, 1e38, -1e38], &y, 1, 3)
-            #expect(y == [0.5, 0.5, 0])
-            apus_log_softmax([-1e4, 0, -.infinity], &y, 1, 3)
-            #expect(y == [-1e4, 0, -.infinity])
-            apus_softmax([-.infinity, 0, 1], &y, 1, 3)
-            #expect(y[0] == 0)
-            apus_softmax([.nan, 0, 1], &y, 1, 3)
+        /// In rows of three, and as the first three of forty, which are done by another loop: what is added has no part
+        /// in the sums.
+        @Test(arguments: [3, 40]) func hugeAndInfiniteNumbers(columns: Int) {
+            var y = [Float](repeating: 9, count: columns)
+            let count = Int64(columns), rest = columns - 3
+            func filled(_ x: [Float], _ filler: Float = -.infinity) -> [Float] {
+                x + [Float](repeating: filler, count: rest)
+            }
+            apus_softmax(filled([1e38, 1e38, -1e38]), &y, 1, count)
+            #expect(y == filled([0.5, 0.5, 0], 0))
+            apus_log_softmax(filled([-1e4, 0, -.infinity]), &y, 1, count)
+            #expect(y == filled([-1e4, 0, -.infinity]))
+            // 1 / (1 + e) and e / (1 + e).
+            apus_softmax(filled([-.infinity, 0, 1]), &y, 1, count)
+            #expect(y[0] == 0 && relativeError(Array(y[1...2]), [0.2689414213699951, 0.7310585786300049]) < 1e-6)
+            #expect(y.dropFirst(3).allSatisfy { $0 == 0 })
+            apus_softmax(filled([.nan, 0, 1]), &y, 1, count)
             #expect(y.allSatisfy { $0.isNaN })
+            // A target of 0 times an infinite distance would be no number.
             var loss: [Float] = [0]
-            apus_softmax_cross_entropy([1000, 0, 0], [0, 1, 0], &loss, 1, 3)
+            apus_softmax_cross_entropy(filled([1000, 0, 0], -1e38), filled([0, 1, 0], 0), &loss, 1, count)
             #expect(loss == [1000])
         }
 

@@ -42,6 +42,7 @@ extension KernelTests {
             Case(1, 1, 1, 1, 1), Case(2, 1, 1, 3, 16), Case(1, 4, 4, 16, 3), Case(3, 9, 9, 17, 24),
             Case(2, 6, 11, 24, 17),
             Case(1, 8, 8, 128, 128), Case(2, 5, 4, 200, 17), Case(1, 4, 9, 70, 140), Case(2, 33, 32, 16, 24),
+            Case(4, 40, 40, 3, 5),
             Case(Case(2, 7, 5, 32, 48), padding: (0, 0, 0, 0)), Case(Case(1, 3, 3, 64, 1), padding: (0, 0, 0, 0)),
             Case(Case(1, 13, 6, 3, 1), padding: (2, 2, 2, 2)), Case(Case(2, 6, 11, 16, 64), padding: (0, 1, 2, 1)),
             Case(Case(1, 2, 3, 5, 6), padding: (4, 3, 3, 6)), Case(Case(1, 1, 8, 48, 32), padding: (0, 2, 2, 0)),
@@ -199,6 +200,44 @@ extension KernelTests {
                 let result = try Self.results(description, count: size.outputCount, [arrays])[0]
                 #expect(relativeError(result, plain.map(function), floor: largest) <= 5e-6, "\(activation.rawValue)")
             }
+        }
+
+        /// The image is 0, so that the bias is all there is: nothing below 0 is -0 or no number afterwards.
+        @Test(arguments: [1, 20]) func nothingBelowZeroPassesRelu(repeats: Int) throws {
+            let biases: [Float] = [-.infinity, -0.0, -3, -.leastNonzeroMagnitude, 0, 2, .infinity, .nan]
+            let size = Case(1, 4, 5, 1, biases.count * repeats)
+            var arrays = Arrays(size)
+            arrays.image = arrays.image.map { _ in 0 }
+            arrays.bias = (0..<repeats).flatMap { _ in biases }
+            var description = Self.description(APUS_CONVOLUTION_FORWARD, size)
+            description.activation = APUS_ACTIVATION_RELU
+            let results = try Self.results(description, count: size.outputCount, [arrays])[0]
+            for (index, result) in results.enumerated() {
+                let bias = biases[index % biases.count]
+                #expect(bias.isNaN ? result.isNaN : result.bitPattern == (bias > 0 ? bias : 0).bitPattern, "\(bias)")
+            }
+            // With a slope below 0, all goes through it.
+            description.activation_alpha = 0.5
+            let leaky = try Self.results(description, count: size.outputCount, [arrays])[0]
+            #expect(Array(leaky[0..<3]) == [-.infinity, 0, -1.5])
+        }
+
+        /// Sums of the kernel's gradient beside the first, by the memory that two threads need more than one does. 2,048
+        /// tiles are 49 blocks of 42, and chunks have two of them; 32 parts of a large kernel need no chunks, but 128,000
+        /// tiles would have 63 chunks of 2,048 if there were memory for more than seven.
+        @Test(arguments: [(Case(8, 64, 64, 16, 16), 24), (Case(2000, 32, 32, 512, 512), 7)])
+        func chunksOfTheKernelsGradient(_ size: Case, _ expected: Int) throws {
+            let description = Self.description(APUS_CONVOLUTION_KERNEL_GRADIENT, size)
+            let (one, two) = try withThreadCounts { () -> Int in
+                var engine: OpaquePointer?
+                try check(apus_engine_create(&engine))
+                defer { apus_engine_destroy(engine) }
+                var description = description, convolution: OpaquePointer?
+                try check(apus_convolution_create(engine, &description, &convolution))
+                apus_convolution_destroy(convolution)
+                return Int(apus_engine_workspace(engine))
+            }
+            #expect((2 * one - two) / (4 * size.kernelCount) == expected - 1)
         }
 
         /// Several blocks of tiles and parts of channels for each thread.

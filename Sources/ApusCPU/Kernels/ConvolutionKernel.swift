@@ -58,15 +58,13 @@ final class ConvolutionKernel: CPUKernel {
         }
     }
 
-    /// By Winograd's filtering where that is faster, by our own loops (`winograd.c`): measured with batches of 128, on
-    /// AVX-512 it takes 0.4 to 0.6 of the direct convolution's time from 32 channels, 0.6 to 0.9 from 12, and on older
-    /// processors less than that.
+    /// By Winograd's filtering where that is possible and faster, by our own loops (`winograd.c`): measured with batches
+    /// of 128, on AVX-512 it takes 0.4 to 0.6 of the direct convolution's time from 32 channels, 0.6 to 0.9 from 12, and
+    /// on older processors less than that.
     private static func isFilteredFaster(_ wanted: apus_convolution_description) -> Bool {
-        let isSquareOfThree = wanted.rank == 2 && wanted.kernel.0 == 3 && wanted.kernel.1 == 3
-        let isPlain =
-            wanted.groups == 1 && wanted.strides.0 == 1 && wanted.strides.1 == 1 && wanted.dilations.0 == 1
-            && wanted.dilations.1 == 1
-        guard isSquareOfThree && isPlain && min(wanted.channels, wanted.filters) >= 12 else { return false }
+        guard withUnsafePointer(to: wanted, { apus_winograd_is_possible($0) }),
+            min(wanted.channels, wanted.filters) >= 12
+        else { return false }
         let result = wanted.kind == APUS_CONVOLUTION_IMAGE_GRADIENT ? wanted.image : wanted.output
         let tiles = ((result.0 + 3) / 4) * ((result.1 + 3) / 4)
         // Where tiles stand over the edge by half, or are few beside the kernel that is transformed too, nothing is won.

@@ -17,9 +17,11 @@ final class MatMulOptimizerKernel: CPUKernel {
         old = [step.inputs[2]] + step.inputs[4...]
         new = step.outputs
         var description = apus_matmul_update_description()
-        description.inner = Int64(step.inputTypes[0].shape[0])
-        description.rows = Int64(step.inputTypes[0].shape[1])
-        description.columns = Int64(step.inputTypes[1].shape[1])
+        let product = MatMul(isLeftTransposed: true).kernelDescription(
+            step.inputTypes[0].shape, step.inputTypes[1].shape)
+        precondition(product.batch == 1, "\(product.batch) products for one parameter")
+        (description.rows, description.columns) = (product.rows, product.columns)
+        description.inner = product.inner
         switch rule {
         case .nesterov(let decay):
             description.rule = APUS_UPDATE_NESTEROV
@@ -35,6 +37,7 @@ final class MatMulOptimizerKernel: CPUKernel {
         }
     }
 
+    var implementation: String? { "tiles:" + String(cString: apus_instruction_set()) }
     var workspaceByteCount: Int { Int(apus_matmul_update_workspace(update.pointer)) }
 
     func run(_ memory: CPUMemory, _ context: RunContext) throws {

@@ -42,7 +42,7 @@ struct CheckedRun {
         graph.outputs += graph.updates.map(\.value)
         graph.updates = []
         (self.graph, sources) = (graph, places.map { simplified.sources[$0] })
-        (plan, valueOfNode) = Plan.apart(graph)
+        (plan, valueOfNode) = Plan.apart(graph, precision: precision)
         samples = SampleAxes(trace, batchSize: batchSize)
     }
 

@@ -21,7 +21,8 @@ typedef int32_t apus_status;
 enum {
     APUS_SUCCESS = 0,
     APUS_INVALID_DESCRIPTION = 100,  // A rank, size, operand or type that has no meaning.
-    APUS_LIMIT_EXCEEDED = 101,       // More inputs, outputs, instructions or axes than the APUS_MAXIMUM_... say.
+    // More inputs, outputs, instructions or axes than the APUS_MAXIMUM_... say, or terms than APUS_UPDATE_MOST_TERMS.
+    APUS_LIMIT_EXCEEDED = 101,
     APUS_OUT_OF_MEMORY = 102,
     APUS_UNSUPPORTED = 104,         // Possible, but not offered here.
     APUS_INDEX_OUT_OF_RANGE = 103,  // A row index below 0 or not below the table's length.
@@ -67,14 +68,15 @@ void apus_parallel(int64_t count, int64_t grain, apus_range_body body, void *con
 
 // MARK: oneDNN's engine (engine.c)
 
-/// oneDNN's CPU engine and a stream on it, with scratch memory that the objects made with it share: only one of them may
-/// run at a time.
+/// oneDNN's CPU engine and a stream on it, with scratch memory that the objects made with it share: only one of them
+/// may run at a time.
 typedef struct apus_engine apus_engine;
 apus_status apus_engine_create(apus_engine **engine);
 void apus_engine_destroy(apus_engine *engine);
 
-/// From now on every factor of a product or convolution that is made with the engine holds bfloat16 numbers, as float32:
-/// oneDNN may multiply them by bfloat16 instructions, which gives the same products. It does so where these are faster.
+/// From now on every factor of a product or convolution that is made with the engine holds bfloat16 numbers, as
+/// float32: oneDNN may multiply them by bfloat16 instructions, which gives the same products. It does so where these
+/// are faster.
 void apus_engine_set_rounded_factors(apus_engine *engine);
 bool apus_engine_has_rounded_factors(const apus_engine *engine);
 
@@ -84,8 +86,9 @@ int64_t apus_engine_workspace(const apus_engine *engine);
 /// The version of the oneDNN library in the process, such as "2.6.3". The text lives for ever.
 const char *apus_onednn_version(void);
 
-/// Whether oneDNN can use AMX for bfloat16 numbers that are stored as float32 (it has learnt that in version 2.7), which
-/// multiplies matrices of them many times as fast as AVX-512 does those of float32. (AVX-512's own bfloat16 instructions do half as many products a cycle as float32's multiply-add.)
+/// Whether oneDNN can use AMX for bfloat16 numbers that are stored as float32 (it has learnt that in version 2.7),
+/// which multiplies matrices of them many times as fast as AVX-512 does those of float32. (AVX-512's own bfloat16
+/// instructions do half as many products a cycle as float32's multiply-add.)
 bool apus_has_bfloat16_tiles(void);
 
 /// What oneDNN uses at most on this processor, such as "AVX-512 AMX". The text lives for ever.
@@ -160,12 +163,21 @@ typedef enum apus_update_rule : int32_t {
     APUS_UPDATE_ADAM = 1,
 } apus_update_rule;
 
+/// The most terms of a sum: they are added one after the other, so that more would lose digits, and so many of a panel
+/// fill the second cache.
+enum { APUS_UPDATE_MOST_TERMS = 2048 };
+
+/// The least epsilon of Adam: roots of velocities below the smallest normal number count as 0, which it hides.
+#define APUS_UPDATE_LEAST_EPSILON 1e-12f
+
 /// The gradient is the product of left, stored [inner, rows], transposed, and right, [inner, columns].
 typedef struct apus_matmul_update_description {
-    int64_t rows, columns, inner;
+    int64_t rows, columns;
+    int64_t inner;  // APUS_UPDATE_MOST_TERMS at most
     apus_update_rule rule;
-    float decay;                                    // Nesterov's
-    float momentum_share, velocity_share, epsilon;  // Adam's; epsilon above 1e-37
+    float decay;                           // Nesterov's
+    float momentum_share, velocity_share;  // Adam's, as is the next
+    float epsilon;                         // APUS_UPDATE_LEAST_EPSILON at least
 } apus_matmul_update_description;
 
 /// Arrays [rows, columns]; the velocity is Adam's. A new array may be the old one, but must not otherwise overlap any.
@@ -182,7 +194,7 @@ void apus_matmul_update_run(
     apus_matmul_update *update, const float *left, const float *right, const apus_update_arrays *arrays);
 void apus_matmul_update_destroy(apus_matmul_update *update);
 
-/// The bytes that the object holds for its runs.
+/// The bytes that the object holds for its runs: 514 KiB a thread at most, a tile and what is packed of the right side.
 int64_t apus_matmul_update_workspace(const apus_matmul_update *update);
 
 // MARK: Convolutions (convolution.c, winograd.c, winograd_filter.c, winograd_gradient.c)
@@ -219,15 +231,18 @@ typedef struct apus_convolution_description {
     int64_t padding_before[APUS_MAXIMUM_SPATIAL_RANK];
     int64_t padding_after[APUS_MAXIMUM_SPATIAL_RANK];
     // Winograd's minimal filtering F(4x4, 3x3) by our own loops instead of oneDNN's plain sum: a quarter of the
-    // multiplications, larger rounding errors. For 3 x 3 kernels in two axes, strides, dilations and groups of 1, and
-    // activations up to tanh; else APUS_UNSUPPORTED, as where the engine's factors are
-    // rounded by oneDNN. Bits are the same with any number of threads.
+    // multiplications, larger rounding errors. APUS_UNSUPPORTED where `apus_winograd_is_possible` denies it, and where
+    // the engine has rounded factors. Bits are the same with any number of threads.
     bool uses_winograd;
     bool has_bias;             // forward only, as is the activation
     apus_activation activation;
     float activation_alpha;
     apus_instruction_limit instruction_limit;  // of Winograd's filtering
 } apus_convolution_description;
+
+/// Whether Winograd's filtering can do the convolution: with 3 x 3 kernels in two axes, strides, dilations and groups
+/// of 1, and activations up to tanh.
+bool apus_winograd_is_possible(const apus_convolution_description *description);
 
 typedef struct apus_convolution apus_convolution;
 
@@ -513,7 +528,8 @@ typedef struct apus_recurrence_sum {
 } apus_recurrence_sum;
 
 /// With U units, T steps and G gates (1, 3, 4). Inputs may be NULL from recurrent_bias on, results wherever nobody
-/// wants them; no result overlaps an input, but for gates, which may be the projected array of a simple cell or an LSTM.
+/// wants them; no result overlaps an input, but for gates, which may be the projected array of a simple cell or an
+/// LSTM.
 typedef struct apus_recurrence_arrays {
     const float *projected;       // [batch, T, G U]: x; NULL where the next three give it
     const float *inputs;          // [batch, T, features]
