@@ -12,7 +12,7 @@ import sys
 import tempfile
 import unittest
 
-from modules import comparison, comparison_report, environments, installed, systems
+from modules import apus, comparison, comparison_report, environments, installed, machine, process, systems
 
 # The scripts of the other systems share this; it needs none of them.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "peers"))
@@ -143,11 +143,13 @@ class PageTests(unittest.TestCase):
             "| cam | 80.0 | 123 |  | PyTorch | 0.65 | 0.50 | **not held** |"])
 
     def test_page(self):
-        self.report["failures"] = [{"system": "jax", "workload": "cam", "reason": "took more than 3 s"}]
+        self.report["failures"] = [{"system": "jax", "workload": "cam", "reason": "took more than 3 s"},
+                                   {"system": "jax", "workload": "mlp", "phases": ["training", "epoch"],
+                                    "reason": "no result"}]
         page = comparison_report.page(self.report, "picture.svg")
         for part in ["Command: `Benchmarks/compare`", "P, 2 cores", "Apus: apus 1.", "(picture.svg)",
                      "| cam | 123 | 1000 | 0.12 | 0.25 | held |", "| PyTorch | 5000 | 4500 |",
-                     "- JAX, cam: took more than 3 s"]:
+                     "- JAX, cam: took more than 3 s", "- JAX, mlp (training, epoch): no result"]:
             self.assertIn(part, page)
         self.assertNotIn("An epoch", page)
         self.assertNotIn("A prediction", page)
@@ -177,6 +179,52 @@ class PageTests(unittest.TestCase):
         self.assertEqual(
             comparison_report.command_line("Benchmarks/compare", ["mlp", "--environments", "/opt/some/folder/", "-x"]),
             "Benchmarks/compare mlp --environments folder -x")
+        self.assertEqual(
+            comparison_report.command_line(
+                "x", ["--apus=/opt/a/apus", "--out", "../../somewhere/b", "--torch-index", "https://host/simple",
+                      "--torch-index=https://host/simple", "~/c/", "--rounds=2", "gru"]),
+            "x --apus=apus --out b c --rounds=2 gru")
+        self.assertEqual(comparison_report.command_line("x", ["mlp", "--torch-index"]), "x mlp")
+
+    def test_reasons_have_no_places(self):
+        for text, expected in [
+            ("No module named 'torch'", "No module named 'torch'"),
+            ("cannot open /opt/some/folder/a.so: gone", "cannot open a.so: gone"),
+            ("[Errno 2] No such file: '/opt/x/y'", "[Errno 2] No such file: 'y'"),
+            ("Could not reach https://host.example/simple, host", "Could not reach an address, host"),
+            ("from http://host:1/ or /a/b/", "from an address or "), ("12 ms/step", "12 ms/step"),
+        ]:
+            self.assertEqual(comparison_report.without_places(text), expected)
+
+    def test_rounds(self):
+        self.assertIn("2 threads; 3 rounds; float32", comparison_report.heading(self.report))
+        self.report |= {"rounds": 1, "is_interrupted": True}
+        self.assertIn("; 1 round, the last one not whole: it was ended by hand; float32",
+                      comparison_report.heading(self.report))
+
+    def test_instructions(self):
+        self.assertNotIn("AVX2 by", comparison_report.heading(self.report))
+        self.report["instructions"] = "avx2"
+        self.assertIn("batch size 128; instructions held to AVX2 by ONEDNN_MAX_CPU_ISA=AVX2, "
+                      "ATEN_CPU_CAPABILITY=avx2, MKL_ENABLE_INSTRUCTIONS=AVX2.",
+                      comparison_report.heading(self.report))
+
+    def test_compiled_before(self):
+        self.assertNotIn("keeps what it has compiled", comparison_report.page(self.report))
+        self.report["systems"]["pytorch-compiled"] = {"name": "PyTorch compiled"}
+        self.report["measurements"].append(measurement("pytorch-compiled", 0, 9, first_step_s=3.0))
+        self.assertIn("PyTorch keeps what it has compiled", comparison_report.page(self.report))
+
+    # Without Apus there is nothing to divide by.
+    def test_drawn_rows(self):
+        self.assertEqual([row["workload"] for row in comparison.drawn_rows(self.report)], ["perceptron", "cam"])
+        self.assertEqual(comparison.drawn_rows(report(measurement("jax", 0, 1))), [])
+        self.assertEqual(comparison.drawn_rows(report(measurement("apus", 0, 1, phase="inference"))), [])
+
+    def test_readme_without_a_picture(self):
+        part = comparison_report.readme_part(self.report, "docs/a.md")
+        self.assertNotIn("![", part)
+        self.assertIn("(docs/a.md)", part)
 
 
 class SystemTests(unittest.TestCase):
@@ -214,8 +262,35 @@ class SystemTests(unittest.TestCase):
 
     def test_instructions(self):
         limited = systems.environment(self.options(instructions="avx2", threads=3))
-        self.assertEqual((limited["ONEDNN_MAX_CPU_ISA"], limited["ATEN_CPU_CAPABILITY"]), ("AVX2", "avx2"))
+        for name, value in systems.AVX2_LIMITS.items():
+            self.assertEqual(limited[name], value)
+        # What was compiled for other instructions is not taken.
+        native = systems.environment(self.options())
+        self.assertNotEqual(limited["TORCHINDUCTOR_CACHE_DIR"], native["TORCHINDUCTOR_CACHE_DIR"])
         self.assertEqual((limited["THREADS"], limited["OMP_NUM_THREADS"]), ("3", "3"))
+
+    def test_names_of_results(self):
+        whole = {"workloads": systems.EXPERIMENTS, "phases": systems.PHASES, "threads": machine.core_count(),
+                 "rounds": systems.ROUNDS, "systems": list(systems.SYSTEMS)}
+        limited = ["apus", "pytorch", "pytorch-compiled"]
+        for changes, expected in [
+            ({}, "compare"), ({"rounds": 5}, "compare"), ({"rounds": 1}, "compare-rounds-1"),
+            ({"workloads": ["gru"], "rounds": 1}, "compare-gru-rounds-1"), ({"batch": 32}, "compare-batch-32"),
+            ({"workloads": systems.OTHER_WORKLOADS}, "compare-others"), ({"phases": ["training"]}, "compare-training"),
+            ({"phases": systems.PHASES[::-1]}, "compare"), ({"systems": ["pytorch", "keras"]}, "compare-pytorch-keras"),
+            ({"instructions": "avx2", "systems": limited}, "compare-avx2"),
+            ({"systems": limited}, "compare-apus-pytorch-pytorch-compiled"),
+            ({"precision": "bfloat16", "systems": systems.default_names("bfloat16", "native")}, "compare-bfloat16"),
+            ({"threads": machine.core_count() + 1}, f"compare-threads-{machine.core_count() + 1}"),
+        ]:
+            self.assertEqual(systems.name_of_results(self.options(**{**whole, **changes})), expected)
+
+    def test_missing_phases(self):
+        lines = [measurement("jax", 0, 1, batch=32), measurement("jax", 0, 1, phase="inference", batch=1)]
+        batches = systems.batches(self.options(batch=32))
+        self.assertEqual(comparison.missing_phases(lines, systems.PHASES, batches), ["inference", "epoch"])
+        lines.append(measurement("jax", 0, 1, phase="inference", batch=128))
+        self.assertEqual(comparison.missing_phases(lines, ["training", "inference"], batches), [])
 
     def test_environment_that_is_not_there(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -227,6 +302,19 @@ class SizeTests(unittest.TestCase):
         listed = ("\tlinux-vdso.so.1 (0x1)\n\tlibdnnl.so.2 => /lib/libdnnl.so.2 (0x2)\n"
                   "\tlibc.so.6 => /lib/libc.so.6 (0x3)\n\tlibgone.so => not found\n")
         self.assertEqual(installed.libraries(listed), [pathlib.Path("/lib/libdnnl.so.2")])
+        # As otool -L prints.
+        listed = ("/x/apus:\n\t/opt/dnnl/lib/libdnnl.3.dylib (compatibility version 3.0.0, current version 3.7.0)\n"
+                  "\t/usr/lib/libSystem.B.dylib (compatibility version 1.0.0, current version 1351.0.0)\n"
+                  "\t@rpath/libx.dylib (compatibility version 0.0.0, current version 0.0.0)\n")
+        self.assertEqual(installed.libraries(listed), [pathlib.Path("/opt/dnnl/lib/libdnnl.3.dylib")])
+
+    def test_program(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = pathlib.Path(folder) / "a"
+            program.write_bytes(b"12345")
+            # No tool; and one that lists nothing.
+            self.assertEqual(installed.of_program(program, [folder + "/lister"]), {})
+            self.assertEqual(installed.of_program(program, [sys.executable, "-c", ""]), {"installed_bytes": 5})
 
     # 3 + 5 + 7 bytes, of which 5 + 7 are for graphics cards.
     def test_environment(self):
@@ -254,15 +342,27 @@ class HarnessTests(unittest.TestCase):
             self.calls += 1
         return body
 
-    # 3 calls to warm up, then 4 blocks of 0.3 s / 10 ms = 30.
+    # Blocks of 1, 1, 2 and 4 calls to warm up, as the last one takes more than 30 ms; then 4 of 0.3 s / 10 ms = 30.
     def test_blocks(self):
         self.assertAlmostEqual(harness.best_milliseconds(self.call(0.01), lambda: None), 10)
-        self.assertEqual(self.calls, 3 + 4 * 30)
+        self.assertEqual(self.calls, 8 + 4 * 30)
 
-    # One to warm up and one that counts, where a call takes 8 s.
+    # Two calls, where one takes 8 s.
     def test_slow_call(self):
         self.assertAlmostEqual(harness.best_milliseconds(self.call(8), lambda: None), 8000)
         self.assertEqual(self.calls, 2)
+
+    # A first call of 2 s, then 10 ms each: a block has 30 calls all the same.
+    def test_disturbed_estimate(self):
+        def body():
+            self.now += 2 if self.calls == 0 else 0.01
+            self.calls += 1
+        self.assertAlmostEqual(harness.best_milliseconds(body, lambda: None), 10)
+        self.assertEqual(self.calls, 8 + 4 * 30)
+
+    def test_no_time(self):
+        self.assertEqual(harness.best_milliseconds(self.call(0), lambda: None), 0)
+        self.assertGreaterEqual(self.calls, 4 * harness.MOST_CALLS)
 
     def test_what_is_waited_for_counts(self):
         self.assertAlmostEqual(harness.best_milliseconds(lambda: None, self.call(0.5)), 500)
@@ -275,8 +375,29 @@ class HarnessTests(unittest.TestCase):
         self.assertEqual(self.calls, 2 + 2 * 4)
 
     def test_process(self):
-        self.assertGreater(harness.seconds_since_start(), 0)
+        if pathlib.Path("/proc/self/stat").exists():
+            self.assertGreater(harness.seconds_since_start(), 0)
+        else:
+            self.assertIsNone(harness.seconds_since_start())
         self.assertGreater(harness.peak_memory() or 1e7, 1e6)
+
+
+class ProcessTests(unittest.TestCase):
+    def run_python(self, program, limit=60):
+        return process.run([sys.executable, "-c", program], limit, apus.environment())
+
+    def test_output_and_status(self):
+        self.assertEqual(self.run_python("import sys; print('a'); sys.exit('b')"), ("a\n", "b\n", 1))
+        self.assertEqual(self.run_python("import os; os.kill(os.getpid(), 9)"), ("", "", -9))
+        with self.assertRaises(OSError):
+            process.run(["/nowhere/python"], 60, {})
+
+    # What it said is kept, and what it started does not go on: that would hold the output open for a minute.
+    def test_limit(self):
+        program = "echo '{\"a\": 1}'; printf '{\"cut'; sleep 60 & sleep 60"
+        output, _, status = process.run(["sh", "-c", program], 2, apus.environment())
+        self.assertIsNone(status)
+        self.assertEqual(apus.json_lines(output), [{"a": 1}])
 
 
 class ScriptTests(unittest.TestCase):

@@ -5,11 +5,16 @@ import Apus
 import ApusExperiments
 import Foundation
 
-/// The resident memory of this process, in bytes.
-func residentByteCount() -> Int {
-    guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return 0 }
-    let pages = text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
-    return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+/// Why nothing can be said of a process' memory.
+struct NotMeasured: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// The resident memory of this process, in bytes; `nil` where the system does not tell.
+func residentByteCount() -> Int? {
+    guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return nil }
+    let pages = text.split(separator: " ").dropFirst().first.flatMap { Int($0) }
+    return pages.map { $0 * Int(sysconf(Int32(_SC_PAGESIZE))) }
 }
 
 /// Samples taken while something runs, at fractions of its work.
@@ -19,12 +24,20 @@ final class Samples {
     private let total: Int
     private let start = ContinuousClock.now
     private static let count = 20
+    /// Fewer have no quarters.
+    private static let leastCount = 4
 
     init(_ name: String, total: Int) { (self.name, self.total) = (name, total) }
 
-    func note(_ done: Int) {
+    /// Work after which there may be another sample.
+    var interval: Int { max(1, total / Self.count) }
+
+    /// - Throws: `NotMeasured`.
+    func note(_ done: Int) throws {
         guard done * Self.count / total > byteCounts.count || byteCounts.isEmpty else { return }
-        let bytes = residentByteCount()
+        guard let bytes = residentByteCount() else {
+            throw NotMeasured(description: "This system does not tell a process' memory in /proc/self/statm.")
+        }
         byteCounts.append(bytes)
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         print("| \(name) | \(done) | \(String(format: "%.1f", seconds)) | \(mebibytes(bytes)) |")
@@ -32,7 +45,13 @@ final class Samples {
     }
 
     /// How far the largest of the last three quarters is above the largest of the first quarter.
-    var growth: Int {
+    /// - Throws: `NotMeasured` where there are too few samples.
+    func growth() throws -> Int {
+        guard byteCounts.count >= Self.leastCount else {
+            throw NotMeasured(
+                description:
+                    "\(name): \(byteCounts.count) samples of memory are too few; \(Self.leastCount) are needed.")
+        }
         let quarter = max(1, byteCounts.count / 4)
         return (byteCounts.dropFirst(quarter).max() ?? 0) - (byteCounts.prefix(quarter).max() ?? 0)
     }
@@ -49,7 +68,7 @@ final class EpochSamples: Callback {
         (self.samples, self.trainer, firstStep) = (samples, trainer, trainer.step)
     }
     func epochDidEnd(_ record: EpochRecord, _ training: Training) throws -> TrainingDecision {
-        samples.note(trainer.step - firstStep)
+        try samples.note(trainer.step - firstStep)
         return .continue
     }
 }
@@ -107,15 +126,16 @@ func soak(_ length: Length, predictionCount: Int, limit: Int) throws -> Bool {
     let prediction = Samples("predictions", total: predictionCount)
     for number in 1...predictionCount {
         _ = try network.model.predictions(for: image, batchSize: 1, device: .cpu)
-        if number % 100 == 0 { prediction.note(number) }
+        if number % prediction.interval == 0 { try prediction.note(number) }
     }
 
     print("")
     var isFlat = true
     for (name, samples) in [("training", training), ("prediction", prediction)] {
-        let verdict = samples.growth <= limit ? "flat" : "GROWS"
-        if samples.growth > limit { isFlat = false }
-        print("\(name): \(verdict): \(mebibytes(samples.growth)) MiB above the first quarter's largest.")
+        let growth = try samples.growth()
+        let verdict = growth <= limit ? "flat" : "GROWS"
+        if growth > limit { isFlat = false }
+        print("\(name): \(verdict): \(mebibytes(growth)) MiB above the first quarter's largest.")
     }
     return isFlat
 }

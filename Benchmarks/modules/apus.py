@@ -1,5 +1,6 @@
 """Running the program `apus`."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -52,5 +53,10 @@ def findings(program):
 
 
 def json_lines(text):
-    """The objects among the lines of `text`."""
-    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    """The objects among the lines of `text`; not one that was cut short when its program was ended."""
+    found = []
+    for line in text.splitlines():
+        if line.startswith("{"):
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+    return found

@@ -17,8 +17,7 @@ COLORS = ["#d1495b", "#33658a", "#86bbd8", "#f6ae2d", "#6a994e", "#9d8189"]
 
 
 def draw(report, files):
-    rows = comparison.summary(report)["training"]
-    rows = [row for row in rows if comparison.OURS in row["medians"]]
+    rows = comparison.drawn_rows(report)
     systems = [key for key in report["systems"] if any(key in row["medians"] for row in rows)]
     matplotlib.rcParams["svg.hashsalt"] = "apus"
     matplotlib.rcParams["svg.fonttype"] = "none"

@@ -103,6 +103,17 @@ def summary(report):
     return tables
 
 
+def drawn_rows(report):
+    """The training steps that a picture can show: those with a time of Apus, which all others are divided by."""
+    return [entry for entry in summary(report)["training"] if OURS in entry["medians"]]
+
+
+def missing_phases(lines, phases, batches):
+    """The phases that lack a line for one of their batch sizes; `batches` has these by phase."""
+    found = {(line["phase"], line["batch"]) for line in lines}
+    return [phase for phase in phases if any((phase, batch) not in found for batch in batches[phase])]
+
+
 def problems(report):
     """What is wrong with a report that was read from a file; empty where nothing is."""
     if not isinstance(report, dict):

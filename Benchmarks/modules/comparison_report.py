@@ -1,8 +1,9 @@
 """A comparison as Markdown: the page with all tables, and the README's part."""
 
+import re
 import shlex
 
-from . import comparison, machine
+from . import comparison, machine, systems
 
 START, END = "<!-- comparison -->", "<!-- end of the comparison -->"
 
@@ -78,13 +79,25 @@ def sizes_table(report):
 def heading(report):
     lines = [
         f"{report['date']}; {machine.sentence(report['machine'])}; {report['threads']} threads; "
-        f"{report['rounds']} rounds; {report['precision']}; batch size {report['batch']}"
-        + ("; instructions held to AVX2" if report["instructions"] == "avx2" else "") + "."]
+        f"{rounds(report)}; {report['precision']}; batch size {report['batch']}{instructions(report)}."]
     lines.append("; ".join(
         f"{entry['name']}: {entry['version']}" for entry in report["systems"].values() if entry.get("version")) + ".")
     if report.get("findings"):
         lines.append("; ".join(f"{name}: {value}" for name, value in report["findings"].items()) + ".")
     return "\n".join(lines)
+
+
+def rounds(report):
+    count = report["rounds"]
+    return f"{count} round{'s' * (count != 1)}" + (
+        ", the last one not whole: it was ended by hand" if report.get("is_interrupted") else "")
+
+
+def instructions(report):
+    if report["instructions"] != "avx2":
+        return ""
+    return "; instructions held to AVX2 by " + ", ".join(
+        f"{name}={value}" for name, value in systems.AVX2_LIMITS.items())
 
 
 def page(report, picture=None):
@@ -100,7 +113,8 @@ def page(report, picture=None):
     if tables["training"]:
         parts += [
             "## A training step, ms",
-            "Forward, backward, the optimizer's update and the loss read back, data in memory.",
+            "Forward, backward, the optimizer's update and the loss read back, data in memory. A round's time is that "
+            "of the best of 4 blocks of 0.3 s.",
             steps_table(report, tables["training"])]
     for name, rows in tables.items():
         if name.startswith("inference") and rows:
@@ -128,6 +142,9 @@ def page(report, picture=None):
     if tables["first step"]:
         parts += [
             "## From the start of the process to the end of the first training step, s",
+            *(["PyTorch keeps what it has compiled for later processes: after the first round, PyTorch compiled loads "
+               "it. With nothing kept its first step takes longer."]
+              if any("pytorch-compiled" in row["medians"] for row in tables["first step"]) else []),
             figures(report, tables["first step"], seconds, ["aim for Apus: at most", ""],
                     lambda row: [seconds(row["aim"]), mark(row["held"])])]
     parts += [
@@ -136,23 +153,24 @@ def page(report, picture=None):
         "virtual environment, without Python itself.", sizes_table(report)]
     if report["failures"]:
         parts += ["## What could not be measured", "\n".join(
-            f"- {name_of(report, entry['system'])}, {entry['workload']}: {entry['reason']}"
+            f"- {name_of(report, entry['system'])}, {entry['workload']}"
+            + (f" ({', '.join(entry['phases'])})" if entry.get("phases") else "") + f": {entry['reason']}"
             for entry in report["failures"])]
     return "\n\n".join(parts) + "\n"
 
 
-def readme_part(report, page_path, picture_path):
-    """The README's table: training steps."""
+def readme_part(report, page_path, picture_path=None):
+    """The README's table: training steps, and the picture where there is one."""
     rows = comparison.summary(report)["training"]
     body = figures(
         report, rows, milliseconds, ["fastest other", "Apus / fastest other"],
         lambda row: [name_of(report, row["other"]), share(row["ratio"])])
     return "\n\n".join([
         START,
-        f"A training step, batch size {report['batch']}, {report['precision']}: ms, medians of {report['rounds']} "
-        f"rounds in turn on {report['threads']} threads of {machine.sentence(report['machine'])}.",
+        f"A training step, batch size {report['batch']}, {report['precision']}: ms, medians of {rounds(report)} "
+        f"in turn on {report['threads']} threads of {machine.sentence(report['machine'])}.",
         body,
-        f"![a training step's time in other systems, Apus' being 1]({picture_path})",
+        *([f"![a training step's time in other systems, Apus' being 1]({picture_path})"] if picture_path else []),
         f"Inference, epochs, memory, starting times, installed sizes, versions: [{page_path}]({page_path}).",
         END])
 
@@ -166,6 +184,21 @@ def replaced(text, part):
 
 
 def command_line(program, words):
-    """As it was given, without the places that paths on this machine lead to."""
-    return shlex.join([
-        program, *(word.rstrip("/").rpartition("/")[2] if word.startswith("/") else word for word in words)])
+    """As it was given, without the places that paths on this machine lead to, and without a package index."""
+    kept, rest = [program], list(words)
+    while rest:
+        name, equals, value = rest.pop(0).partition("=")
+        if name == "--torch-index":
+            rest = rest if equals else rest[1:]
+        else:
+            kept.append(last_part(name) + equals + last_part(value))
+    return shlex.join(kept)
+
+
+def last_part(path):
+    return path.rstrip("/").rpartition("/")[2]
+
+
+def without_places(text):
+    """What a program says, without addresses and without folders of this machine."""
+    return re.sub(r"/\S*/", "", re.sub(r"\w+://[^\s'\",;)]+", "an address", text))

@@ -18,6 +18,10 @@ CONTENTS = {
 }
 
 
+class SetUpError(Exception):
+    """What pip said."""
+
+
 def add_options(parser):
     parser.add_argument(
         "--environments", metavar="DIR", type=pathlib.Path, default=DEFAULT,
@@ -43,7 +47,7 @@ def is_ready(folder, name):
 
 
 def set_up(folder, name, torch_index=None):
-    """Makes the environment, or completes it. Ends the script where pip fails."""
+    """Makes the environment, or completes it. Raises SetUpError where pip fails."""
     if is_ready(folder, name):
         return
     print(f"installing {', '.join(CONTENTS[name][0])} into {name} ...", file=sys.stderr, flush=True)
@@ -53,4 +57,4 @@ def set_up(folder, name, torch_index=None):
     for command in ([sys.executable, "-m", "venv", str(folder / name)], [*pip, *index, *CONTENTS[name][0]]):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
-            sys.exit(f"error: {name} could not be set up:\n{done.stdout}{done.stderr}")
+            raise SetUpError(done.stdout + done.stderr)

@@ -19,7 +19,10 @@ import time
 # Steps an epoch: as many as MNIST gives, fewer where steps take long; as in `apus bench`.
 EPOCH_STEPS = {"cnn": 100, "lstm": 100, "cam": 20}
 MOST_EPOCH_STEPS = 468
-BLOCK_SECONDS = 0.3
+# As in `apus bench`: blocks of calls, the calls in one at most, how long what warms up goes on, and from when on a call
+# is so long that two are enough.
+BLOCK_SECONDS, BLOCK_COUNT, MOST_CALLS = 0.3, 4, 100_000
+WARM_UP_SECONDS, LONG_SECONDS = 0.03, 1
 
 
 def thread_count():
@@ -60,7 +63,8 @@ def measure(system, chosen):
             step, finish = system.training(name, chosen.batch)
             step()
             finish()
-            figures = {"first_step_s": round(seconds_since_start(), 4)} if is_first else {}
+            seconds = seconds_since_start() if is_first else None
+            figures = {} if seconds is None else {"first_step_s": round(seconds, 4)}
             figures["ms_per_step"] = round(best_milliseconds(step, finish), 4)
             report("training", chosen.batch, **figures, peak_memory_bytes=peak_memory())
             is_first = False
@@ -68,6 +72,9 @@ def measure(system, chosen):
         if "inference" in chosen.phases:
             for batch in chosen.inference_batches:
                 call, finish = system.inference(name, batch)
+                # The first call compiles.
+                call()
+                finish()
                 report("inference", batch, ms_per_step=round(best_milliseconds(call, finish), 4))
         if "epoch" in chosen.phases:
             count = EPOCH_STEPS.get(name, MOST_EPOCH_STEPS)
@@ -77,13 +84,18 @@ def measure(system, chosen):
 
 
 def best_milliseconds(call, finish):
-    """Of a call, from the best of 4 blocks of calls, after 3 to warm up; less of both where a call takes seconds."""
-    warm_up = timed(call, finish, 1)
-    if warm_up < 2:
-        warm_up = timed(call, finish, 2)
-    count = max(1, min(2_000, round(BLOCK_SECONDS / warm_up)))
-    blocks = 4 if warm_up < 1 else 1
-    return min(timed(call, finish, count) for _ in range(blocks)) * 1000
+    """Of a call, from the best of 4 blocks of calls that take about 0.3 s each, after short blocks to warm up; of a
+    call that takes a second or more, the better of two. One call, which may compile, has been made before."""
+    # Two by themselves: one of them may have been disturbed.
+    estimate = min(timed(call, finish, 1), timed(call, finish, 1))
+    if estimate >= LONG_SECONDS:
+        return estimate * 1000
+    count = 1
+    while estimate * count < WARM_UP_SECONDS and count < MOST_CALLS:
+        count = min(2 * count, MOST_CALLS)
+        estimate = min(estimate, timed(call, finish, count))
+    count = max(1, min(MOST_CALLS, round(BLOCK_SECONDS / max(estimate, 1e-9))))
+    return min(timed(call, finish, count) for _ in range(BLOCK_COUNT)) * 1000
 
 
 def timed(call, finish, count):
@@ -116,10 +128,10 @@ def epoch_figures(epoch, steps, count):
 
 
 def seconds_since_start():
-    """Since this process began; on Linux, to a hundredth of a second."""
+    """Since this process began, to a hundredth of a second; None where the system does not say when that was."""
     status = pathlib.Path("/proc/self/stat")
     if not status.exists():
-        return time.process_time()
+        return None
     ticks = int(status.read_text().rpartition(")")[2].split()[19])
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """Milliseconds a training step, a prediction, an epoch in PyTorch; a line of JSON for each, as `apus bench` prints.
 
-A step is forward, backward, the optimizer's update and the loss read back, on random data that are in memory. It
-is run 3 times to warm up, then in 4 blocks of many steps; the time is that of the best block. Of PyTorch's own forms
-these are the fast ones: fused optimizers, images with channels last.
+A step is forward, backward, the optimizer's update and the loss read back, on random data that are in memory. Of
+PyTorch's own forms these are the fast ones: fused optimizers, images with channels last, and compiled for one shape.
 """
 
 import contextlib
@@ -42,7 +41,7 @@ class PyTorch:
             return workload.loss(outputs, images, labels)
 
         if self.compiles:
-            loss_of = torch.compile(loss_of)
+            loss_of = torch.compile(loss_of, dynamic=False)
 
         def step(images, labels):
             optimizer.zero_grad(set_to_none=True)
@@ -72,7 +71,8 @@ class PyTorch:
         if workload.is_image:
             model = model.to(memory_format=torch.channels_last)
         images, _ = self.samples(workload, batch)
-        forward = torch.compile(model) if self.compiles else model
+        # For each batch size by itself: what was compiled for two of them is slower for both.
+        forward = torch.compile(model, dynamic=False) if self.compiles else model
 
         def call():
             with torch.inference_mode(), self.autocast():

@@ -11,7 +11,8 @@ extension Device {
     /// The processor with `threadCount` threads (at least 1), which holds for the whole process.
     public static func cpu(threadCount: Int) -> Device {
         Device(
-            name: "cpu", threadCount: threadCount, hasFastBfloat16: apus_has_bfloat16_tiles(), team: .openMP
+            name: "cpu", threadCount: threadCount, hasFastBfloat16: apus_has_bfloat16_tiles(),
+            team: .openMP(threadCount: threadCount)
         ) {
             apus_set_thread_count(Int32(clamping: threadCount))
             return try CPUExecutable($0, variables: $1)
@@ -21,8 +22,15 @@ extension Device {
 
 extension ParallelTeam {
     /// OpenMP's threads, which all kernels use.
-    static let openMP = ParallelTeam(
-        size: { Int(apus_thread_count()) }, run: { apus_parallel($0, $1, $2, $3) })
+    static let openMP = openMP(threadCount: nil)
+
+    /// As many of them as a device is asked to use, which holds for the process only from the first plan on; `nil` for
+    /// what is in force.
+    static func openMP(threadCount: Int?) -> ParallelTeam {
+        ParallelTeam(
+            size: { threadCount.map { max($0, 1) } ?? Int(apus_thread_count()) },
+            run: { apus_parallel($0, $1, $2, $3) })
+    }
 }
 
 /// What this processor offers and which library serves it.

@@ -52,6 +52,11 @@ package struct MachinePeaks: Hashable, Sendable {
             })
     }
 
+    /// Operations a second of a product. Rounded factors may be multiplied as bfloat16 numbers or as float32 ones.
+    package func products(ofRoundedFactors areRounded: Bool) -> Double {
+        areRounded ? max(float32, bfloat16Dots ?? 0, bfloat16Tiles ?? 0) : float32
+    }
+
     /// The bytes a second of a pass over `byteCount` bytes: between two measured sizes by their logarithms.
     package func memoryRate(byteCount: Int) -> Double {
         guard let first = memory.first, let last = memory.last else { return .infinity }

@@ -10,7 +10,8 @@ package struct AtomicFile: ~Copyable {
 
     /// Writes what `body` gives into the file at `url`.
     /// - Throws: what `body` throws, and `ApusError.file` with `.unwritable`; the old file is then unharmed, and nothing
-    ///   is left beside it.
+    ///   is left beside it. Where only the folder cannot be brought to the disk, the new file is there, but may not
+    ///   outlive a power cut.
     package static func write(to url: URL, _ body: (borrowing AtomicFile) throws -> Void) throws {
         let file = try AtomicFile(url)
         do {
@@ -28,12 +29,17 @@ package struct AtomicFile: ~Copyable {
             unlink(file.temporaryPath)
             throw error
         }
-        // The new name outlives a power cut only when the folder is on the disk too.
-        let folder = open(url.deletingLastPathComponent().path, O_RDONLY | O_CLOEXEC)
-        if folder >= 0 {
-            fsync(folder)
-            close(folder)
-        }
+        try syncFolder(of: url)
+    }
+
+    /// Brings the folder of the file at `url` to the disk: a new name outlives a power cut only then.
+    /// - Throws: `ApusError.file` with `.unwritable` or `.missingFolder`.
+    package static func syncFolder(of url: URL) throws {
+        let folder = open(url.deletingLastPathComponent().path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { throw failure(url.path) }
+        defer { close(folder) }
+        // Some file systems cannot do that with folders, and have no need to.
+        if fsync(folder) != 0, errno != EINVAL { throw failure(url.path) }
     }
 
     /// A name beside `url` that nobody else uses.

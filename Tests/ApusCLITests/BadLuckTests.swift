@@ -14,6 +14,9 @@ import Testing
         let program = try RunningProgram(
             ["train", "perceptron", "--epochs", "1000000", "--checkpoint-every", "5", "--out", "run"], in: folder)
         try program.wait(forLineWith: "  step ")
+        // A disk may be slow; without one the run would begin anew.
+        let checkpoints = CheckpointFolder(folder.file("run/checkpoints"))
+        while checkpoints.files.isEmpty, program.process.isRunning { usleep(500) }
         program.send(SIGABRT)
         let (status, errors) = try program.end()
         #expect(status == SIGABRT)
@@ -29,6 +32,32 @@ import Testing
     }
 
     #if os(Linux)
+        /// With less and less of a stack, in kilobytes, the program reaches its end somewhere, and says so.
+        @Test func aStackThatIsUsedUpIsSaid() throws {
+            let folder = try TemporaryFolder()
+            var texts: [String] = []
+            for size in stride(from: 32, through: 192, by: 8) {
+                let process = BuiltProgram.process([], in: folder, environment: ["SWIFT_BACKTRACE": "enable=no"])
+                process.executableURL = URL(fileURLWithPath: "/bin/bash")
+                process.arguments = [
+                    "-c", "ulimit -s \(size); exec \(BuiltProgram.url.path) train perceptron --max-steps 1",
+                ]
+                let errors = try BuiltProgram.emptyFile(in: folder)
+                process.standardError = try FileHandle(forWritingTo: errors)
+                process.standardOutput = FileHandle.nullDevice
+                try process.run()
+                process.waitUntilExit()
+                if process.terminationReason == .uncaughtSignal {
+                    texts.append(try String(contentsOf: errors, encoding: .utf8))
+                }
+            }
+            // A stack that is too small to start with leaves nobody who could say anything.
+            #expect(
+                texts.contains {
+                    $0.contains("apus: cannot go on (SIGSEGV): memory has run out, or the program is at fault.")
+                }, "\(texts)")
+        }
+
         /// A step of 6,000 images takes gigabytes; the limit is one of the shell's, in kilobytes.
         @Test func aPlanTooLargeIsRefused() throws {
             let folder = try TemporaryFolder()

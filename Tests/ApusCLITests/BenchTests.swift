@@ -19,6 +19,34 @@ import Testing
         }
     }
 
+    /// The same calls as of the other systems (`Benchmarks/comparison_test.py`): short blocks until one takes 30 ms, then
+    /// 4 blocks of 300 ms; of a call of 8 s two; a disturbed first call does not make blocks shorter.
+    @Test(
+        arguments: [
+            ([10.0], [1, 1, 2, 4, 30, 30, 30, 30], 10.0), ([8_000], [1, 1], 8_000),
+            ([2_000, 10], [1, 1, 2, 4, 30, 30, 30, 30], 10), ([900], [1, 1, 1, 1, 1, 1], 900),
+            ([10, 10, 10, 10, 12, 9, 11, 13], [1, 1, 2, 4, 30, 30, 30, 30], 9),
+        ] as [([Double], [Int], Double)])
+    func blocksTakeThreeTenthsOfASecond(times: [Double], counts: [Int], best: Double) {
+        var asked: [Int] = []
+        let found = BestTime.milliseconds { count in
+            asked.append(count)
+            return times[min(asked.count, times.count) - 1]
+        }
+        #expect(found == best)
+        #expect(asked == counts)
+    }
+
+    @Test func aBlockHasAtMostSoManyCalls() {
+        var asked: [Int] = []
+        #expect(
+            BestTime.milliseconds { count in
+                asked.append(count)
+                return 0
+            } == 0)
+        #expect(asked.max() == 100_000 && asked.suffix(4) == [100_000, 100_000, 100_000, 100_000])
+    }
+
     @Test func anUnknownPhaseIsAnswered() throws {
         let result = try BuiltProgram.run(["bench", "mlp", "--phase", "trainin"], in: TemporaryFolder())
         #expect(result.status == 2)

@@ -13,7 +13,7 @@ import Testing
                 .init(byteCount: 48 << 10, bytesPerSecond: 100e9), .init(byteCount: 3 << 20, bytesPerSecond: 20e9),
             ])
         return StepProfile(
-            workload: "example", batchSize: 32, threadCount: 2, peaks: peaks, stepSeconds: 2e-3,
+            workload: "example", precision: .bfloat16, batchSize: 32, threadCount: 2, peaks: peaks, stepSeconds: 2e-3,
             rows: [
                 .init(
                     number: 0, layer: "", part: .forward, operation: "softmax", shapes: "[32, 10]", kernel: "Softmax",
@@ -28,7 +28,7 @@ import Testing
 
     @Test func tableSaysAll() {
         let expected = """
-            example, batch 32: 2.0000 ms a step, 1.5000 of it in 2 kernels
+            example, batch 32, bfloat16: 2.0000 ms a step, 1.5000 of it in 2 kernels
             measured with 2 threads, GFLOP/s: float32 200, bfloat16 300 by dot products, - by AMX;
             GB/s of passes over as many bytes: 100 (48 KiB), 20 (3 MiB)
 
@@ -88,16 +88,58 @@ import Testing
         // One line for programs; the table goes elsewhere.
         #expect(result.output.split(separator: "\n").count == 1)
         #expect(result.output.hasPrefix("{\"peer\": \"apus "))
-        #expect(result.errors.hasPrefix("perceptron, batch 8: "))
+        #expect(result.errors.hasPrefix("perceptron, batch 8, float32: "))
         let profiles = try #require(
             try JSONSerialization.jsonObject(with: Data(contentsOf: folder.file("profile.json"))) as? [[String: Any]])
         #expect(profiles.count == 1 && profiles[0]["workload"] as? String == "perceptron")
+        #expect(profiles[0]["precision"] as? String == "float32")
         let kernels = try #require(profiles[0]["kernels"] as? [[String: Any]])
         #expect(kernels.contains { $0["operation"] as? String == "matMul+bias+sigmoid" })
         #expect(kernels.allSatisfy { ($0["ms"] as? Double ?? 0) > 0 })
         let trace = try #require(
             try JSONSerialization.jsonObject(with: Data(contentsOf: folder.file("trace.json"))) as? [String: Any])
         #expect((trace["traceEvents"] as? [Any])?.count == 2 + 10 * (1 + kernels.count))
+    }
+
+    /// By hand: the product of 64 x 64 by 64 x 64 numbers takes 2 * 64 * 64 * 64 = 524,288 operations. Rounded factors
+    /// are held against the fastest way to multiply them; float32-fast has three such products.
+    @Test(
+        arguments: [
+            (Precision.float32, 800e9, 200e9, 1), (.bfloat16, 800e9, 800e9, 1), (.bfloat16, nil, 300e9, 1),
+            (.float32Fast, 800e9, 800e9, 3),
+        ] as [(Precision, Double?, Double, Int)])
+    func productsAreHeldAgainstTheirPeak(precision: Precision, tiles: Double?, rate: Double, count: Int) throws {
+        let (x, y) = (Tensor.placeholder([64, 64]), Tensor.placeholder([64, 64]))
+        let device = Device(name: "fast", hasFastBfloat16: true, compile: Device.cpu.compile)
+        let executable = try Function(
+            inputs: [x, y], outputs: [relu(matMul(x, y))], device: device, precision: precision
+        ).executable(batchSize: 1)
+        let profile = StepProfile(
+            executable, workload: "product", batchSize: 1, threadCount: 1,
+            peaks: MachinePeaks(float32: 200e9, bfloat16Dots: 300e9, bfloat16Tiles: tiles, memory: []),
+            stepSeconds: 1, kernelSeconds: executable.plan.steps.map { _ in 1 })
+        #expect(profile.precision == precision)
+        let products = profile.rows.filter { $0.operation.hasPrefix("matMul") }
+        #expect(products.count == count)
+        for row in products {
+            #expect(row.flopCount >= 524_288 && row.bound == .arithmetic)
+            #expect(row.boundSeconds == Double(row.flopCount) / rate)
+        }
+        for row in profile.rows where row.operation.hasPrefix("elementwise") {
+            #expect(row.boundSeconds == Double(row.flopCount) / 200e9)
+        }
+    }
+
+    @Test(arguments: [["--profile"], ["--profile-json", "profile.json"], ["--trace", "trace.json"]])
+    func onlyTrainingIsProfiled(_ words: [String]) throws {
+        let folder = try TemporaryFolder()
+        for phase in ["inference", "epoch"] {
+            let result = try BuiltProgram.run(["bench", "perceptron", "--phase", phase] + words, in: folder)
+            #expect(result.status == 2 && result.output.isEmpty)
+            #expect(
+                result.errors == "apus: Only training steps are profiled, not --phase \(phase). "
+                    + "Leave out --profile, --profile-json and --trace, or leave out --phase.\n")
+        }
     }
 
     @Test func benchWithoutProfileSaysOneLine() throws {

@@ -71,6 +71,48 @@ import Testing
                     + "no fingerprint before that was the same."), "\(line)")
     }
 
+    /// Bits may differ for another version's or other kernels' sake.
+    @Test func anotherVersionAndOtherKernelsAreSaid() throws {
+        let folder = try TemporaryFolder()
+        try trained("perceptron", in: folder)
+        let card = folder.file("run/card.json")
+        let (version, count) = (
+            ApusVersion.current, try #require(RunCard(readingFrom: RunFolder(opening: folder.file("run").path)).kernels)
+        )
+        let (kind, number) = try #require(count.sorted { $0.key < $1.key }.first)
+        try String(contentsOf: card, encoding: .utf8)
+            .replacingOccurrences(of: "\"apusVersion\" : \"\(version)\"", with: "\"apusVersion\" : \"0.0.9\"")
+            .replacingOccurrences(of: "\"\(kind)\" : \(number)", with: "\"\(kind)\" : \(number + 7)")
+            .write(to: card, atomically: true, encoding: .utf8)
+        let differences = [
+            "Apus: 0.0.9, now \(version)", "kernels of kind \(kind): \(number + 7), now \(number)",
+        ]
+        let replayed = try BuiltProgram.run(["replay", "run"], in: folder)
+        #expect(replayed.status == 0)
+        let resumed = try BuiltProgram.run(["train", "--resume", "run", "--max-steps", "61"], in: folder)
+        #expect(resumed.status == 0)
+        for difference in differences {
+            let text = "WARNING: Not as the run was trained: \(difference). The bits may differ for that reason.\n"
+            #expect(replayed.errors.components(separatedBy: text).count == 2, "\(replayed.errors)")
+            #expect(resumed.errors.contains("WARNING: Not as the run was begun: \(difference). "), "\(resumed.errors)")
+        }
+    }
+
+    /// What a kill leaves of a last line is no reason to fail.
+    @Test func aTornRecordIsReplayed() throws {
+        let folder = try TemporaryFolder()
+        try trained("perceptron", in: folder)
+        let file = folder.file("run/fingerprints.jsonl")
+        try Data(contentsOf: file).dropLast(20).write(to: file)
+        try Data(contentsOf: folder.file("run/losses.f32")).dropLast(2).write(to: folder.file("run/losses.f32"))
+        let card = folder.file("run/card.json")
+        try String(contentsOf: card, encoding: .utf8).replacingOccurrences(of: "\"finished\"", with: "\"running\"")
+            .write(to: card, atomically: true, encoding: .utf8)
+        let result = try BuiltProgram.run(["replay", "run"], in: folder)
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(result.output.hasSuffix("bit-equal: the losses of 59 steps, 15 fingerprints of run.\n"))
+    }
+
     @Test func aRunWithoutRecordsAndOtherThreads() throws {
         let folder = try TemporaryFolder()
         try trained("perceptron", in: folder)

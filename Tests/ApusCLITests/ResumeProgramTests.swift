@@ -98,13 +98,74 @@ import Testing
         let first = try BuiltProgram.run(
             ["train", "perceptron", "--epochs", "9", "--max-steps", "10", "--out", "run"], in: folder)
         #expect(first.status == 0)
-        for name in try FileManager.default.contentsOfDirectory(atPath: folder.file("run/checkpoints").path) {
-            try folder.write([1, 2, 3], to: "run/checkpoints/\(name)")
-        }
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.file("run/checkpoints").path).sorted()
+        #expect(names.contains("best.safetensors") == false && names.count == 1)
+        for name in names + ["best.safetensors"] { try folder.write([1, 2, 3], to: "run/checkpoints/\(name)") }
+        // Nothing of theirs is lost, nor of those of another time.
+        try FileManager.default.createDirectory(
+            at: folder.file("run/checkpoints.damaged-1"), withIntermediateDirectories: false)
         let resumed = try BuiltProgram.run(["train", "--resume", "run", "--max-steps", "70"], in: folder)
         #expect(resumed.status == 0)
-        #expect(resumed.output.contains("There is no checkpoint: the run begins anew."))
+        #expect(
+            resumed.output.contains(
+                "No checkpoint is whole: the run begins anew. The damaged ones are in run/checkpoints.damaged-2.\n"))
+        for name in names + ["best.safetensors"] {
+            #expect(try Data(contentsOf: folder.file("run/checkpoints.damaged-2/\(name)")) == Data([1, 2, 3]))
+        }
         #expect(try RunComparison.difference(run("whole", in: folder), run("run", in: folder)) == nil)
+        try FileManager.default.removeItem(at: folder.file("run/checkpoints"))
+        let bare = try BuiltProgram.run(["train", "--resume", "run", "--max-steps", "71"], in: folder)
+        #expect(bare.status == 0 && bare.output.contains("There is no checkpoint: the run begins anew.\n"))
+    }
+
+    /// It may be whole: the run neither begins anew nor goes on from another. The file is a link to itself here.
+    @Test func aCheckpointThatCannotBeReadStopsEverything() throws {
+        let folder = try TemporaryFolder()
+        try whole("perceptron", in: folder)
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.file("whole/checkpoints").path)
+        for name in names { try folder.write([1, 2, 3], to: "whole/checkpoints/\(name)") }
+        let newer = folder.file("whole/checkpoints/step-000000000071.safetensors")
+        #expect(symlink(newer.lastPathComponent, newer.path) == 0)
+        let losses = try Data(contentsOf: folder.file("whole/losses.f32"))
+        let result = try BuiltProgram.run(["train", "--resume", "whole", "--max-steps", "90"], in: folder)
+        #expect(result.status == 1)
+        #expect(
+            result.errors.hasSuffix(
+                "/whole/checkpoints/step-000000000071.safetensors: cannot be read: "
+                    + "Too many levels of symbolic links.\n"), "\(result.errors)")
+        for name in names {
+            #expect(try Data(contentsOf: folder.file("whole/checkpoints/\(name)")) == Data([1, 2, 3]))
+        }
+        #expect(try Data(contentsOf: folder.file("whole/losses.f32")) == losses)
+    }
+
+    /// Killed between the making and the unlinking of the file that takes the room.
+    @Test func whatTakesTheRoomIsNotInTheWay() throws {
+        let folder = try TemporaryFolder()
+        try FileManager.default.createDirectory(at: folder.file("whole"), withIntermediateDirectories: false)
+        try folder.write([1], to: "whole/\(RunFolder.roomName)")
+        try whole("perceptron", in: folder)
+        try folder.write([1], to: "whole/\(RunFolder.roomName)")
+        let resumed = try BuiltProgram.run(["train", "--resume", "whole", "--max-steps", "71"], in: folder)
+        #expect(resumed.status == 0, "\(resumed.errors)")
+        #expect(!FileManager.default.fileExists(atPath: folder.file("whole/\(RunFolder.roomName)").path))
+    }
+
+    /// What two runs came to is the same only with the same best weights.
+    @Test func theBestCheckpointIsCompared() throws {
+        let folder = try TemporaryFolder()
+        try whole("perceptron", in: folder)
+        let result = try BuiltProgram.run(["train", "perceptron"] + Self.common + ["--out", "run"], in: folder)
+        #expect(result.status == 0)
+        let (first, second) = (try run("whole", in: folder), try run("run", in: folder))
+        #expect(try RunComparison.difference(first, second) == nil)
+        let newest = try #require(second.checkpoints.files.first)
+        #expect(try Checkpoint(contentsOf: second.checkpoints.best).progress.epoch == 1)
+        try Data(contentsOf: newest).write(to: second.checkpoints.best, options: .atomic)
+        #expect(
+            try RunComparison.difference(first, second) == "the best checkpoint: of epoch 1 and of epoch 2")
+        unlink(second.checkpoints.best.path)
+        #expect(try RunComparison.difference(first, second) == "the best checkpoint: of epoch 1 and missing")
     }
 
     @Test func aFinishedRunSaysSo() throws {
@@ -259,11 +320,37 @@ import Testing
         #expect(try resumed.end().status == 130)
     }
 
+    #if os(Linux)
+        /// Whoever starts the program may have said that nobody is told how children end.
+        @Test func aChildsEndIsKnown() throws {
+            let folder = try TemporaryFolder()
+            func deaf(_ words: [String]) throws -> (status: Int32, errors: String) {
+                let process = BuiltProgram.process(["--ignore-signal=CHLD"] + words, in: folder)
+                process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+                let errors = try BuiltProgram.emptyFile(in: folder)
+                process.standardError = try FileHandle(forWritingTo: errors)
+                process.standardOutput = FileHandle.nullDevice
+                try process.run()
+                process.waitUntilExit()
+                return (process.terminationStatus, try String(contentsOf: errors, encoding: .utf8))
+            }
+            guard try deaf(["true"]).status == 0 else { return }
+            // The training fails, and that is seen.
+            let words = ["verify-resume", "perceptron", "--kills", "1", "--data", folder.file("none").path]
+            let (status, errors) = try deaf([BuiltProgram.url.path] + words)
+            #expect(status == 1)
+            #expect(errors.contains("apus: The unbroken training ended with exit code 1. Its output:"), "\(errors)")
+        }
+    #endif
+
     @Test func verificationByKills() throws {
         let folder = try TemporaryFolder()
+        try FileManager.default.createDirectory(at: folder.file("temporary"), withIntermediateDirectories: false)
         let result = try BuiltProgram.run(
-            ["verify-resume", "perceptron", "--kills", "8", "--epochs", "3"], in: folder)
+            ["verify-resume", "perceptron", "--kills", "8", "--epochs", "3"], in: folder,
+            environment: ["TMPDIR": folder.file("temporary").path])
         #expect(result.status == 0, "\(result.errors)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("temporary").path) == [])
         #expect(
             result.output.contains(
                 /^perceptron: 8 kills \(\d+ before the first checkpoint, \d+ while a file was written\), \d+ runs finished, all bit-equal to the unbroken one\.\n$/

@@ -33,7 +33,7 @@ import Testing
         let place = try #require(card.failure?.firstMatch(of: /stopped by (\w+) at epoch (\d+), step ([\d,]+)/))
         #expect(place.1 == name)
         #expect([card.epochsDone, card.epochsDone + 1].contains(Int(place.2)))
-        let newest = try #require(CheckpointFolder(folder.file("run/checkpoints")).newest())
+        let newest = try #require(try CheckpointFolder(folder.file("run/checkpoints")).newest())
         #expect(newest.step == card.stepsDone && newest.history.epochs.count == card.epochsDone)
         #expect(try LossRecord.read(folder.file("run/losses.f32")).count == card.stepsDone)
         #expect(Int(place.3.filter { $0 != "," }) == card.stepsDone)
@@ -106,7 +106,7 @@ import Testing
         program.send(SIGKILL)
         _ = try program.end()
         #expect(try card(in: folder).state == .running)
-        let newest = try #require(checkpoints.newest())
+        let newest = try #require(try checkpoints.newest())
         let evaluated = try BuiltProgram.run(["evaluate", "run"], in: folder)
         #expect(evaluated.status == 0)
         let number = newest.step < 1_000 ? "\(newest.step)" : "\(newest.step / 1_000),"

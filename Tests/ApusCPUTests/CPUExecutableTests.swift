@@ -27,6 +27,12 @@ func withPointers(to inputs: [NDArray], _ body: (UnsafeBufferPointer<UnsafeRawPo
 }
 
 @Suite struct CPUExecutableTests {
+    /// Before its first plan too, whatever the process uses then: a data set's loader asks that early.
+    @Test func aDevicesTeamIsAsLargeAsItWillBe() {
+        for count in [1, 2, 77] { #expect(Device.cpu(threadCount: count).team?.size() == count) }
+        #expect(Device.cpu.team?.size() == CPUDescription.current.threadCount)
+    }
+
     @Test(arguments: OperationTable.rows) func agreesWithTheReference(row: OperationRow) {
         #expect(checkExecutor([row], run: runOnCPU) == [])
     }

@@ -47,6 +47,31 @@ import Testing
         #expect(try names(in: folder) == [])
     }
 
+    /// The new name is on the disk only with its folder.
+    @Test func aFolderThatCannotBeSyncedIsAnError() throws {
+        let folder = try TemporaryFolder()
+        #expect(throws: Never.self) { try AtomicFile.syncFolder(of: folder.file("file")) }
+        let missing = folder.file("none/file")
+        #expect(throws: ApusError.file(path: missing.path, .missingFolder(missing.deletingLastPathComponent().path))) {
+            try AtomicFile.syncFolder(of: missing)
+        }
+        let below = try folder.write([1], to: "taken").appendingPathComponent("file")
+        #expect(throws: ApusError.file(path: below.path, .unwritable(reason: "Not a directory"))) {
+            try AtomicFile.syncFolder(of: below)
+        }
+    }
+
+    /// A folder in which files can be made, but which cannot be opened; whoever administers the machine can do all.
+    @Test(.enabled(if: geteuid() != 0)) func writingTellsOfItsFolder() throws {
+        let folder = try TemporaryFolder()
+        let place = folder.file("file")
+        #expect(chmod(folder.path, 0o300) == 0)
+        defer { chmod(folder.path, 0o700) }
+        #expect(throws: ApusError.file(path: place.path, .unwritable(reason: "Permission denied"))) {
+            try AtomicFile.write(Data(), to: place)
+        }
+    }
+
     @Test func emptyFiles() throws {
         let folder = try TemporaryFolder()
         try AtomicFile.write(Data(), to: folder.file("empty"))

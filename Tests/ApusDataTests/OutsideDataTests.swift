@@ -129,6 +129,25 @@ import Testing
         #expect(try NPZFile(contentsOf: url).arrays.keys.sorted() == ["größe"])
     }
 
+    /// libarchive asks whether memory was short by what the last failed call on the thread has left behind, and then ends
+    /// the program.
+    @Test func memoryThatOnceWasShortIsForgotten() throws {
+        for flags in [0x800, 0] as [UInt16] {
+            for start: [UInt8] in [[0xFF, 0xFE], [0xC3], [0xED, 0xA0, 0x80], Array("ö".utf8)] {
+                let bytes = zip([(start + Array(".npy".utf8), small)], flags: flags)
+                func outcome(after code: Int32) -> String {
+                    var names: [String] = []
+                    let text = message {
+                        errno = code
+                        names = try npz(bytes).arrays.keys.sorted()
+                    }
+                    return text + "\(names)"
+                }
+                #expect(outcome(after: ENOMEM) == outcome(after: 0), "\(flags) \(start)")
+            }
+        }
+    }
+
     @Test func anArchiveUnpacksToWhatItMay() throws {
         try zip([(Array("a.npy".utf8), small)]).withUnsafeBytes { memory in
             let reader = try ArchiveReader(memory: memory, name: "FILE", as: .zip)

@@ -1,14 +1,32 @@
 import Apus
 
 /// The least of several times: on a machine that others use, too, the one that was disturbed the least.
-enum BestTime {
-    /// Milliseconds a call of `body`, from the best of 4 blocks of calls that take about `seconds` each, after 3 calls to
-    /// warm up.
-    static func milliseconds(blockSeconds: Double = 0.3, _ body: () throws -> Void) rethrows -> Double {
-        let warmUp = try time(3, body)
-        let count = Int(max(1, min(100_000, blockSeconds * 1_000 / max(warmUp, 0.001))))
+package enum BestTime {
+    /// A block of calls takes about so long, in milliseconds, and there are so many blocks.
+    private static let (blockTime, blockCount) = (300.0, 4)
+    private static let mostCalls = 100_000
+    /// What warms up goes on until a block takes so long.
+    private static let warmUpTime = 30.0
+    /// Of a call from so long on, two are enough.
+    private static let longTime = 1_000.0
+
+    /// Milliseconds a call, from the best of 4 blocks of calls that take about 0.3 s each, after short blocks to warm up;
+    /// of a call that takes a second or more, the better of two. The same rule as in `Benchmarks/peers/harness.py`, so
+    /// that all systems have as many chances of an undisturbed block.
+    /// - Parameter time: milliseconds a call of a block of so many. One call, which may allocate, has been made before.
+    package static func milliseconds(_ time: (_ callCount: Int) throws -> Double) rethrows -> Double {
+        // Two by themselves: one of them may have been disturbed.
+        let estimates = (try time(1), try time(1))
+        var estimate = min(estimates.0, estimates.1)
+        if estimate >= longTime { return estimate }
+        var count = 1
+        while estimate * Double(count) < warmUpTime, count < mostCalls {
+            count = min(2 * count, mostCalls)
+            estimate = min(estimate, try time(count))
+        }
+        let callCount = Int(max(1, min(Double(mostCalls), (blockTime / max(estimate, 1e-6)).rounded())))
         var best = Double.infinity
-        for _ in 0..<4 { best = min(best, try time(count, body)) }
+        for _ in 0..<blockCount { best = min(best, try time(callCount)) }
         return best
     }
 

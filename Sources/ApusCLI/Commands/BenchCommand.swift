@@ -17,12 +17,13 @@ struct BenchCommand: Command {
                 isRequired: false, isRepeated: true)
         ],
         options: [batch, phase, RunOptions.device, RunOptions.threads, RunOptions.precision] + ProfileOptions.all,
-        notes: "A step is forward, backward, the optimizer's update and the loss read back. It is run 3 times to warm\n"
-            + "up, then in 4 blocks of many steps; the time is that of the best block.\n\n"
+        notes: "A step is forward, backward, the optimizer's update and the loss read back. After a few to warm up, 4\n"
+            + "blocks of steps are timed, of 0.3 s each; the time is that of the best block.\n\n"
             + "inference: a call of Model.predict with one batch, timed likewise. epoch: an epoch of Trainer.fit on random\n"
             + "bytes, shuffled and augmented as the experiment has it, divided by its steps; ms_per_step_alone is that of\n"
             + "steps whose batch is ready, epoch_over_steps the median ratio. peak_memory_bytes is the most memory that the\n"
-            + "process had so far, first_step_s the time from its start to the end of the first step of all.\n\n"
+            + "process had so far, first_step_s the time from its start to the end of the first step of all (where the\n"
+            + "system tells when a process started).\n\n"
             + ProfileOptions.notes)
 
     private static func names(_ workloads: [any Workload]) -> String {
@@ -37,7 +38,7 @@ struct BenchCommand: Command {
         RunOptions.announce(precision, on: device)
         let batchSize = arguments[Self.batch] ?? 128
         let phase = arguments[Self.phase].flatMap(BenchPhase.init) ?? .training
-        var profiler = Profiler(arguments)
+        var profiler = try Profiler(arguments, phase: phase)
         var isFirst = true
         for workload in workloads {
             var line = BenchLine(
@@ -46,10 +47,10 @@ struct BenchCommand: Command {
             case .training:
                 let step = try TrainingStep(workload, batchSize: batchSize, device: device, precision: precision)
                 let benchmark = Benchmark(step)
-                var firstStep = 0.0
+                var firstStep: Double?
                 let time = try benchmark.bestMilliseconds { firstStep = StartupClock.processSeconds }
                 line.add("ms_per_step", time)
-                if isFirst { line.add("first_step_s", firstStep) }
+                if isFirst, let firstStep { line.add("first_step_s", firstStep) }
                 try profiler?.add(benchmark, batchSize: batchSize)
             case .inference:
                 let timing = try InferenceTiming(
@@ -77,20 +78,10 @@ final class Benchmark {
     let step: TrainingStep
     /// Steps so far; optimizers and random numbers depend on it.
     private var number = 0
-    /// Steps a block: about a third of a second.
-    let blockSize: Int
     private let arrays: [NDArray]
-
-    /// Steps a block for each workload, as in the scripts of the other systems.
-    private static let blockSizes = [
-        "perceptron": 400, "mlp": 150, "cnn": 15, "lstm": 15, "lstm-hard-sigmoid": 15, "vae": 120, "cam": 5,
-        "wide-100": 600, "wide-1000": 60, "convolution-48": 6, "convolution-200": 2, "gru": 20, "resnet20": 6,
-        "transformer": 20,
-    ]
 
     init(_ step: TrainingStep) {
         self.step = step
-        blockSize = Self.blockSizes[step.workload.name] ?? 100
         let random = Philox(seed: 0, stream: 0)
         arrays = step.plan.inputTypes.enumerated().map { index, type in
             // The first input is images, uniform; a second one is the one-hot vectors of random classes.
@@ -109,10 +100,7 @@ final class Benchmark {
     func bestMilliseconds(firstStepDidEnd: () -> Void = {}) throws -> Double {
         _ = try milliseconds(stepCount: 1)
         firstStepDidEnd()
-        _ = try milliseconds(stepCount: 2)
-        var best = Double.infinity
-        for _ in 0..<4 { best = min(best, try milliseconds(stepCount: blockSize)) }
-        return best
+        return try BestTime.milliseconds { try milliseconds(stepCount: $0) }
     }
 
     /// Milliseconds a step of a block of steps, the loss read back in each.

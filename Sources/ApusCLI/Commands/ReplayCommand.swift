@@ -23,22 +23,23 @@ struct ReplayCommand: Command {
         let device = try RunOptions.chosenDevice(arguments, defaultThreadCount: card.machine.threadCount)
         let machine = RunCard.Machine(
             device: device, threadCount: arguments[RunOptions.threads] ?? card.machine.threadCount)
-        let machines = [card.machine] + (card.sessions ?? []).map(\.machine)
-        for difference in Set(machines.flatMap { $0.differences(from: machine) }).sorted() {
-            Console.report("WARNING: Not as the run was trained: \(difference). The bits may differ for that reason.")
-        }
         let network = try experiment.network(seed: card.seed)
         try FirstWeights.restore(card, to: network.model)
         let data = try ChosenData.ofRun(card, arguments, for: experiment)
         try data.announce()
 
         let trainer = try TrainingSession.trainer(experiment, network, card, on: device)
+        let samples = try experiment.prepare(data.loaded.train)
+        let kernels = try TrainingSession.kernelCounts(trainer, samples, batchSize: card.settings.batchSize)
+        for difference in card.differences(on: machine, kernels: kernels, amongSessions: true) {
+            Console.report("WARNING: Not as the run was trained: \(difference). The bits may differ for that reason.")
+        }
         let check = ReplayCheck(losses: losses, fingerprints: try Fingerprint.read(folder.fingerprints))
         // A run that was stopped or killed is replayed as far as it went.
         let stepCount = card.state == .running ? losses.count : min(card.stepsDone, losses.count)
         do {
             try trainer.fit(
-                experiment.prepare(data.loaded.train), batchSize: card.settings.batchSize,
+                samples, batchSize: card.settings.batchSize,
                 epochs: card.settings.epochCount, validation: experiment.prepare(data.loaded.test),
                 shuffles: card.settings.shuffles, augmentation: experiment.augmentation,
                 callbacks: [Progress(), check], maxSteps: max(stepCount, 1))

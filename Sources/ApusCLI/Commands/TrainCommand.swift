@@ -89,9 +89,10 @@ struct TrainCommand: Command {
             firstWeightsChecksum: firstWeights?.checksum, data: .init(data.name, data.loaded),
             machine: .init(device: device, threadCount: arguments[RunOptions.threads]),
             keeping: Self.keeping(arguments, instead: nil))
-        var session = TrainingSession(
+        var session = try TrainingSession(
             experiment: experiment, network: network, data: data.loaded, device: device, folder: folder, lock: lock,
             card: card)
+        clock.mark("tracing and planning")
         let room = try session.prepareFolder()
         clock.mark("output folder")
         try session.run(

@@ -25,14 +25,23 @@ struct VerifyResumeCommand: Command {
         notes: "The training runs unbroken once. Then it runs in a process that is killed (SIGKILL) at moments spread\n"
             + "evenly over that time, start-up and the writing of checkpoints included, and is taken up with\n"
             + "'apus train --resume' each time; where it ends before all kills are used up, it begins anew. Weights,\n"
-            + "losses of all steps, hashes of all variables and the history (but for seconds) must be the same.")
+            + "losses of all steps, hashes of all variables, the best checkpoint and the history (but for seconds) must\n"
+            + "be the same.")
+
+    /// An empty folder that nobody else can have made.
+    private static func newFolder() throws -> URL {
+        let pattern = FileManager.default.temporaryDirectory.appendingPathComponent("apus-verify-XXXXXX")
+        var path = Array(pattern.path.utf8CString)
+        guard mkdtemp(&path) != nil else { throw ApusError.file(path: pattern.path, .unwritable(pattern, code: errno)) }
+        return URL(fileURLWithPath: String(decoding: path.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
+    }
 
     func run(_ arguments: Arguments) throws {
         let experiment = try Experiments.named(arguments.operands[0])
         let datasetName = arguments[RunOptions.dataset] ?? experiment.defaults.datasetName
         try ChosenData.check(datasetName, for: experiment)
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("apus-verify-\(getpid())")
-        try makeFolder(at: folder)
+        ChildProcess.prepare()
+        let folder = try Self.newFolder()
         let data = folder.appendingPathComponent("data")
         if arguments[Self.data] == nil {
             try makeFolder(at: data)

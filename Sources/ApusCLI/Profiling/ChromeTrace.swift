@@ -40,7 +40,7 @@ package struct ChromeTrace: Encodable {
     /// - Parameter timeline: for each step the clock when it began and after each kernel, in nanoseconds.
     package mutating func append(_ profile: StepProfile, timeline: [[UInt64]]) {
         let process = (traceEvents.last?.pid ?? 0) + 1
-        let title = "\(profile.workload), batch \(profile.batchSize)"
+        let title = "\(profile.workload), batch \(profile.batchSize), \(profile.precision.rawValue)"
         traceEvents.append(Event(name: "process_name", ph: "M", pid: process, args: Details(name: title)))
         traceEvents.append(Event(name: "thread_name", ph: "M", pid: process, args: Details(name: "step")))
         let origin = timeline.first?.first ?? 0

@@ -13,11 +13,15 @@ struct KernelTimes {
 
 extension Benchmark {
     private static let longestTimeline = 10
+    /// Steps are profiled for about so many milliseconds, each kind; but at least and at most so many.
+    private static let (profiledTime, profiledCounts) = (300.0, 10.0...1_600.0)
 
     /// Steps as they are and steps with a look at the clock after each kernel, in turn; the times are means of the
     /// fastest fifth of them, so that other programs count little.
     func kernelTimes() throws -> KernelTimes {
-        let runCount = max(4 * blockSize, 8)
+        let estimate = try milliseconds(stepCount: 3)
+        let runCount = Int(
+            min(max(Self.profiledTime / estimate, Self.profiledCounts.lowerBound), Self.profiledCounts.upperBound))
         let width = step.plan.steps.count + 1
         // One row a run, written without allocation.
         let clocks = UnsafeMutablePointer<UInt64>.allocate(capacity: runCount * width)

@@ -18,6 +18,7 @@ package struct ProfileFile: Encodable {
 
     private struct Entry: Encodable {
         let workload: String
+        let precision: Precision
         let batch: Int
         let threads: Int
         let msPerStep: Double
@@ -27,6 +28,7 @@ package struct ProfileFile: Encodable {
 
         init(_ profile: StepProfile) {
             workload = profile.workload
+            precision = profile.precision
             batch = profile.batchSize
             threads = profile.threadCount
             msPerStep = profile.stepSeconds * 1e3

@@ -15,7 +15,7 @@ package struct ProfileTable {
     package var text: String { ([heading, machine, "", kernels, ""] + [layers]).joined(separator: "\n") + "\n" }
 
     private var heading: String {
-        "\(profile.workload), batch \(profile.batchSize): \(milliseconds(profile.stepSeconds)) ms a step, "
+        "\(profile.workload), batch \(profile.batchSize), \(profile.precision.rawValue): \(milliseconds(profile.stepSeconds)) ms a step, "
             + "\(milliseconds(profile.kernelSeconds)) of it in \(profile.rows.count) kernels"
     }
 

@@ -16,8 +16,9 @@ enum ProfileOptions {
         With --profile, steps with a clock between their kernels alternate with steps that have none; the times are
         means of the fastest fifth. GFLOP/s count a convolution's plain sum, GB/s each array that a kernel reads or writes
         once. A kernel's bound is what takes longer at the rates measured here: its operations with all multiply-adds
-        (arithmetic), or a pass over as many bytes (memory); it has reached 100 % where it is as fast as that. What a
-        kernel recomputes or copies for itself is not counted, and Winograd's convolutions can go beyond 100 %.
+        (arithmetic; of rounded factors, at the fastest of the rates for them), or a pass over as many bytes (memory); it
+        has reached 100 % where it is as fast as that. What a kernel recomputes or copies for itself is not counted, and
+        Winograd's convolutions can go beyond 100 %.
         """
 }
 
@@ -31,11 +32,17 @@ struct Profiler {
     private var chromeTrace = ChromeTrace()
 
     /// `nil` where nothing is asked for.
-    init?(_ arguments: Arguments) {
+    /// - Throws: `ApusError.usage` where it is asked for and something else than training is timed.
+    init?(_ arguments: Arguments, phase: BenchPhase) throws {
         showsTable = arguments.has(ProfileOptions.table)
         json = arguments[ProfileOptions.json]
         trace = arguments[ProfileOptions.trace]
         if !showsTable && json == nil && trace == nil { return nil }
+        guard phase == .training else {
+            throw ApusError.usage(
+                problem: "Only training steps are profiled, not --phase \(phase.rawValue).",
+                cure: "Leave out --profile, --profile-json and --trace, or leave out --phase.")
+        }
     }
 
     mutating func add(_ benchmark: Benchmark, batchSize: Int) throws {

@@ -47,6 +47,8 @@ package struct StepProfile: Sendable {
     }
 
     package let workload: String
+    /// How products are computed in this plan, which is float32 where float32-fast would be slower.
+    package let precision: Precision
     package let batchSize: Int
     package let threadCount: Int
     package let peaks: MachinePeaks
@@ -70,7 +72,8 @@ package struct StepProfile: Sendable {
         let (parts, layers) = (plan.parts, plan.layers)
         let rows = plan.steps.enumerated().map { index, step in
             let byteCount = plan.byteCount(of: step)
-            let arithmetic = Double(step.flopCount) / peaks.float32
+            let rate = peaks.products(ofRoundedFactors: step.kernel.multipliesRoundedFactors(in: plan.precision))
+            let arithmetic = Double(step.flopCount) / rate
             let memory = Double(byteCount) / peaks.memoryRate(byteCount: byteCount)
             return Row(
                 number: index, layer: layers[index], part: parts[index], operation: "\(step.kernel)",
@@ -80,15 +83,43 @@ package struct StepProfile: Sendable {
                 bound: arithmetic >= memory ? .arithmetic : .memory, boundSeconds: max(arithmetic, memory))
         }
         self.init(
-            workload: workload, batchSize: batchSize, threadCount: threadCount, peaks: peaks, stepSeconds: stepSeconds,
-            rows: rows)
+            workload: workload, precision: plan.precision, batchSize: batchSize, threadCount: threadCount, peaks: peaks,
+            stepSeconds: stepSeconds, rows: rows)
     }
 
     package init(
-        workload: String, batchSize: Int, threadCount: Int, peaks: MachinePeaks, stepSeconds: Double, rows: [Row]
+        workload: String, precision: Precision, batchSize: Int, threadCount: Int, peaks: MachinePeaks,
+        stepSeconds: Double, rows: [Row]
     ) {
-        (self.workload, self.batchSize, self.threadCount) = (workload, batchSize, threadCount)
+        (self.workload, self.precision) = (workload, precision)
+        (self.batchSize, self.threadCount) = (batchSize, threadCount)
         (self.peaks, self.stepSeconds, self.rows) = (peaks, stepSeconds, rows)
+    }
+}
+
+extension Plan.Kernel {
+    /// Whether what it multiplies are bfloat16 numbers. In float32-fast, each of a product's three is a step of its own,
+    /// and recurrences are float32.
+    fileprivate func multipliesRoundedFactors(in precision: Precision) -> Bool {
+        switch self {
+        case .matMul, .convolution, .matMulUpdate, .matMulOptimizer: precision != .float32
+        case .projectedRecurrence(let rules, _, _): rules.contains { $0.roundsFactors }
+        case .recurrenceGradient(let rule, _, _): rule.roundsFactors
+        case .operation(let operation): operation.multipliesRoundedFactors(in: precision)
+        case .shared(let operations): operations.contains { $0.multipliesRoundedFactors(in: precision) }
+        case .elementwise, .copy: false
+        }
+    }
+}
+
+extension Operation {
+    fileprivate func multipliesRoundedFactors(in precision: Precision) -> Bool {
+        switch self {
+        case .matMul, .convolution, .convolutionInputGradient, .convolutionKernelGradient: precision != .float32
+        case .recurrence(let rule): rule.roundsFactors
+        case .recurrenceGradient(let rule): rule.roundsFactors
+        default: false
+        }
     }
 }
 

@@ -12,8 +12,14 @@ private nonisolated(unsafe) let before = UnsafeMutablePointer<sigaction>.allocat
 enum LastWords {
     private static let signals = [SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE]
 
+    /// What a handler needs, and the processor's registers, which can be many.
+    private static let stackByteCount = 1 << 16
+
     /// From now on, such an end is said.
     static func prepare() {
+        makeStack()
+        // A global may be made when it is first read, which a handler must not do.
+        _ = wayOn.load(ordering: .relaxed)
         before.initialize(repeating: sigaction(), count: 64)
         // Whoever started the program may have held them back.
         var held = sigset_t()
@@ -32,6 +38,18 @@ enum LastWords {
         }
     }
 
+    /// Gives handlers on the main thread a stack of their own: a stack that is used up holds no handler.
+    private static func makeStack() {
+        var old = stack_t()
+        guard sigaltstack(nil, &old) == 0, old.ss_flags & Int32(SS_DISABLE) != 0 || old.ss_size < stackByteCount,
+            let place = mmap(nil, stackByteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+            place != MAP_FAILED
+        else { return }
+        var stack = stack_t()
+        (stack.ss_sp, stack.ss_size) = (place, stackByteCount)
+        sigaltstack(&stack, nil)
+    }
+
     /// What there is to say besides, from now on: a sentence.
     static func add(_ sentence: String) {
         guard let text = strdup(sentence) else { return }
@@ -43,21 +61,26 @@ enum LastWords {
     private static func say(
         _ number: Int32, information: UnsafeMutablePointer<siginfo_t>?, context: UnsafeMutableRawPointer?
     ) {
-        write("apus: cannot go on (")
-        switch number {
-        case SIGABRT: write("SIGABRT")
-        case SIGSEGV: write("SIGSEGV")
-        case SIGBUS: write("SIGBUS")
-        case SIGILL: write("SIGILL")
-        case SIGTRAP: write("SIGTRAP")
-        default: write("SIGFPE")
+        let name: StaticString =
+            switch number {
+            case SIGABRT: "SIGABRT"
+            case SIGSEGV: "SIGSEGV"
+            case SIGBUS: "SIGBUS"
+            case SIGILL: "SIGILL"
+            case SIGTRAP: "SIGTRAP"
+            default: "SIGFPE"
+            }
+        let text = UnsafeMutablePointer<CChar>(bitPattern: wayOn.load(ordering: .acquiring))
+        // At once: several threads may come to this end at a time. So few bytes are on the stack.
+        withUnsafeTemporaryAllocation(of: iovec.self, capacity: 6) { parts in
+            parts.initializeElement(at: 0, to: part("apus: cannot go on ("))
+            parts.initializeElement(at: 1, to: part(name))
+            parts.initializeElement(at: 2, to: part("): memory has run out, or the program is at fault."))
+            parts.initializeElement(at: 3, to: part(text == nil ? "" : " "))
+            parts.initializeElement(at: 4, to: iovec(iov_base: text, iov_len: text.map { strlen($0) } ?? 0))
+            parts.initializeElement(at: 5, to: part("\n"))
+            _ = writev(STDERR_FILENO, parts.baseAddress, Int32(parts.count))
         }
-        write("): memory has run out, or the program is at fault.")
-        if let text = UnsafePointer<CChar>(bitPattern: wayOn.load(ordering: .acquiring)) {
-            write(" ")
-            _ = Foundation.write(STDERR_FILENO, text, strlen(text))
-        }
-        write("\n")
         // Swift's own, which prints a backtrace where that is wanted, and goes back to where the signal came: after one
         // that another process has sent, the program would go on.
         if hasHandler(before[Int(number)]) {
@@ -86,7 +109,7 @@ enum LastWords {
         return address > 1 && action.sa_flags & Int32(SA_SIGINFO) != 0
     }
 
-    private static func write(_ text: StaticString) {
-        _ = Foundation.write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
+    private static func part(_ text: StaticString) -> iovec {
+        iovec(iov_base: UnsafeMutableRawPointer(mutating: text.utf8Start), iov_len: text.utf8CodeUnitCount)
     }
 }

@@ -39,50 +39,48 @@ struct ResumedRun {
         RunOptions.announce(card.precision ?? .float32, on: device)
         let machine = RunCard.Machine(
             device: device, threadCount: arguments[RunOptions.threads] ?? card.machine.threadCount)
-        for difference in differences(from: machine) {
-            Console.report(
-                "WARNING: Not as the run was begun: \(difference). The bits may differ from those of an "
-                    + "uninterrupted run.")
-        }
         let network = try experiment.network(seed: card.seed)
         clock.mark("network")
         let data = try ChosenData.ofRun(card, arguments, for: experiment)
         clock.mark("data")
         try data.announce()
 
-        let checkpoint = folder.checkpoints.newest(reportingTo: Console.reportCheckpoint)
-        if checkpoint == nil {
-            folder.checkpoints.removeAll()
-            try FirstWeights.restore(card, to: network.model)
-        }
-        var card = card
-        card.begin(firstStep: checkpoint?.step ?? 0, machine: machine)
-        var session = TrainingSession(
+        let checkpoint = try folder.checkpoints.newest(reportingTo: Console.reportCheckpoint)
+        if checkpoint == nil { try FirstWeights.restore(card, to: network.model) }
+        var continued = card
+        continued.begin(firstStep: checkpoint?.step ?? 0, machine: machine)
+        var session = try TrainingSession(
             experiment: experiment, network: network, data: data.loaded, device: device, folder: folder, lock: lock,
-            card: card, checkpoint: checkpoint)
+            card: continued, checkpoint: checkpoint)
+        for difference in card.differences(on: machine, kernels: session.card.kernels, amongSessions: false) {
+            Console.report(
+                "WARNING: Not as the run was begun: \(difference). The bits may differ from those of an "
+                    + "uninterrupted run.")
+        }
+        clock.mark("tracing and planning")
         let room = try session.prepareFolder()
+        let damaged = checkpoint == nil ? try folder.setAsideDamagedCheckpoints() : nil
         clock.mark("output folder")
-        try Console.line(Self.place(of: checkpoint))
+        try Console.line(place(of: checkpoint, damaged))
         try session.run(
             room: room, logEvery: arguments[TrainCommand.logEvery],
             clock: arguments.has(TrainCommand.timing) ? clock : nil)
     }
 
-    private static func place(of checkpoint: Checkpoint?) -> String {
-        guard let checkpoint else { return "There is no checkpoint: the run begins anew." }
-        return "Going on after step \(checkpoint.step.grouped), epoch \(checkpoint.progress.epoch)."
+    /// - Parameter damaged: the folder of those that are not whole.
+    private func place(of checkpoint: Checkpoint?, _ damaged: URL?) -> String {
+        if let checkpoint {
+            return "Going on after step \(checkpoint.step.grouped), epoch \(checkpoint.progress.epoch)."
+        }
+        guard let damaged else { return "There is no checkpoint: the run begins anew." }
+        return "No checkpoint is whole: the run begins anew. The damaged ones are in "
+            + "\(folder.path)/\(damaged.lastPathComponent)."
     }
 
     private static func isRaised(_ arguments: Arguments, _ card: RunCard) -> Bool {
         let (epochs, steps) = (arguments[TrainCommand.epochs], arguments[TrainCommand.maximumSteps])
         if let limit = card.maximumStepCount, let steps, steps > limit { return true }
         return epochs.map { $0 > card.settings.epochCount } ?? false
-    }
-
-    private func differences(from machine: RunCard.Machine) -> [String] {
-        let version =
-            card.apusVersion == ApusVersion.current ? [] : ["Apus: \(card.apusVersion), now \(ApusVersion.current)"]
-        return card.machine.differences(from: machine) + version
     }
 
     /// - Throws: `ApusError.usage` for the first option that contradicts the run.

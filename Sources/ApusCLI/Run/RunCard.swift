@@ -180,6 +180,34 @@ extension RunCard.Machine {
     }
 }
 
+extension RunCard {
+    /// What is different now from where the run was begun, in words, where that may change bits; empty where nothing is.
+    /// - Parameters:
+    ///   - kernels: those of a step now.
+    ///   - amongSessions: whether the processes that took the run up count, too.
+    package func differences(on machine: Machine, kernels: [String: Int]?, amongSessions: Bool) -> [String] {
+        let sessions = amongSessions ? sessions ?? [] : []
+        let machines = [self.machine] + sessions.map(\.machine)
+        let versions = [apusVersion] + sessions.map(\.apusVersion)
+        var found: [String] = []
+        for difference in machines.flatMap({ $0.differences(from: machine) })
+            + versions.filter({ $0 != ApusVersion.current }).map({ "Apus: \(excerpt($0)), now \(ApusVersion.current)" })
+            + kernelDifferences(kernels) where !found.contains(difference)
+        {
+            found.append(difference)
+        }
+        return found
+    }
+
+    private func kernelDifferences(_ now: [String: Int]?) -> [String] {
+        guard let kernels, let now else { return [] }
+        return Set(kernels.keys).union(now.keys).sorted().compactMap { kind in
+            let (old, new) = (kernels[kind] ?? 0, now[kind] ?? 0)
+            return old == new ? nil : "kernels of kind \(excerpt(kind)): \(old), now \(new)"
+        }
+    }
+}
+
 extension RunCard.Data {
     init(_ name: String, _ loaded: LoadedDataset) {
         var folder: String?

@@ -29,6 +29,9 @@ package struct RunFolder: Sendable {
     /// Held by the process that writes here.
     var lockFile: URL { url.appendingPathComponent(Self.lockName) }
     private static let lockName = ".lock"
+    /// The file that takes the room for what is written at the end. It stands there for a moment only; a process killed
+    /// then leaves it, as it leaves half-written files.
+    package static let roomName = ".room.temporary"
 
     /// The existing run in `path`.
     /// - Throws: `ApusError.file`.
@@ -113,11 +116,34 @@ package struct RunFolder: Sendable {
         }
     }
 
+    /// Puts checkpoints none of which is whole out of the way of new ones, without the loss of a byte: into
+    /// `checkpoints.damaged-1`, or the next number that is free.
+    /// - Returns: that folder; `nil` where there is no checkpoint.
+    /// - Throws: `ApusError.file`; they are where they were then.
+    func setAsideDamagedCheckpoints() throws -> URL? {
+        guard try checkpoints.hasFiles() else { return nil }
+        for number in 1... {
+            let place = url.appendingPathComponent("checkpoints.damaged-\(number)")
+            guard mkdir(place.path, 0o777) == 0 else {
+                if errno == EEXIST { continue }
+                throw Self.refusal(place, errno)
+            }
+            // A folder takes the place of an empty one.
+            guard rename(checkpoints.url.path, place.path) == 0 else {
+                let code = errno
+                rmdir(place.path)
+                throw Self.refusal(place, code)
+            }
+            return place
+        }
+        preconditionFailure("checkpoints.damaged- with every number exists")
+    }
+
     /// Takes `byteCount` bytes of the disk until they are released, so that a disk that fills up meanwhile takes
     /// nothing from what is written at the end.
     /// - Throws: `ApusError.file` with `.unwritable` where there is not that much room.
     func reserve(byteCount: Int) throws -> Reservation {
-        let file = url.appendingPathComponent(".room")
+        let file = url.appendingPathComponent(Self.roomName)
         let descriptor = open(file.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw Self.refusal(url, errno) }
         // Without a name it vanishes with the process, however that ends.

@@ -127,7 +127,8 @@ struct TrainedRun {
         let experiment = try Experiments.named(card.experiment)
         let network = try experiment.network(seed: card.seed)
         let run = TrainedRun(folder: folder, card: card, experiment: experiment, network: network)
-        if card.state == .running, let checkpoint = folder.checkpoints.newest(reportingTo: Console.reportCheckpoint) {
+        if card.state == .running, let checkpoint = try folder.checkpoints.newest(reportingTo: Console.reportCheckpoint)
+        {
             try checkpoint.restoreWeights(of: network.model)
             return (run, checkpoint)
         }

@@ -14,6 +14,21 @@ struct TrainingSession {
     var card: RunCard
     /// Where an earlier session stood; `nil` for a run that begins.
     var checkpoint: Checkpoint?
+    private let trainer: Trainer
+    private let samples: Dataset
+
+    /// - Parameter network: with the weights that the run begins with.
+    /// - Throws: `ApusError` where a step cannot be planned, as for want of memory; nothing is written then.
+    init(
+        experiment: any Experiment, network: ExperimentNetwork, data: LoadedDataset, device: Device, folder: RunFolder,
+        lock: RunLock, card: RunCard, checkpoint: Checkpoint? = nil
+    ) throws {
+        (self.experiment, self.network, self.data, self.device) = (experiment, network, data, device)
+        (self.folder, self.lock, self.card, self.checkpoint) = (folder, lock, card, checkpoint)
+        trainer = try Self.trainer(experiment, network, card, on: device)
+        samples = try experiment.prepare(data.train)
+        self.card.kernels = try Self.kernelCounts(trainer, samples, batchSize: card.settings.batchSize)
+    }
 
     /// Room for pictures, history and card, in bytes.
     private static let extraRoom = 8_000_000
@@ -45,9 +60,6 @@ struct TrainingSession {
     /// - Throws: `CommandEnding` for all that comes up after the first step.
     mutating func run(room: Reservation, logEvery: Int?, clock: StartupClock?) throws {
         let settings = card.settings
-        let trainer = try Self.trainer(experiment, network, card, on: device)
-        let samples = try experiment.prepare(data.train)
-        card.kernels = try kernelCounts(trainer, samples)
         let (stop, checkpoints) = (StopRequest(), self.checkpoints)
         Interruption.begin()
         do {
@@ -111,9 +123,10 @@ struct TrainingSession {
             keep: keeping?.checkpointCount ?? RunCard.Keeping.defaultCount, costLimit: isChosen ? nil : 0.01)
     }
 
-    private func kernelCounts(_ trainer: Trainer, _ samples: Dataset) throws -> [String: Int]? {
+    /// How many kernels of each kind a whole batch's step has; `nil` on a device that has none.
+    static func kernelCounts(_ trainer: Trainer, _ samples: Dataset, batchSize: Int) throws -> [String: Int]? {
         let function = try trainer.function(for: samples, training: true)
-        let executable = try function.executable(batchSize: min(card.settings.batchSize, samples.count))
+        let executable = try function.executable(batchSize: min(batchSize, samples.count))
         return (executable as? CPUExecutable)?.kernelCounts
     }
 

@@ -9,9 +9,20 @@ struct ChildProcess {
         case signalled(Int32)
         /// By us, at the moment that was wished for.
         case killed
+        /// In a way that the system does not tell.
+        case unknown
+    }
+
+    private enum Status {
+        case running, unknown
+        /// As `waitpid` has it.
+        case ended(Int32)
     }
 
     private let processID: pid_t
+
+    /// Has the system tell how processes end: whoever started this one may have seen to it that it does not.
+    static func prepare() { signal(SIGCHLD, SIG_DFL) }
 
     /// Starts `apus` with `words`.
     /// - Parameters:
@@ -39,34 +50,35 @@ struct ChildProcess {
     }
 
     /// Waits until it ends by itself.
-    func wait() -> End { Self.end(wait(flags: 0) ?? 0) }
+    func wait() -> End { Self.end(status(flags: 0)) }
 
     /// Waits for `seconds`, then kills it.
     func kill(after seconds: Double) -> End {
         let start = ContinuousClock.now
         while (ContinuousClock.now - start) / .seconds(1) < seconds {
-            if let status = wait(flags: WNOHANG) { return Self.end(status) }
+            let status = status(flags: WNOHANG)
+            guard case .running = status else { return Self.end(status) }
             usleep(500)
         }
         Foundation.kill(processID, SIGKILL)
-        let end = Self.end(wait(flags: 0) ?? 0)
+        let end = Self.end(status(flags: 0))
         return end == .signalled(SIGKILL) ? .killed : end
     }
 
-    /// Its status where it has ended.
-    private func wait(flags: Int32) -> Int32? {
+    private func status(flags: Int32) -> Status {
         var status: Int32 = 0
         while true {
             let result = waitpid(processID, &status, flags)
-            if result == processID { return status }
-            if result < 0, errno == EINTR { continue }
-            return nil
+            if result == processID { return .ended(status) }
+            if result == 0 { return .running }
+            if errno != EINTR { return .unknown }
         }
     }
 
     /// The low seven bits hold the signal, the next byte the exit code.
-    private static func end(_ status: Int32) -> End {
-        status & 0x7F == 0 ? .exited(status >> 8 & 0xFF) : .signalled(status & 0x7F)
+    private static func end(_ status: Status) -> End {
+        guard case .ended(let status) = status else { return .unknown }
+        return status & 0x7F == 0 ? .exited(status >> 8 & 0xFF) : .signalled(status & 0x7F)
     }
 
     private static var program: String {

@@ -93,6 +93,7 @@ struct ResumeVerification {
             case .exited(let code): "ended with exit code \(code)"
             case .signalled(let number): "was ended by signal \(number)"
             case .killed: "was killed"
+            case .unknown: "ended in a way that the system does not tell"
             }
         let text = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
         return CommandEnding(message: "\(what) \(how). Its output:\n\(text)", exitCode: 1)

@@ -21,9 +21,26 @@ package enum RunComparison {
                 return "the history: \(figure.name) of epoch \(left.epoch) is \(figure.value) and \(other.value)"
             }
         }
+        let bests = try [first, second].map { try best($0) }
+        if bests[0]?.progress.epoch != bests[1]?.progress.epoch {
+            let epochs = bests.map { $0.map { "of epoch \($0.progress.epoch)" } ?? "missing" }
+            return "the best checkpoint: \(epochs[0]) and \(epochs[1])"
+        }
+        for (left, right) in zip(bests[0]?.model ?? [], bests[1]?.model ?? []) where left != right {
+            return "the best checkpoint: \(left.name)"
+        }
         let cards = try [first, second].map { try RunCard(readingFrom: $0) }
         if cards[0].weightHashes != cards[1].weightHashes { return "the cards' hashes of the weights" }
         return nil
+    }
+
+    /// The best checkpoint; `nil` where none is kept.
+    private static func best(_ run: RunFolder) throws -> Checkpoint? {
+        do {
+            return try Checkpoint(contentsOf: run.checkpoints.best)
+        } catch ApusError.file(_, .missing) {
+            return nil
+        }
     }
 
     private static func place(_ left: Data, _ right: Data) -> String {

@@ -79,6 +79,8 @@ package final class ArchiveReader {
         defer { if let previous { uselocale(previous) } }
         while true {
             var entry: OpaquePointer?
+            // libarchive ends the program where a name cannot be told and an earlier call of anybody's found no memory.
+            errno = 0
             let status = archive_read_next_header(archive, &entry)
             if status == ARCHIVE_EOF {
                 guard hasEntries else { throw foreign }
@@ -90,6 +92,7 @@ package final class ArchiveReader {
             }
             hasEntries = true
             guard archive_entry_filetype(entry) == S_IFREG else { continue }
+            errno = 0
             guard let name = archive_entry_pathname(entry) else {
                 throw ApusError.file(path: path, .damaged(reason: "a file in it has a name that cannot be read"))
             }

@@ -5,7 +5,7 @@ import Foundation
 /// Columns: `epoch`, `steps`, the training's figures, those of the validation with `val_` before them,
 /// `learning_rate`, `seconds`. Where a training goes on from a checkpoint, the file holds the epochs before it, whatever
 /// was written after.
-public final class CSVLog: Callback {
+public final class CSVLog: Callback, RecordKeeping {
     public let url: URL
     public let appends: Bool
     private var file: LogFile?
@@ -39,6 +39,7 @@ public final class CSVLog: Callback {
         try file?.write(line: values.joined(separator: ","))
     }
 
+    var openFile: OpenFile? { file?.file }
     public func state(in training: Training) -> CallbackState? { file?.state(appends: appends) }
     public func restore(_ state: CallbackState, _ training: Training) throws { try file?.restore(state) }
 

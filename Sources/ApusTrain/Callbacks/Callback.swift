@@ -103,6 +103,7 @@ public final class Training {
     private let factor: Variable
     private let rate: () -> Double
     private let capture: (inout Checkpoint) throws -> Void
+    private let files: () -> [OpenFile]
     let earlierSeconds: Double
     private let start = ContinuousClock.now
 
@@ -111,7 +112,7 @@ public final class Training {
         metrics: [(name: String, metric: Metric)], hasValidation: Bool, factor: Variable,
         optimizerVariables: [NamedVariable] = [], isResumed: Bool = false,
         history: History = History(), stepsDone: Int = 0, initialSeconds: Double = 0, rate: @escaping () -> Double,
-        capture: @escaping (inout Checkpoint) throws -> Void = { _ in }
+        capture: @escaping (inout Checkpoint) throws -> Void = { _ in }, callbacks: [any Callback] = []
     ) {
         self.model = model
         self.optimizerVariables = optimizerVariables
@@ -121,6 +122,8 @@ public final class Training {
         self.stepsDone = stepsDone
         earlierSeconds = initialSeconds
         self.capture = capture
+        let keepers = callbacks.compactMap { $0 as? any RecordKeeping }
+        files = { keepers.compactMap(\.openFile) }
         self.epochs = epochs
         self.stepsPerEpoch = stepsPerEpoch
         self.maxSteps = maxSteps
@@ -153,6 +156,9 @@ public final class Training {
 
     /// As `checkpoint()`; the memory of the arrays of `checkpoint` is used again.
     func checkpoint(into checkpoint: inout Checkpoint) throws { try capture(&checkpoint) }
+
+    /// The files whose contents a checkpoint counts on.
+    var openFiles: [OpenFile] { files() }
 
     /// The learning rate of the next step.
     public var learningRate: Double { rate() }

@@ -6,7 +6,7 @@ import Foundation
 ///
 /// A figure that is not finite is written as `null`. Where a training goes on from a checkpoint, the file holds the
 /// epochs before it, whatever was written after.
-public final class JSONLinesLog: Callback {
+public final class JSONLinesLog: Callback, RecordKeeping {
     public let url: URL
     public let appends: Bool
     private var file: LogFile?
@@ -31,6 +31,7 @@ public final class JSONLinesLog: Callback {
         return .continue
     }
 
+    var openFile: OpenFile? { file?.file }
     public func state(in training: Training) -> CallbackState? { file?.state(appends: appends) }
     public func restore(_ state: CallbackState, _ training: Training) throws { try file?.restore(state) }
 

@@ -3,31 +3,32 @@ import Foundation
 
 /// A text file that is written line by line, so that it is whole after each line whatever comes.
 final class LogFile {
-    private let path: String
-    private let descriptor: Int32
+    let file: OpenFile
+    private var path: String { file.path }
+    private var descriptor: Int32 { file.descriptor }
     private var byteCount: Int
 
     /// Opens the file, and empties it unless `appends`.
     /// - Throws: `ApusError.file` where the system refuses.
     init(_ url: URL, appends: Bool) throws {
-        path = url.path
-        descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (appends ? 0 : O_TRUNC), 0o644)
-        guard descriptor >= 0 else {
-            throw ApusError.file(path: path, .unwritable(url, code: errno))
-        }
-        byteCount = Int(lseek(descriptor, 0, SEEK_END))
+        file = try OpenFile(url, flags: appends ? 0 : O_TRUNC)
+        byteCount = Int(lseek(file.descriptor, 0, SEEK_END))
     }
-
-    deinit { close(descriptor) }
 
     var isEmpty: Bool { byteCount <= 0 }
 
     /// Its length; `nil` for something that has none, such as a pipe.
     var length: Int? { byteCount >= 0 ? byteCount : nil }
 
-    /// Takes away what was written after the first `length` bytes; does nothing where the file is no longer than that.
+    /// Takes away what was written after the first `length` bytes. Of a file that has lost some of these, its last line
+    /// is taken away unless it is whole.
     /// - Throws: `ApusError.file` where the system refuses.
     func cut(to length: Int) throws {
+        var length = length
+        if byteCount >= 0, byteCount < length {
+            let end = try contents(of: URL(fileURLWithPath: path)).lastIndex(of: UInt8(ascii: "\n"))
+            length = end.map { $0 + 1 } ?? 0
+        }
         guard length < byteCount else { return }
         guard ftruncate(descriptor, off_t(length)) == 0, lseek(descriptor, 0, SEEK_END) == off_t(length) else {
             throw ApusError.file(path: path, .unwritable(reason: String(cString: strerror(errno))))

@@ -34,15 +34,22 @@ extension Checkpoint {
     }
 
     /// The checkpoint in the file at `url`.
-    /// - Throws: `ApusError.file`: `.missing`, `.unreadable`, and `.checkpoint` for one that is damaged, cut short or
-    ///   something else.
+    /// - Throws: `ApusError.file`: `.missing`; `.checkpoint` for one that is damaged, cut short or something else;
+    ///   `.unreadable` where the system refuses, and for one with a checksum that fits which this version of Apus does
+    ///   not understand.
     public init(contentsOf url: URL) throws {
         try self.init(ApusCore.contents(of: url), path: url.path)
     }
 
     /// The checkpoint in `data`, which errors name by `path`.
     package init(_ data: Data, path: String) throws {
-        func problem(_ reason: String) -> ApusError { .file(path: path, .checkpoint(reason: reason)) }
+        let isWhole = try Self.endsWithItsChecksum(data)
+        func problem(_ reason: String) -> ApusError {
+            // Nothing has happened to a file whose checksum fits: it is for others to read.
+            isWhole
+                ? Self.beyondThisVersion("its checksum fits, but \(reason)", path)
+                : .file(path: path, .checkpoint(reason: reason))
+        }
         let tensors: [(name: String, value: NDArray)]
         let metadata: [String: String]
         do {
@@ -51,20 +58,36 @@ extension Checkpoint {
             throw problem(fault.words)
         }
         guard metadata["format"] == Self.format else { throw problem("it is another safetensors file") }
+        let last = tensors.last
+        let hasChecksum =
+            last?.name == Self.checksumName && last?.value.shape == [Self.checksumByteCount]
+            && last?.value.elementType == .uint8
+        // A later version may do without.
+        guard isWhole || !hasChecksum else { throw problem("its checksum is another") }
         guard metadata["version"] == Self.version else {
-            throw problem("its form has number \(metadata["version"] ?? "nil"), known is \(Self.version)")
+            throw Self.beyondThisVersion(
+                "its form has version \(excerpt(metadata["version"] ?? "nil")), and this Apus knows \(Self.version)",
+                path)
         }
-        guard let last = tensors.last, last.name == Self.checksumName, last.value.shape == [Self.checksumByteCount],
-            last.value.elementType == .uint8
-        else { throw problem("it has no checksum") }
-        let digest = try data.withUnsafeBytes { bytes in
-            try SHA256.digest {
-                try $0(UnsafeRawBufferPointer(rebasing: bytes[..<(bytes.count - Self.checksumByteCount)]))
-            }
-        }
-        guard last.value.values(as: UInt8.self) == digest else { throw problem("its checksum is another") }
+        guard hasChecksum else { throw problem("it has no checksum") }
         guard let content = Checkpoint(tensors.dropLast(), metadata) else { throw problem("something is missing") }
         self = content
+    }
+
+    private static func beyondThisVersion(_ reason: String, _ path: String) -> ApusError {
+        .file(path: path, .unreadable(reason: "\(reason); a later version of Apus may have written it"))
+    }
+
+    /// Whether the last bytes are the SHA-256 of all before.
+    /// - Throws: `ApusError.library` where libcrypto fails.
+    private static func endsWithItsChecksum(_ data: Data) throws -> Bool {
+        guard data.count >= checksumByteCount else { return false }
+        let digest = try data.withUnsafeBytes { bytes in
+            try SHA256.digest {
+                try $0(UnsafeRawBufferPointer(rebasing: bytes[..<(bytes.count - checksumByteCount)]))
+            }
+        }
+        return data.suffix(checksumByteCount).elementsEqual(digest)
     }
 }
 

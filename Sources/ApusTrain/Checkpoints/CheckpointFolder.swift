@@ -10,34 +10,53 @@ public struct CheckpointFolder: Hashable, Sendable {
     /// The checkpoint of the epoch at which the watched figure was best.
     public var best: URL { url.appendingPathComponent("best.safetensors") }
 
-    /// The files of the newest checkpoints, the newest first; empty where there is no such folder.
-    public var files: [URL] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
-        return names.filter { Self.step(ofFile: $0) != nil }.sorted(by: >).map { url.appendingPathComponent($0) }
+    /// The files of the newest checkpoints, the newest first; empty where there is no such folder, and where it cannot
+    /// be listed.
+    public var files: [URL] { (try? listedFiles()) ?? [] }
+
+    /// As `files`.
+    /// - Throws: `ApusError.file` with `.unreadable` where there is a folder that cannot be listed.
+    package func listedFiles() throws -> [URL] {
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: url.path)
+                .filter { Self.step(ofFile: $0) != nil }.sorted(by: >).map { url.appendingPathComponent($0) }
+        } catch {
+            let folder = open(url.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            let code = errno
+            if folder >= 0 { close(folder) } else if code == ENOENT { return [] }
+            let reason = folder >= 0 ? "it cannot be listed" : String(cString: strerror(code))
+            throw ApusError.file(path: url.path, .unreadable(reason: reason))
+        }
     }
 
     /// The newest checkpoint that is whole; `nil` where there is none.
     ///
-    /// The best one counts as the oldest.
+    /// The best one counts as the oldest. One is passed over where it is damaged, which its checksum tells. Where it can
+    /// merely not be read, it may be whole: that is an error, as older ones are not to take its place.
     /// - Parameter report: told why a newer one is passed over. Default: a line on the standard error output.
+    /// - Throws: `ApusError.file` with `.unreadable`, also for a checkpoint of a later version of Apus.
     public func newest(
         reportingTo report: (ApusError) -> Void = { Self.warn($0) }
-    ) -> Checkpoint? {
+    ) throws -> Checkpoint? {
         // Whoever trains there may have put newer ones in the place of those that were listed.
         for _ in 0..<3 {
             var hasVanished = false
-            for file in files + (FileManager.default.fileExists(atPath: best.path) ? [best] : []) {
+            for file in try listedFiles() + [best] {
                 do {
                     return try Checkpoint(contentsOf: file)
                 } catch ApusError.file(_, .missing) {
-                    hasVanished = true
-                } catch {
-                    if let problem = error as? ApusError { report(problem) }
+                    hasVanished = hasVanished || file != best
+                } catch let problem as ApusError where Self.isOfDamage(problem) {
+                    report(problem)
                 }
             }
             if !hasVanished { break }
         }
         return nil
+    }
+
+    private static func isOfDamage(_ problem: ApusError) -> Bool {
+        if case .file(_, .checkpoint) = problem { true } else { false }
     }
 
     /// Says on the standard error output why a checkpoint is passed over.
@@ -58,14 +77,29 @@ public struct CheckpointFolder: Hashable, Sendable {
         for file in files.dropFirst(count) { unlink(file.path) }
     }
 
-    /// Removes all, the best one too.
-    package func removeAll() {
-        keepNewest(0)
-        unlink(best.path)
+    /// Whether there are any, the best one included, whole or not.
+    /// - Throws: `ApusError.file` with `.unreadable` where that cannot be found out.
+    package func hasFiles() throws -> Bool {
+        try !listedFiles().isEmpty || FileManager.default.fileExists(atPath: best.path)
     }
 
     /// Those after `step`.
-    func files(after step: Int) -> [URL] { files.filter { (Self.step(ofFile: $0.lastPathComponent) ?? 0) > step } }
+    func files(after step: Int) throws -> [URL] {
+        try listedFiles().filter { (Self.step(ofFile: $0.lastPathComponent) ?? 0) > step }
+    }
+
+    /// Removes `files`, whether they are whole or damaged.
+    /// - Throws: `ApusError.file` where one can merely not be read, so that nobody knows what would be lost; all are
+    ///   there still.
+    func remove(_ files: [URL]) throws {
+        for file in files {
+            do {
+                _ = try Checkpoint(contentsOf: file)
+            } catch ApusError.file(_, .missing) {
+            } catch let problem as ApusError where Self.isOfDamage(problem) {}
+        }
+        for file in files { unlink(file.path) }
+    }
 
     /// Removes what a killed process has left half written.
     func removeUnfinished() {

@@ -18,6 +18,10 @@ final class CheckpointWriter: @unchecked Sendable {
     private var isRunning = false
     private var failure: (any Error)?
     private var spare: [Checkpoint] = []
+    /// The best state, where writing it has failed.
+    private var unwrittenBest: Checkpoint?
+    /// What must be on the disk before a checkpoint that counts on it.
+    private var files: [OpenFile] = []
     private var cost = (processor: 0.0, wall: 0.0)
 
     init(_ folder: CheckpointFolder, keep keptCount: Int) {
@@ -34,12 +38,24 @@ final class CheckpointWriter: @unchecked Sendable {
     /// A checkpoint that was written before, whose memory can be used again.
     func takeSpare() -> Checkpoint { locked { spare.popLast() ?? Checkpoint() } }
 
-    /// Begins to write `jobs` in their order.
+    /// Whether the last writing has failed before the best state was on the disk.
+    var hasUnwrittenBest: Bool { locked { unwrittenBest != nil } }
+
+    /// The best state, where writing it has failed; it is then forgotten.
+    func takeUnwrittenBest() -> Checkpoint? {
+        locked {
+            defer { unwrittenBest = nil }
+            return unwrittenBest
+        }
+    }
+
+    /// Begins to write `jobs` in their order, when what was written to `files` so far is on the disk. What comes after
+    /// one that fails is not written: it might count on it.
     /// - Precondition: nothing is being written.
-    func start(_ jobs: [Job]) {
+    func start(_ jobs: [Job], after files: [OpenFile] = []) {
         locked {
             precondition(!isRunning, "two writings at a time")
-            self.jobs = jobs
+            (self.jobs, self.files) = (jobs, files)
             isRunning = true
         }
         // Where there is no thread to be had, the training waits.
@@ -67,15 +83,23 @@ final class CheckpointWriter: @unchecked Sendable {
 
     private func run() {
         let (start, clock) = (Self.processorSeconds, ContinuousClock.now)
+        var error: (any Error)?
+        do { for file in locked({ files }) { try file.sync() } } catch let problem { error = problem }
         while let job = locked({ jobs.isEmpty ? nil : jobs.removeFirst() }) {
-            do {
-                try write(job)
-            } catch {
-                locked { failure = failure ?? error }
+            if error == nil {
+                do { try write(job) } catch let problem { error = problem }
             }
-            locked { spare.append(job.checkpoint) }
+            locked {
+                if error != nil, job.isBest || job.file == folder.best {
+                    unwrittenBest = job.checkpoint
+                } else {
+                    spare.append(job.checkpoint)
+                }
+            }
         }
         locked {
+            failure = failure ?? error
+            files = []
             // One to write and a best one that waits are all that are ever needed.
             spare = Array(spare.suffix(2))
             cost = (Self.processorSeconds - start, (ContinuousClock.now - clock) / .seconds(1))
@@ -85,19 +109,27 @@ final class CheckpointWriter: @unchecked Sendable {
     }
 
     private func write(_ job: Job) throws {
-        try job.checkpoint.write(to: job.file)
-        if job.file != folder.best { folder.keepNewest(keptCount) }
-        guard job.isBest, job.file != folder.best else { return }
-        // Another name for the same bytes; a file of its own where the file system has no such thing.
-        let temporary = AtomicFile.temporaryPath(for: folder.best)
-        guard link(job.file.path, temporary) == 0 else { return try job.checkpoint.write(to: folder.best) }
-        if rename(temporary, folder.best.path) != 0 {
+        guard job.file != folder.best else { return try job.checkpoint.write(to: folder.best) }
+        if job.isBest {
+            // First: whoever goes on from the step's file is told which epoch was best, and must find it.
+            try job.checkpoint.write(to: folder.best)
+            try nameBest(job)
+        } else {
+            try job.checkpoint.write(to: job.file)
+        }
+        folder.keepNewest(keptCount)
+    }
+
+    /// Gives the best one the name of its step, too: a file of its own where the file system has no such thing.
+    private func nameBest(_ job: Job) throws {
+        let temporary = AtomicFile.temporaryPath(for: job.file)
+        guard link(folder.best.path, temporary) == 0 else { return try job.checkpoint.write(to: job.file) }
+        if rename(temporary, job.file.path) != 0 {
             let code = errno
             unlink(temporary)
-            throw ApusError.file(path: folder.best.path, .unwritable(folder.best, code: code))
+            throw ApusError.file(path: job.file.path, .unwritable(job.file, code: code))
         }
-        // Two names of one file: the renaming above then did nothing.
-        unlink(temporary)
+        try AtomicFile.syncFolder(of: job.file)
     }
 
     /// The time that the processor has given to this thread.

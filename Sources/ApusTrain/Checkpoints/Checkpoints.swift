@@ -74,7 +74,8 @@ public final class Checkpoints: Callback {
     /// The best value so far; `nil` where none is kept.
     public var bestValue: Double? { monitor?.best }
 
-    /// - Throws: `ApusError.setting` for a setting outside its range, `ApusError.file` where there can be no folder.
+    /// - Throws: `ApusError.setting` for a setting outside its range, `ApusError.file` where there can be no folder, or
+    ///   where it holds later checkpoints that can merely not be read.
     public func trainingWillStart(_ training: Training) throws {
         let owner = "Checkpoints"
         try requireSetting(owner, "everySteps", everySteps ?? 1, "1 or more") { $0 >= 1 }
@@ -92,18 +93,19 @@ public final class Checkpoints: Callback {
             self.monitor = monitor
         }
         (bestEpoch, waitingBest, isBest, failure, written) = (nil, nil, false, nil, nil)
+        _ = writer.takeUnwrittenBest()
         last = (training.seconds, training.earlierStepCount, training.progress.epoch)
         (earliest, costIsKnown) = (0, true)
         try makeFolder(at: folder.url)
         folder.removeUnfinished()
-        let later = folder.files(after: training.progress.initialStep + training.stepsDone)
+        let later = try folder.files(after: training.progress.initialStep + training.stepsDone)
         guard training.isResumed || later.isEmpty else {
             throw ApusError.setting(
                 owner: owner, name: "the folder \(folder.url.path)", value: "in use by another training",
                 expected: "new, or that of the checkpoint which 'fit' goes on from")
         }
         // This training will come to those steps again.
-        for file in later { unlink(file.path) }
+        try folder.remove(later)
     }
 
     public func epochDidEnd(_ record: EpochRecord, _ training: Training) -> TrainingDecision {
@@ -194,7 +196,8 @@ public final class Checkpoints: Callback {
     private func write(_ training: Training) throws {
         let start = clock.now
         var jobs: [CheckpointWriter.Job] = []
-        if !isBest, let best = waitingBest {
+        let unwrittenBest = writer.takeUnwrittenBest()
+        if !isBest, let best = waitingBest ?? unwrittenBest {
             jobs.append(CheckpointWriter.Job(checkpoint: best, file: folder.best))
         }
         waitingBest = nil
@@ -208,7 +211,7 @@ public final class Checkpoints: Callback {
         last = (training.seconds, training.stepsDone, training.progress.epoch)
         costIsKnown = false
         written = (step, epochIsDone)
-        writer.start(jobs)
+        writer.start(jobs, after: training.openFiles)
     }
 
     /// Copies the best state, to be written with the next checkpoint.
@@ -226,7 +229,7 @@ public final class Checkpoints: Callback {
         if let problem = writer.takeFailure() { throw problem }
         let step = training.progress.initialStep + training.stepsDone
         let isWritten = written.map { $0 == (step, training.progress.epochIsDone) } ?? false
-        if !isWritten || waitingBest != nil || isBest { try write(training) }
+        if !isWritten || waitingBest != nil || isBest || writer.hasUnwrittenBest { try write(training) }
         writer.wait()
         if let problem = writer.takeFailure() { throw problem }
     }

@@ -75,16 +75,13 @@ extension Fingerprint {
         self.entries = entries
     }
 
-    /// The fingerprints in a file of lines, as `Fingerprints` writes it; none where there is no file.
+    /// The fingerprints in a file of lines, as `Fingerprints` writes it; none where there is no file. What a process that
+    /// was killed has left of a last line is passed over.
     /// - Throws: `ApusError.file` where it cannot be read or holds something else.
     package static func read(_ url: URL) throws -> [Fingerprint] {
         guard FileManager.default.fileExists(atPath: url.path) else { return [] }
-        let text = String(decoding: try contents(of: url), as: UTF8.self)
-        return try text.split(separator: "\n").enumerated().map { index, line in
-            guard let fingerprint = Fingerprint(jsonLine: String(line)) else {
-                throw ApusError.file(path: url.path, .damaged(reason: "line \(index + 1) is no fingerprint"))
-            }
-            return fingerprint
+        return try RecordLines(contents(of: url), start: "{\"step\":").records(path: url.path, called: "fingerprint") {
+            Fingerprint(jsonLine: String(decoding: $0, as: UTF8.self))
         }
     }
 }
@@ -92,7 +89,7 @@ extension Fingerprint {
 /// Writes a fingerprint of all variables after each epoch, and after every so many steps.
 ///
 /// Where a training goes on from a checkpoint, the file is cut back to what it held then.
-package final class Fingerprints: Callback {
+package final class Fingerprints: Callback, RecordKeeping {
     private let url: URL
     private let interval: Int?
     private var file: LogFile?
@@ -122,6 +119,7 @@ package final class Fingerprints: Callback {
     package func trainingDidEnd(_ history: History, _ training: Training) { file = nil }
     package func trainingDidFail(_ error: any Error, _ training: Training) { file = nil }
 
+    var openFile: OpenFile? { file?.file }
     package func state(in training: Training) -> CallbackState? { file?.state(appends: true) }
     package func restore(_ state: CallbackState, _ training: Training) throws { try file?.restore(state) }
 }

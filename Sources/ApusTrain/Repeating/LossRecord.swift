@@ -5,9 +5,9 @@ import Foundation
 /// first. A step that is not known, as after a power cut, is no number.
 ///
 /// Where a training goes on from a checkpoint, the file is cut back to that step.
-package final class LossRecord: Callback {
+package final class LossRecord: Callback, RecordKeeping {
     private let url: URL
-    private var descriptor: Int32 = -1
+    private(set) var openFile: OpenFile?
     private var buffer: [UInt8] = []
     private static let bufferByteCount = 1 << 14
 
@@ -15,8 +15,6 @@ package final class LossRecord: Callback {
         self.url = url
         buffer.reserveCapacity(Self.bufferByteCount)
     }
-
-    deinit { if descriptor >= 0 { close(descriptor) } }
 
     /// The losses in a file; none where there is no file.
     /// - Throws: `ApusError.file` where it cannot be read.
@@ -29,14 +27,13 @@ package final class LossRecord: Callback {
     }
 
     package func trainingWillStart(_ training: Training) throws {
-        if descriptor >= 0 { close(descriptor) }
         buffer.removeAll(keepingCapacity: true)
-        descriptor = open(url.path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw ApusError.file(path: url.path, .unwritable(url, code: errno)) }
-        let wholeCount = max(0, Int(lseek(descriptor, 0, SEEK_END))) / 4
+        let file = try OpenFile(url)
+        openFile = file
+        let wholeCount = max(0, Int(lseek(file.descriptor, 0, SEEK_END))) / 4
         let keptCount = min(wholeCount, training.stepsDone)
-        guard ftruncate(descriptor, off_t(4 * keptCount)) == 0, lseek(descriptor, 0, SEEK_END) >= 0 else {
-            throw failure
+        guard ftruncate(file.descriptor, off_t(4 * keptCount)) == 0, lseek(file.descriptor, 0, SEEK_END) >= 0 else {
+            throw file.failure
         }
         for _ in keptCount..<training.stepsDone { append(.nan) }
     }
@@ -59,13 +56,12 @@ package final class LossRecord: Callback {
     private func append(_ loss: Float) { withUnsafeBytes(of: loss.bitPattern.littleEndian) { buffer += $0 } }
 
     private func flush() throws {
+        guard let openFile else { return }
         while !buffer.isEmpty {
-            let count = buffer.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            let count = buffer.withUnsafeBytes { write(openFile.descriptor, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw failure }
+            guard count > 0 else { throw openFile.failure }
             buffer.removeFirst(count)
         }
     }
-
-    private var failure: ApusError { .file(path: url.path, .unwritable(reason: String(cString: strerror(errno)))) }
 }

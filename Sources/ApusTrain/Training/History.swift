@@ -102,7 +102,8 @@ extension EpochRecord {
 }
 
 extension History {
-    /// The history in a file of JSON lines, as `JSONLinesLog` writes it.
+    /// The history in a file of JSON lines, as `JSONLinesLog` writes it. What a process that was killed has left of a
+    /// last line is passed over.
     /// - Throws: `ApusError.file` where the file cannot be read or holds something else.
     public init(jsonLines url: URL) throws {
         try self.init(jsonLines: contents(of: url, byteLimit: Self.fileByteLimit), path: url.path)
@@ -110,11 +111,8 @@ extension History {
 
     /// As `init(jsonLines:)`, of a file's bytes.
     package init(jsonLines bytes: Data, path: String) throws {
-        epochs = try bytes.split(separator: UInt8(ascii: "\n")).enumerated().map { index, line in
-            guard let record = EpochRecord(jsonLine: line) else {
-                throw ApusError.file(path: path, .damaged(reason: "line \(index + 1) is no epoch's record"))
-            }
-            return record
+        epochs = try RecordLines(bytes, start: "{\"epoch\":").records(path: path, called: "epoch's record") {
+            EpochRecord(jsonLine: $0)
         }
     }
 

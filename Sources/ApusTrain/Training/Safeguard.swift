@@ -21,7 +21,7 @@ final class Safeguard {
     private var changed: [Variable] = []
     /// Besides, single numbers that they only read, as a factor of the learning rate.
     private var variables: [Variable] = []
-    private var copies: [UnsafeMutableRawPointer] = []
+    private var copies: VariableCopies?
     private var assignmentCount = 0
     /// The steps taken when the copy was made.
     private var start = 0
@@ -40,23 +40,18 @@ final class Safeguard {
         taken.reserveCapacity(Self.interval)
     }
 
-    deinit { for copy in copies { copy.deallocate() } }
-
     /// Before a step: makes a copy where one is due.
     /// - Throws: as `check`.
     func stepWillStart(_ batch: Batch, trainer: Trainer) throws {
-        if copies.isEmpty {
+        if copies == nil {
             let known = try runner.variables(for: batch)
             (changed, variables) = (known.changed, known.changed + known.constant)
-            for variable in variables {
-                copies.append(
-                    try HostMemory.allocate(byteCount: variable.type.byteCount, for: "The copy of the variables"))
-            }
+            copies = try VariableCopies(of: variables)
         } else if taken.count < Self.interval, assignmentCount == variables.assignmentCount {
             return
         }
         try check(trainer)
-        variables.save(to: copies)
+        copies?.save()
         assignmentCount = variables.assignmentCount
         start = trainer.step
         taken.removeAll(keepingCapacity: true)
@@ -85,21 +80,19 @@ final class Safeguard {
         let name = "variable '\(trainer.path(of: variable))'"
         let found = NotFiniteProblem(quantity: name, step: trainer.step + 1)
         // Nothing to go back to: it was so from the start.
-        guard !taken.isEmpty else { return found }
-        variables.restore(from: copies)
+        guard !taken.isEmpty, let copies else { return found }
+        copies.restore()
         trainer.step = start
-        let before = copies.indices.map {
-            UnsafeMutableRawPointer.allocate(byteCount: max(variables[$0].type.byteCount, 1), alignment: 64)
-        }
-        defer { for copy in before { copy.deallocate() } }
+        // Where memory is short, the step is not looked for; the copy is good.
+        guard let before = try? VariableCopies(of: variables) else { return found }
         for step in taken {
             guard let batch = runner.batch(step.batch, epoch: step.epoch) else { break }
-            variables.save(to: before)
+            before.save()
             let context = RunContext(seed: seed, step: trainer.step)
             let loss = try runner.run(batch, context: context)
             guard loss.bitPattern == step.loss.bitPattern else { break }
             if changed.contains(where: { !$0.isFinite }) {
-                variables.restore(from: before)
+                before.restore()
                 var problem = found
                 (problem.step, problem.epoch) = (trainer.step + 1, step.epoch)
                 return try runner.examined(problem, batch, context: context)
@@ -107,7 +100,7 @@ final class Safeguard {
             trainer.step += 1
         }
         // The steps differ from what they were, as where a callback has changed a constant. The copy is good.
-        variables.restore(from: copies)
+        copies.restore()
         trainer.step = start
         return found
     }
@@ -115,18 +108,6 @@ final class Safeguard {
 
 extension [Variable] {
     fileprivate var assignmentCount: Int { reduce(0) { $0 + $1.assignmentCount } }
-
-    fileprivate func save(to copies: [UnsafeMutableRawPointer]) {
-        for (variable, copy) in zip(self, copies) {
-            copy.copyMemory(from: variable.storage, byteCount: variable.type.byteCount)
-        }
-    }
-
-    fileprivate func restore(from copies: [UnsafeMutableRawPointer]) {
-        for (variable, copy) in zip(self, copies) {
-            variable.storage.copyMemory(from: copy, byteCount: variable.type.byteCount)
-        }
-    }
 }
 
 extension Trainer {

@@ -78,7 +78,7 @@ extension Trainer {
             optimizerVariables: state.variables, isResumed: checkpoint != nil, history: history,
             stepsDone: step - progress.initialStep, initialSeconds: progress.seconds,
             rate: { [unowned self] in learningRate },
-            capture: { [unowned self] in try capture(into: &$0) })
+            capture: { [unowned self] in try capture(into: &$0) }, callbacks: callbacks)
         training.progress = progress
         running = RunningFit(runner: runner, callbacks: callbacks, training: training)
         defer { running = nil }

@@ -1,5 +1,6 @@
 import ApusCPU
 import ApusCore
+import ApusData
 import ApusNN
 import ApusTestSupport
 import ApusTrain
@@ -79,6 +80,45 @@ import Testing
         bytes[bytes.count - 40] ^= 1
         #expect(
             errorText { _ = try Checkpoint(bytes, path: "a") } == "a: is no whole checkpoint: its checksum is another.")
+    }
+
+    /// The file `bytes` after `change`, with a checksum that fits where `signs`.
+    private func changed(_ bytes: Data, _ old: String, _ new: String, signs: Bool) throws -> Data {
+        var content = bytes.dropLast(32)
+        let range = try #require(content.range(of: Data(old.utf8)))
+        content.replaceSubrange(range, with: Data(new.utf8))
+        let digest = try SHA256.digest { update in try content.withUnsafeBytes { try update($0) } }
+        return content + (signs ? Data(digest) : bytes.suffix(32))
+    }
+
+    /// What a later version of Apus may write is no damage; a byte that has changed is.
+    @Test func aLaterVersionIsNotDamaged() throws {
+        let folder = try TemporaryFolder()
+        try checkpoint().write(to: folder.file("a"))
+        let bytes = try Data(contentsOf: folder.file("a"))
+        let rows = [
+            ("\"version\":\"1\"", "\"version\":\"2\"", "its form has version 2, and this Apus knows 1"),
+            (
+                "\"dtype\":\"F32\"", "\"dtype\":\"F16\"",
+                "its checksum fits, but it is F16 in 'model/dense/kernel'"
+            ),
+            ("\"epochIsDone\"", "\"epochIsGone\"", "its checksum fits, but something is missing"),
+        ]
+        for (old, new, reason) in rows {
+            let whole = try changed(bytes, old, new, signs: true)
+            #expect(
+                errorText { _ = try Checkpoint(whole, path: "a") }
+                    == "a: cannot be read: \(reason); a later version of Apus may have written it.")
+            let damaged = try changed(bytes, old, new, signs: false)
+            #expect(
+                errorText { _ = try Checkpoint(damaged, path: "a") }.hasPrefix("a: is no whole checkpoint: "))
+        }
+        // Not even its checksum need be there.
+        let bare = try changed(
+            try changed(bytes, "\"version\":\"1\"", "\"version\":\"2\"", signs: false), "\"checksum\"", "\"checkers\"",
+            signs: false)
+        #expect(
+            errorText { _ = try Checkpoint(bare, path: "a") }.hasPrefix("a: cannot be read: its form has version 2"))
     }
 
     @Test func aLargeOneIsLookedAtInPlaces() throws {

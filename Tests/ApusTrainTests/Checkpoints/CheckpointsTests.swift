@@ -24,7 +24,7 @@ import Testing
         let names = names(checkpoints.folder)
         #expect(names.last == file(12) && names.contains("best.safetensors"))
         #expect(names.count <= 3)
-        let newest = try #require(checkpoints.folder.newest())
+        let newest = try #require(try checkpoints.folder.newest())
         #expect(newest.step == 12 && newest.progress.epochIsDone && newest.history == history)
         #expect(newest.model.map(\.value.floats) == trainer.model.variables.map(\.variable.value.floats))
         let losses = history["val_loss"]
@@ -68,7 +68,7 @@ import Testing
                     run.trainer(), with: CheckpointRun.callbacks() + [stopped, CheckpointTaker(stopsAtStep: step)])
             }
             let checkpoints = Checkpoints(in: folder, everySteps: 3)
-            let newest = try #require(checkpoints.folder.newest())
+            let newest = try #require(try checkpoints.folder.newest())
             // The error came when the state was whole.
             #expect(newest.step == step)
             let trainer = try run.trainer()
@@ -91,16 +91,16 @@ import Testing
         #expect(files.first?.lastPathComponent == file(7))
         try Data(contentsOf: files[0]).dropLast(10).write(to: files[0])
         var problems: [String] = []
-        let newest = checkpoints.folder.newest { problems.append("\($0)") }
+        let newest = try checkpoints.folder.newest { problems.append("\($0)") }
         #expect(newest?.step == Int(files[1].lastPathComponent.dropFirst(5).prefix(12)))
         #expect(
             problems.count == 1 && problems[0].hasPrefix("\(files[0].path): is no whole checkpoint: it is cut short"))
         // Not through the file, which may have the best one's name, too.
         for file in files { try Data().write(to: file, options: .atomic) }
         // The best is a checkpoint, too.
-        #expect(checkpoints.folder.newest { _ in }?.progress.epoch == checkpoints.bestEpoch)
+        #expect(try checkpoints.folder.newest { _ in }?.progress.epoch == checkpoints.bestEpoch)
         try Data([1]).write(to: checkpoints.folder.best)
-        #expect(checkpoints.folder.newest { _ in } == nil)
+        #expect(try checkpoints.folder.newest { _ in } == nil)
         // Those of the steps that are gone through again go away, and so does what was half written.
         try temporary.write([1], to: ".step-1.temporary")
         var run = CheckpointRun()
@@ -108,6 +108,76 @@ import Testing
         try run.fit(run.trainer(), with: [checkpoints], resumingFrom: CheckpointTakerRun.first())
         #expect(!names(checkpoints.folder).contains(".step-1.temporary"))
         #expect(checkpoints.folder.files.first?.lastPathComponent == file(2))
+    }
+
+    /// What cannot be read may be whole: neither is an older one taken, nor is it removed. The files here are links to
+    /// themselves, which nobody can open.
+    @Test func oneThatCannotBeReadIsNotPassedOver() throws {
+        let temporary = try TemporaryFolder()
+        let checkpoints = Checkpoints(in: temporary.url, everySteps: 1, keep: 100)
+        var run = CheckpointRun()
+        run.maxSteps = 2
+        try run.fit(run.trainer(), with: [checkpoints])
+        let newer = temporary.file(file(9))
+        #expect(symlink(newer.lastPathComponent, newer.path) == 0)
+        let before = names(checkpoints.folder)
+        let reason = "Too many levels of symbolic links"
+        func isThere(_ problem: (any Error)?) -> Bool {
+            (problem as? ApusError) == .file(path: newer.path, .unreadable(reason: reason))
+        }
+        #expect(isThere(#expect(throws: ApusError.self) { try checkpoints.folder.newest() }))
+        // Going on from an older one would remove it.
+        let older = try Checkpoint(contentsOf: temporary.file(file(2)))
+        run.maxSteps = 4
+        #expect(
+            isThere(
+                #expect(throws: ApusError.self) {
+                    try run.fit(run.trainer(), with: [checkpoints], resumingFrom: older)
+                }))
+        #expect(names(checkpoints.folder) == before)
+        // The best one counts as well.
+        for name in before where name != "best.safetensors" { unlink(temporary.file(name).path) }
+        unlink(checkpoints.folder.best.path)
+        #expect(try checkpoints.folder.newest() == nil)
+        #expect(symlink("best.safetensors", checkpoints.folder.best.path) == 0)
+        #expect(throws: ApusError.file(path: checkpoints.folder.best.path, .unreadable(reason: reason))) {
+            try checkpoints.folder.newest()
+        }
+    }
+
+    @Test func aFolderThatCannotBeListedIsNotEmpty() throws {
+        let temporary = try TemporaryFolder()
+        #expect(try CheckpointFolder(temporary.file("none")).newest() == nil)
+        let loop = temporary.file("loop")
+        #expect(symlink("loop", loop.path) == 0)
+        #expect(throws: ApusError.file(path: loop.path, .unreadable(reason: "Too many levels of symbolic links"))) {
+            try CheckpointFolder(loop).newest()
+        }
+    }
+
+    /// The best epoch that a step's file names is never one that is not on the disk.
+    @Test func theBestIsWrittenFirst() throws {
+        let temporary = try TemporaryFolder()
+        // Nothing can take its place.
+        try FileManager.default.createDirectory(
+            at: temporary.file("best.safetensors/full"), withIntermediateDirectories: true)
+        let checkpoints = Checkpoints(in: temporary.url)
+        let text = errorText { try CheckpointRun().fit(CheckpointRun().trainer(), with: [checkpoints]) }
+        #expect(text.hasPrefix("\(checkpoints.folder.best.path): cannot be written: "), "\(text)")
+        // The first epoch is the best so far, and each file after it would say so.
+        #expect(names(checkpoints.folder) == ["best.safetensors"])
+    }
+
+    @Test func theBestAndItsStepAreOneFile() throws {
+        let temporary = try TemporaryFolder()
+        var run = CheckpointRun()
+        run.epochs = 1
+        try run.fit(run.trainer(), with: [Checkpoints(in: temporary.url)])
+        #expect(names(CheckpointFolder(temporary.url)) == ["best.safetensors", file(3)])
+        let numbers = try ["best.safetensors", file(3)].map {
+            try FileManager.default.attributesOfItem(atPath: temporary.file($0).path)[.systemFileNumber] as? Int
+        }
+        #expect(numbers[0] != nil && numbers[0] == numbers[1])
     }
 
     /// The checkpoint after the first step.

@@ -109,6 +109,30 @@ import Testing
         try trainer.checkState()
     }
 
+    @Test func copiesOfVariables() throws {
+        let variables = [
+            Variable("a", value: NDArray([1, 2, 3] as [Float])), Variable("b", shape: [0]),
+            Variable("c", value: NDArray(scalar: Float(4))),
+        ]
+        let copies = try VariableCopies(of: variables)
+        copies.save()
+        try variables[0].assign(NDArray([7, 8, 9] as [Float]))
+        try variables[2].assign(NDArray(scalar: Float(-1)))
+        copies.restore()
+        #expect(variables.map(\.value.floats) == [[1, 2, 3], [], [4]])
+        // Memory that there is not is no trap.
+        var count = 0
+        let error = ApusError.memory(purpose: "A copy", byteCount: 4)
+        #expect(throws: error) {
+            try VariableCopies(of: variables) { byteCount in
+                count += 1
+                if count == 3 { throw error }
+                return try HostMemory.allocate(byteCount: byteCount, for: "A copy")
+            }
+        }
+        #expect(count == 3)
+    }
+
     @Test func variablesKnowWhetherTheyAreFinite() throws {
         for count in [0, 1, 7, 4095, 4096, 4097, 10_000] {
             let variable = Variable("v", shape: [count])

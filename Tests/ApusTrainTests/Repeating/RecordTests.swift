@@ -74,6 +74,46 @@ import Testing
         }
     }
 
+    /// A kill leaves the beginning of a line, a power cut zeros; anything else is no fingerprint.
+    @Test func aTornLastLineIsPassedOver() throws {
+        let folder = try TemporaryFolder()
+        let run = CheckpointRun()
+        try run.fit(run.trainer(), with: records(folder))
+        let bytes = try Data(contentsOf: folder.file("prints"))
+        let prints = try Fingerprint.read(folder.file("prints"))
+        let lastLine = try #require(bytes.dropLast().lastIndex(of: UInt8(ascii: "\n"))) + 1
+        for end in stride(from: lastLine, to: bytes.count - 1, by: 7) {
+            for torn in [bytes[..<end], bytes[..<end] + Data(count: 30)] {
+                try torn.write(to: folder.file("prints"))
+                #expect(try Fingerprint.read(folder.file("prints")) == prints.dropLast())
+            }
+        }
+        // Only the end of the line is missing.
+        try bytes.dropLast().write(to: folder.file("prints"))
+        #expect(try Fingerprint.read(folder.file("prints")) == prints)
+        for other in ["something else", "{\"step\":5\n", "{\"step\":5\n\(try prints[0].jsonLine)\n"] {
+            try folder.write(Array(other.utf8), to: "prints")
+            #expect(
+                errorText { _ = try Fingerprint.read(folder.file("prints")) }.contains(": line 1 is no fingerprint."))
+        }
+    }
+
+    /// A file that has lost what the checkpoint counts on goes on with whole lines.
+    @Test func aTornLineIsCutOffBeforeTheNextOne() throws {
+        let folder = try TemporaryFolder()
+        let run = CheckpointRun()
+        let taker = CheckpointTaker()
+        try run.fit(run.trainer(), with: records(folder) + [taker])
+        let prints = try Fingerprint.read(folder.file("prints"))
+        // Those of steps 2, 3, 4, 6 (twice) and so on: two and a half of them are left.
+        let lines = try String(contentsOf: folder.file("prints"), encoding: .utf8).split(separator: "\n")
+        try folder.write(Array("\(lines[0])\n\(lines[1])\n\(lines[2].prefix(20))".utf8), to: "prints")
+        let checkpoint = try #require(taker.checkpoints.first { $0.step == 7 })
+        try run.fit(run.trainer(), with: records(folder), resumingFrom: checkpoint)
+        let found = try Fingerprint.read(folder.file("prints"))
+        #expect(found == prints.filter { $0.step <= 3 || $0.step > 7 })
+    }
+
     @Test func lossesThatAreMissingAreNoNumbers() throws {
         let folder = try TemporaryFolder()
         let run = CheckpointRun()

@@ -56,7 +56,10 @@ import Testing
                 == "\(url.path): there is no such file or folder. Check the path.")
         try (Self.record.jsonLine + "\n").write(to: url, atomically: true, encoding: .utf8)
         #expect(try History(jsonLines: url).epochs.map(\.epoch) == [3])
+        // What a kill leaves of a line.
         try (Self.record.jsonLine + "\n{\"epoch\":4,").write(to: url, atomically: true, encoding: .utf8)
+        #expect(try History(jsonLines: url).epochs.map(\.epoch) == [3])
+        try (Self.record.jsonLine + "\n{\"epoch\":4,\n").write(to: url, atomically: true, encoding: .utf8)
         #expect(
             errorText { _ = try History(jsonLines: url) }
                 == "\(url.path): is damaged: line 2 is no epoch's record. Fetch or copy the file again.")
