@@ -25,6 +25,8 @@ struct apus_matmul {
     int64_t repetitions;  // runs of the primitive, each with the next left, right and output
     int64_t workspace;  // bytes of zeros
     float *zeros;  // both operands, if the inner axis is empty
+    float *scaled;  // the right operand times the run's scale, where oneDNN has no fast product with a scale; or NULL
+    int64_t scaled_count;
     char implementation[64];
 };
 
@@ -168,6 +170,40 @@ static bool is_valid(const apus_matmul_description *wanted) {
            wanted->activation <= APUS_ACTIVATION_SQUARE_ROOT && !(wanted->has_bias && wanted->has_scale);
 }
 
+static void release_primitive(apus_matmul *matmul) {
+    for (int index = 0; index < matmul->argument_count; index++)
+        dnnl_memory_destroy(matmul->arguments[index].memory);
+    matmul->argument_count = 0;
+    if (matmul->primitive) dnnl_primitive_destroy(matmul->primitive);
+    matmul->primitive = NULL;
+    matmul->left = matmul->right = matmul->bias = matmul->factor = matmul->output = matmul->scratchpad = NULL;
+}
+
+/// Without AVX-512, oneDNN's product with a scale is a plain loop, a hundred times slower than that without: the scale
+/// then goes to the right operand.
+static apus_status prepare_scaled(apus_matmul *matmul) {
+    apus_matmul_description *wanted = &matmul->description;
+    release_primitive(matmul);
+    int64_t matrix = wanted->inner * wanted->columns;
+    matmul->scaled_count = matrix + (wanted->batch - 1) * wanted->right_batch_stride;
+    matmul->scaled = aligned_alloc(64, ((size_t)matmul->scaled_count * sizeof(float) + 63) / 64 * 64);
+    if (!matmul->scaled) return apus_fail("apus_matmul_create", APUS_OUT_OF_MEMORY);
+    matmul->workspace += matmul->scaled_count * (int64_t)sizeof *matmul->scaled;
+    wanted->has_scale = false;
+    return prepare_product(matmul);
+}
+
+typedef struct {
+    const float *from;
+    float *to, scale;
+} scaling;
+
+static void scale_range(void *context, int64_t begin, int64_t end, int32_t thread) {
+    (void)thread;
+    const scaling *work = context;
+    for (int64_t i = begin; i < end; i++) work->to[i] = work->from[i] * work->scale;
+}
+
 apus_status apus_matmul_create(
     apus_engine *engine, const apus_matmul_description *description, apus_matmul **result) {
     *result = NULL;
@@ -180,6 +216,8 @@ apus_status apus_matmul_create(
     matmul->description = *description;
     snprintf(matmul->implementation, sizeof matmul->implementation, "none");
     apus_status status = prepare_product(matmul);
+    if (!status && description->has_scale && !matmul->zeros && strncmp(matmul->implementation, "ref", 3) == 0)
+        status = prepare_scaled(matmul);
     if (status) {
         apus_matmul_destroy(matmul);
         return status;
@@ -197,6 +235,11 @@ apus_status apus_matmul_run(
     matmul->scale = scale;
     apus_prepare_thread(matmul->thread_count);
     if (matmul->zeros) left = right = matmul->zeros;
+    if (matmul->scaled) {
+        scaling work = {right, matmul->scaled, scale};
+        apus_parallel_limited(matmul->scaled_count, APUS_GRAIN, matmul->thread_count, scale_range, &work);
+        right = matmul->scaled;
+    }
     // oneDNN's handles are not const, its inputs are only read.
     APUS_TRY(dnnl_memory_set_data_handle, matmul->left, (void *)(uintptr_t)left);
     APUS_TRY(dnnl_memory_set_data_handle, matmul->right, (void *)(uintptr_t)right);
@@ -216,11 +259,10 @@ apus_status apus_matmul_run(
 
 void apus_matmul_destroy(apus_matmul *matmul) {
     if (!matmul) return;
-    for (int index = 0; index < matmul->argument_count; index++)
-        dnnl_memory_destroy(matmul->arguments[index].memory);
-    if (matmul->primitive) dnnl_primitive_destroy(matmul->primitive);
+    release_primitive(matmul);
     apus_thin_product_destroy(matmul->thin);
     free(matmul->zeros);
+    free(matmul->scaled);
     free(matmul);
 }
 

@@ -200,6 +200,19 @@ extension KernelTests {
             #expect(bits(two.0) == bits(two.1))
         }
 
+        /// Without AVX-512 oneDNN multiplies with a scale in a plain loop; see `ONEDNN_MAX_CPU_ISA` in determinism.md.
+        @Test func noProductIsAPlainLoop() throws {
+            var description = apus_matmul_description()
+            (description.batch, description.rows, description.columns, description.inner) = (1, 784, 512, 128)
+            (description.transposes_left, description.accumulates, description.has_scale) = (true, true, true)
+            var (engine, matmul): (OpaquePointer?, OpaquePointer?)
+            try check(apus_engine_create(&engine))
+            defer { apus_engine_destroy(engine) }
+            try check(apus_matmul_create(engine, &description, &matmul))
+            defer { apus_matmul_destroy(matmul) }
+            #expect(!String(cString: apus_matmul_implementation(matmul)).hasPrefix("ref"))
+        }
+
         @Test func refusesNonsense() throws {
             #expect(throws: KernelFailure.self) {
                 try Case(m: -1, n: 3, k: 2).run(left: [], right: [], bias: [], output: [])
