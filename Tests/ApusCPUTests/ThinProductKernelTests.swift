@@ -35,7 +35,7 @@ extension KernelTests.Matmul {
             defer { apus_matmul_destroy(matmul) }
             return String(cString: apus_matmul_implementation(matmul))
         }
-        let ours = String(cString: apus_instruction_set()).hasPrefix("AVX-512")
+        let ours = Self.areOurs
         #expect((try implementation { _ in } == "thin:avx512") == ours)
         #expect((try implementation { ($0.rows, $0.columns) = (2, 512) } == "thin:avx512") == ours)
         for change: (inout apus_matmul_description) -> Void in [
@@ -46,14 +46,18 @@ extension KernelTests.Matmul {
         }
     }
 
-    @Test func threadsDoNotChangeThinProducts() throws {
+    private static var areOurs: Bool { String(cString: apus_instruction_set()).hasPrefix("AVX-512") }
+
+    /// oneDNN's own may change.
+    @Test(.enabled(if: areOurs)) func threadsDoNotChangeThinProducts() throws {
         for (m, n) in [(784, 10), (2, 5000)] {
             let results = try withThreadCounts {
                 try Case(m: m, n: n, k: 128, transposes: (true, false), accumulates: true, scale: 0.3).run(
                     left: sampleValues(128 * m, seed: 1), right: sampleValues(128 * n, seed: 2), bias: [],
                     output: sampleValues(m * n, seed: 3))
             }
-            #expect(bits(results.one) == bits(results.two))
+            let areEqual = bits(results.one) == bits(results.two)
+            #expect(areEqual, "\(m) x \(n)")
         }
     }
 }
