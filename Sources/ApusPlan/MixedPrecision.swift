@@ -51,12 +51,7 @@ private struct FactorRounding {
         self.isFactor = isFactor
     }
 
-    var result: Graph {
-        Graph(
-            nodes: nodes, inputs: source.inputs.map { places[$0] }, variables: source.variables.map { places[$0] },
-            outputs: source.outputs.map { places[$0] },
-            updates: source.updates.map { Graph.Update(variable: $0.variable, value: places[$0.value]) })
-    }
+    var result: Graph { Graph(source, rewrittenAs: nodes, places: places) }
 
     mutating func add(_ index: Int) {
         current = index

@@ -61,12 +61,7 @@ private struct Rewriter {
 
     init(source: Graph) { self.source = source }
 
-    var result: Graph {
-        Graph(
-            nodes: nodes, inputs: source.inputs.map { places[$0] }, variables: source.variables.map { places[$0] },
-            outputs: source.outputs.map { places[$0] },
-            updates: source.updates.map { Graph.Update(variable: $0.variable, value: places[$0.value]) })
-    }
+    var result: Graph { Graph(source, rewrittenAs: nodes, places: places) }
 
     mutating func add(_ index: Int) {
         let node = source.nodes[index]

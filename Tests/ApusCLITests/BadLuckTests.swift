@@ -24,11 +24,7 @@ import Testing
             errors.contains(
                 "apus: cannot go on (SIGABRT): memory has run out, or the program is at fault. "
                     + "What was written so far is unharmed: apus train --resume run\n"), "\(errors)")
-        let resumed = try RunningProgram(["train", "--resume", "run"], in: folder)
-        try resumed.wait(forLineWith: "Going on after step ")
-        try resumed.wait(forLineWith: "  step ")
-        resumed.send(SIGINT)
-        #expect(try resumed.end().status == 130)
+        try RunningProgram.expectThatTheRunGoesOn(in: folder)
     }
 
     #if os(Linux)

@@ -102,6 +102,15 @@ final class RunningProgram {
 
     func closeOutput() throws { try output.fileHandleForReading.close() }
 
+    /// The folder's `run` can be taken up, comes to a further step, and is stopped again.
+    static func expectThatTheRunGoesOn(in folder: TemporaryFolder) throws {
+        let resumed = try RunningProgram(["train", "--resume", "run"], in: folder)
+        try resumed.wait(forLineWith: "Going on after step ")
+        try resumed.wait(forLineWith: "  step ")
+        resumed.send(SIGINT)
+        #expect(try resumed.end().status == 130)
+    }
+
     /// The exit code and what was said to the standard error output.
     func end() throws -> (status: Int32, errors: String) {
         process.waitUntilExit()

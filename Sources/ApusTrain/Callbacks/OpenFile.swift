@@ -21,7 +21,7 @@ final class OpenFile: Sendable {
     /// - Throws: `ApusError.file` where that fails, as with a disk at fault.
     func sync() throws {
         // A pipe or a terminal has no disk; a file that may no longer be written to has nothing new.
-        while fdatasync(descriptor) != 0 {
+        while fsync(descriptor) != 0 {
             switch errno {
             case EINTR: continue
             case EINVAL, EROFS, ENOTSUP: return
