@@ -2,13 +2,15 @@ import ApusCore
 import Foundation
 
 /// A folder of checkpoints: the newest ones, as `step-000000000400.safetensors`, and the best one, `best.safetensors`.
+///
+/// Its paths say that they are files: otherwise each would be looked up on the disk, also between two steps.
 public struct CheckpointFolder: Hashable, Sendable {
     public let url: URL
 
     public init(_ url: URL) { self.url = url }
 
     /// The checkpoint of the epoch at which the watched figure was best.
-    public var best: URL { url.appendingPathComponent("best.safetensors") }
+    public var best: URL { url.appendingPathComponent("best.safetensors", isDirectory: false) }
 
     /// The files of the newest checkpoints, the newest first; empty where there is no such folder, and where it cannot
     /// be listed.
@@ -19,7 +21,8 @@ public struct CheckpointFolder: Hashable, Sendable {
     package func listedFiles() throws -> [URL] {
         do {
             return try FileManager.default.contentsOfDirectory(atPath: url.path)
-                .filter { Self.step(ofFile: $0) != nil }.sorted(by: >).map { url.appendingPathComponent($0) }
+                .filter { Self.step(ofFile: $0) != nil }.sorted(by: >)
+                .map { url.appendingPathComponent($0, isDirectory: false) }
         } catch {
             let folder = open(url.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
             let code = errno
@@ -69,7 +72,7 @@ public struct CheckpointFolder: Hashable, Sendable {
         let digits = "\(step)"
         return url.appendingPathComponent(
             "\(Self.prefix)\(String(repeating: "0", count: max(0, Self.digitCount - digits.count)))\(digits)"
-                + Self.suffix)
+                + Self.suffix, isDirectory: false)
     }
 
     /// Removes all but the newest `count`; where one cannot be removed, it stays.
