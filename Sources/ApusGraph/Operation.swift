@@ -162,6 +162,10 @@ package struct GradientContext {
     package let upstream: Tensor
     /// Which inputs' gradients are asked for; a rule may leave the others `nil`.
     package let isNeeded: [Bool]
+
+    package init(inputs: [Tensor], output: Tensor, upstream: Tensor, isNeeded: [Bool]) {
+        (self.inputs, self.output, self.upstream, self.isNeeded) = (inputs, output, upstream, isNeeded)
+    }
 }
 
 /// What a run of a graph depends on besides its inputs and variables.

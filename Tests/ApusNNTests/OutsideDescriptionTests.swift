@@ -85,6 +85,16 @@ import Testing
                 "batchNormalization: expected a last axis of channels, received a scalar"))
     }
 
+    /// Its gradient was that of a scale of one value for each channel.
+    @Test func aNormalizationWithAScaleForEachPlace() {
+        let sum = node("reduction", "{\"function\":\"sum\",\"axes\":[0]}", of: 0)
+        let mean = node("reshape", "{\"shape\":{\"sizes\":[4]}}", of: 1)
+        #expect(
+            fault(description([input(), sum, mean, node("batchNormalization", "{}", of: 0, 2, 2, 0, 2, 0, 2)]))
+                == "FILE: is damaged: batchNormalization: expected mean, reciprocal deviation, scale and offset of type "
+                + "float32[4], received float32[batch, 4]. Cure: give one value for each channel.")
+    }
+
     /// Graphs compute with float32 and int32; the kernels know nothing else.
     @Test func elementTypesOfNoGraph() {
         let transposed = node("transpose", "{\"permutation\":[1,0]}", of: 0)

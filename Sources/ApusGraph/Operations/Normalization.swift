@@ -39,9 +39,14 @@ package struct BatchNormalized: OperationRule {
 
     package func resultType(of inputs: [TensorType]) throws -> TensorType {
         try requireFloat([inputs[0]])
-        guard inputs[0].shape.rank >= 1 else {
+        guard let channelCount = inputs[0].shape.sizes.last else {
             throw mismatch(
                 expected: "a last axis of channels", received: "a scalar", cure: "give a vector for each sample")
+        }
+        for input in inputs[1...4] where input != TensorType([channelCount]) {
+            throw mismatch(
+                expected: "mean, reciprocal deviation, scale and offset of type \(TensorType([channelCount]))",
+                received: "\(input)", cure: "give one value for each channel")
         }
         guard inputs[0] == inputs[5] else {
             throw mismatch(
