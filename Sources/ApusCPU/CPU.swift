@@ -44,6 +44,12 @@ public struct CPUDescription: Hashable, Sendable {
     /// The threads that a run uses.
     public let threadCount: Int
 
+    /// How many threads the system gives this process for a run, at most `wanted`: limits of a user's processes and of
+    /// a process' memory may leave fewer.
+    public static func availableThreadCount(_ wanted: Int) -> Int {
+        Int(apus_available_thread_count(Int32(clamping: wanted)))
+    }
+
     /// The processor of this process, now.
     public static var current: CPUDescription {
         CPUDescription(

@@ -23,7 +23,8 @@ extension ApusError: CustomStringConvertible {
             return "Variable '\(variable)'\(reader) has no values yet. Put the layer into a Model, which gives it its "
                 + "first values, or assign values to the variable."
         case .memory(let purpose, let byteCount):
-            return "\(purpose) needs \(byteCount) bytes of memory more than there are. "
+            let size = byteCount < 1_000_000 ? "\(byteCount) bytes" : "\((byteCount + 500_000) / 1_000_000) MB"
+            return "\(purpose) needs \(size) of memory more than there are. "
                 + "Give smaller batches, end other programs, or raise the limit (ulimit -v)."
         case .download(let url, let reason, let cure): return "Cannot fetch \(url): \(reason). \(cure)"
         case .usage(let problem, let cure): return "\(problem) \(cure)"

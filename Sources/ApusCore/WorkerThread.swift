@@ -28,6 +28,60 @@ package enum WorkerThread {
         if code != 0 { work.release() }
         return code == 0
     }
+
+    /// Calls `body` with each number of `0..<count`, on up to `threadCount` threads, the caller's among them, and waits.
+    /// Where the system has no thread to give, the caller does it all.
+    package static func perform(
+        count: Int, threadCount: Int, stackByteCount: Int = Self.stackByteCount,
+        _ body: @escaping @Sendable (Int) -> Void
+    ) {
+        let numbers = Numbers(count)
+        let work: @Sendable () -> Void = { while let number = numbers.take() { body(number) } }
+        for _ in 1..<max(min(threadCount, count), 1) {
+            numbers.workerBegins()
+            let isRunning = start(stackByteCount: stackByteCount) {
+                work()
+                numbers.workerEnds()
+            }
+            if !isRunning {
+                numbers.workerEnds()
+                break
+            }
+        }
+        work()
+        numbers.waitForWorkers()
+    }
+}
+
+/// The numbers that several threads take one after another.
+private final class Numbers: @unchecked Sendable {
+    private let condition = NSCondition()
+    private let count: Int
+    private var next = 0
+    private var workerCount = 0
+
+    init(_ count: Int) { self.count = count }
+
+    func take() -> Int? {
+        condition.withLock {
+            guard next < count else { return nil }
+            defer { next += 1 }
+            return next
+        }
+    }
+
+    func workerBegins() { condition.withLock { workerCount += 1 } }
+
+    func workerEnds() {
+        condition.withLock {
+            workerCount -= 1
+            if workerCount == 0 { condition.signal() }
+        }
+    }
+
+    func waitForWorkers() {
+        condition.withLock { while workerCount > 0 { condition.wait() } }
+    }
 }
 
 private final class Work: Sendable {

@@ -8,6 +8,7 @@
 
 apus_status apus_engine_create(apus_engine **engine) {
     *engine = NULL;
+    apus_start_team();
     apus_prepare_thread(apus_thread_count());
     apus_engine *made = calloc(1, sizeof *made);
     if (!made) return apus_fail("apus_engine_create", APUS_OUT_OF_MEMORY);

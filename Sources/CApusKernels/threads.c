@@ -6,7 +6,9 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 // libgomp's barriers are system calls of its own, which Thread Sanitizer does not see: it is told of what they order.
 // Everything before a fork happens before the loop's body, and every body before what follows the join.
@@ -57,6 +59,52 @@ static void find_runtime(void) {
 void apus_set_thread_count(int32_t count) {
     pthread_once(&runtime_is_found, find_runtime);
     if (runtime.parallel) atomic_store(&thread_count, count < 1 ? 1 : count);
+}
+
+typedef struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t condition;
+    bool may_end;
+} gate;
+
+static void *wait_at_gate(void *data) {
+    gate *closed = data;
+    pthread_mutex_lock(&closed->mutex);
+    while (!closed->may_end) pthread_cond_wait(&closed->condition, &closed->mutex);
+    pthread_mutex_unlock(&closed->mutex);
+    return NULL;
+}
+
+int32_t apus_available_thread_count(int32_t wanted) {
+    if (wanted <= 1) return 1;
+    pthread_t *threads = malloc((size_t)(wanted - 1) * sizeof *threads);
+    if (!threads) return 1;
+    gate closed = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+    int32_t started = 0;
+    while (started < wanted - 1 && pthread_create(&threads[started], NULL, wait_at_gate, &closed) == 0) started++;
+    pthread_mutex_lock(&closed.mutex);
+    closed.may_end = true;
+    pthread_cond_broadcast(&closed.condition);
+    pthread_mutex_unlock(&closed.mutex);
+    for (int32_t index = 0; index < started; index++) pthread_join(threads[index], NULL);
+    free(threads);
+    return started + 1;
+}
+
+static void do_nothing(void *data) { (void)data; }
+
+void apus_start_team(void) {
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    static _Thread_local int32_t started = 1;
+    int32_t count = apus_thread_count();
+    if (count <= started || !runtime.parallel || runtime.in_parallel()) return;
+    // One at a time: what is available to two may not be available to both.
+    pthread_mutex_lock(&mutex);
+    int32_t available = apus_available_thread_count(count);
+    if (available < count) apus_set_thread_count(available);
+    if (available > 1) runtime.parallel(do_nothing, NULL, (unsigned)available, 0);
+    pthread_mutex_unlock(&mutex);
+    started = available;
 }
 
 int32_t apus_thread_count(void) {

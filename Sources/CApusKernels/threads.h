@@ -7,6 +7,10 @@
 /// Makes `count` OpenMP's setting on the calling thread, which oneDNN reads.
 void apus_prepare_thread(int32_t count);
 
+/// Starts OpenMP's threads of the calling thread, where it has fewer: OpenMP ends the program where the system gives
+/// none. What the system does not give is done without, from then on.
+void apus_start_team(void);
+
 /// `apus_parallel` on at most `limit` threads.
 void apus_parallel_limited(int64_t count, int64_t grain, int32_t limit, apus_range_body body, void *context);
 

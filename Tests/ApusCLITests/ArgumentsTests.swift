@@ -54,10 +54,10 @@ struct BadCommandLine: Sendable, CustomTestStringConvertible {
             "--epochs is '3.5'; it must be a whole number from 1 to 1000000. See 'apus train --help'."),
         BadCommandLine(
             "train mlp --learning-rate -1",
-            "--learning-rate is '-1'; it must be a number above 0. See 'apus train --help'."),
+            "--learning-rate is '-1'; it must be a finite number above 0. See 'apus train --help'."),
         BadCommandLine(
             "train mlp --learning-rate nan",
-            "--learning-rate is 'nan'; it must be a number above 0. See 'apus train --help'."),
+            "--learning-rate is 'nan'; it must be a finite number above 0. See 'apus train --help'."),
         BadCommandLine(
             "train mlp --seed -1", "--seed is '-1'; it must be a whole number, 0 or more. See 'apus train --help'."),
         BadCommandLine("train mlp --seed 1 --seed 2", "--seed is given twice. Give it once."),

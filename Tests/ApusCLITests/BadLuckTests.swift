@@ -21,7 +21,7 @@ import Testing
         let (status, errors) = try program.end()
         #expect(status == SIGABRT)
         #expect(
-            errors.contains(
+            errors.hasSuffix(
                 "apus: cannot go on (SIGABRT): memory has run out, or the program is at fault. "
                     + "What was written so far is unharmed: apus train --resume run\n"), "\(errors)")
         try RunningProgram.expectThatTheRunGoesOn(in: folder)

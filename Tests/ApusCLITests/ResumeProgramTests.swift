@@ -87,7 +87,7 @@ import Testing
         let resumed = try BuiltProgram.run(["train", "--resume", "run"], in: folder)
         #expect(resumed.status == 0)
         #expect(resumed.errors.contains("WARNING: \(files[0].path): is no whole checkpoint: it is cut short"))
-        #expect(resumed.errors.contains("The one before it is used."))
+        #expect(resumed.errors.contains(" It is passed over."))
         #expect(resumed.output.contains("Going on after step "))
         #expect(try RunComparison.difference(run("whole", in: folder), run("run", in: folder)) == nil)
     }
@@ -139,6 +139,53 @@ import Testing
         #expect(try Data(contentsOf: folder.file("whole/losses.f32")) == losses)
     }
 
+    /// Its card was changed, so that its checkpoints belong to another: what it has come to stays as it is.
+    @Test func aRefusedRunStaysAsItIs() throws {
+        let folder = try TemporaryFolder()
+        try whole("perceptron", in: folder)
+        let card = folder.file("whole/card.json")
+        let text = try String(contentsOf: card, encoding: .utf8)
+        try text.replacingOccurrences(of: "\"seed\" : 0", with: "\"seed\" : 5")
+            .write(to: card, atomically: true, encoding: .utf8)
+        func files() throws -> [String: Data] {
+            let names = try FileManager.default.contentsOfDirectory(atPath: folder.file("whole").path)
+            let files = names.filter { $0 != ".lock" && $0 != "checkpoints" }
+            return Dictionary(
+                uniqueKeysWithValues: try files.map { ($0, try Data(contentsOf: folder.file("whole/\($0)"))) })
+        }
+        let before = try files()
+        #expect(before["weights.safetensors"] != nil && before["card.json"] != nil)
+        let result = try BuiltProgram.run(["train", "--resume", "whole", "--max-steps", "90"], in: folder)
+        #expect(result.status == 1)
+        #expect(!result.output.contains("Going on"))
+        #expect(
+            result.errors.hasSuffix(
+                "apus: Checkpoint: seed is 5; it must be 0, as it was until the checkpoint. The run's card or its "
+                    + "checkpoints were changed; nothing in whole has been written.\n"), "\(result.errors)")
+        #expect(try files() == before)
+        try text.write(to: card, atomically: true, encoding: .utf8)
+        let resumed = try BuiltProgram.run(["train", "--resume", "whole", "--max-steps", "90"], in: folder)
+        #expect(resumed.status == 0 && resumed.output.contains("Going on after step 70"))
+    }
+
+    @Test func lostLossesAreTold() throws {
+        let folder = try TemporaryFolder()
+        try whole("perceptron", in: folder)
+        try Data(contentsOf: folder.file("whole/losses.f32")).prefix(40).write(to: folder.file("whole/losses.f32"))
+        let resumed = try BuiltProgram.run(["train", "--resume", "whole", "--max-steps", "90"], in: folder)
+        #expect(resumed.status == 0)
+        #expect(
+            resumed.errors.contains(
+                "WARNING: whole/losses.f32: the losses of 60 of 70 steps are lost; 'apus replay' compares the "
+                    + "others.\n"),
+            "\(resumed.errors)")
+        let replay = try BuiltProgram.run(["replay", "whole"], in: folder)
+        #expect(
+            replay.output.contains("bit-equal: the losses of 30 (the others are lost) of 90 steps, "),
+            "\(replay.output)")
+        #expect(replay.status == 0)
+    }
+
     /// Killed between the making and the unlinking of the file that takes the room.
     @Test func whatTakesTheRoomIsNotInTheWay() throws {
         let folder = try TemporaryFolder()
@@ -177,7 +224,7 @@ import Testing
             #expect(result.status == 0)
             #expect(
                 result.output == "The run whole is finished, after epoch 2, step 70. "
-                    + "To go further, give more with --epochs or --max-steps.\n")
+                    + "To go further, give more with --max-steps, which was its limit.\n")
         }
         #expect(try Data(contentsOf: folder.file("whole/card.json")) == before)
     }
@@ -234,8 +281,8 @@ import Testing
         #expect(result.status == 1)
         #expect(
             result.errors.hasSuffix(
-                "the part inside this program: expected the files that the run was begun with, "
-                    + "found others (SHA-256).\n"))
+                "the part inside this program: expected the files that the run was begun with, from the part inside this "
+                    + "program, found others by their SHA-256: t10k-images-idx3-ubyte.\n"), "\(result.errors)")
     }
 
     @Test func anotherMachineIsSaid() throws {
@@ -274,7 +321,7 @@ import Testing
     }
 
     #if os(Linux)
-        /// The limit is one of the shell's: files up to 1,024 blocks of a kilobyte.
+        /// The limit is one of the shell's: files up to 20 blocks of a kilobyte.
         @Test func aLimitForFilesHarmsNothing() throws {
             let folder = try TemporaryFolder()
             try whole("perceptron", in: folder)
@@ -283,7 +330,7 @@ import Testing
             let process = BuiltProgram.process([], in: folder)
             process.executableURL = URL(fileURLWithPath: "/bin/bash")
             process.arguments = [
-                "-c", "ulimit -f 1024; exec \(BuiltProgram.url.path) train --resume whole --max-steps 90",
+                "-c", "ulimit -f 20; exec \(BuiltProgram.url.path) train --resume whole --max-steps 90",
             ]
             let errors = try BuiltProgram.emptyFile(in: folder)
             process.standardError = try FileHandle(forWritingTo: errors)
@@ -292,7 +339,10 @@ import Testing
             process.waitUntilExit()
             #expect(process.terminationStatus == 1)
             let text = try String(contentsOf: errors, encoding: .utf8)
-            #expect(text.contains("apus: ") && text.contains("cannot be written: File too large"), "\(text)")
+            #expect(
+                text.contains(
+                    "cannot be written: its largest file has 0.05 MB, and this process may write 0.02 MB (ulimit -f)."),
+                "\(text)")
             #expect(try Data(contentsOf: files[0]) == before)
             #expect(
                 try BuiltProgram.run(["train", "--resume", "whole", "--max-steps", "90"], in: folder).status == 0)
@@ -305,8 +355,11 @@ import Testing
         let program = try RunningProgram(
             ["train", "perceptron", "--epochs", "1000000", "--checkpoint-every", "5", "--out", "run"], in: folder)
         waitForCheckpoints(1, of: program, in: folder)
+        // In one moment for the program, which would find no folder in between.
+        program.send(SIGSTOP)
         try FileManager.default.moveItem(at: folder.file("run/checkpoints"), to: folder.file("run/moved"))
         try folder.write([1], to: "run/checkpoints")
+        program.send(SIGCONT)
         let (status, errors) = try program.end()
         #expect(status == 1)
         #expect(errors.contains("/checkpoints/step-") && errors.contains("cannot be written: Not a directory"))

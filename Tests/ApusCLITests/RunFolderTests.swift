@@ -58,9 +58,26 @@ import Testing
         #expect(
             throws: ApusError.file(
                 path: temporary.file("card.json").path,
-                .foreign(expected: "the card of a run of Apus", found: "another file"))
+                .foreign(expected: "the card of a run of Apus", found: "one without 'experiment'"))
         ) {
             try RunCard(readingFrom: folder)
+        }
+        for (text, found) in [
+            ("", "an empty file"),
+            (
+                "{\"experiment\": \"ml",
+                "a text that is no JSON (a string without end at byte 18), as one that was cut short"
+            ),
+            ("{\"experiment\": 1}", "one with another kind of value for 'experiment'"),
+        ] {
+            try temporary.write(Array(text.utf8), to: "card.json")
+            #expect(
+                throws: ApusError.file(
+                    path: temporary.file("card.json").path,
+                    .foreign(expected: "the card of a run of Apus", found: found))
+            ) {
+                try RunCard(readingFrom: folder)
+            }
         }
     }
 }

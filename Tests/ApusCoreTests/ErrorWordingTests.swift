@@ -79,6 +79,10 @@ import Testing
             text: "A step needs 4096 bytes of memory more than there are. "
                 + "Give smaller batches, end other programs, or raise the limit (ulimit -v)."),
         Row(
+            error: .memory(purpose: "A step", byteCount: 92_017_984),
+            text: "A step needs 92 MB of memory more than there are. "
+                + "Give smaller batches, end other programs, or raise the limit (ulimit -v)."),
+        Row(
             error: .library(name: "oneDNN", call: "dnnl_engine_create", status: "3"),
             text: "oneDNN: dnnl_engine_create failed: 3. Run 'apus doctor' to see which libraries are in use."),
         Row(

@@ -1,5 +1,6 @@
 import ApusCore
 import Foundation
+import Synchronization
 import Testing
 
 @Suite struct WorkerThreadTests {
@@ -16,6 +17,27 @@ import Testing
     /// A stack that no machine has the addresses for.
     @Test func saysWhereThereIsNone() {
         #expect(!WorkerThread.start(stackByteCount: 1 << 50) { Issue.record("there is such a thread") })
+    }
+
+    /// With three threads, with more than there are numbers, and with none to be had.
+    @Test(arguments: [(3, 1 << 20), (90, 1 << 20), (3, 1 << 50)]) func eachNumberIsDoneOnce(
+        _ threadCount: Int, _ stackByteCount: Int
+    ) {
+        let done = Mutex([Int](repeating: 0, count: 40))
+        WorkerThread.perform(count: 40, threadCount: threadCount, stackByteCount: stackByteCount) { number in
+            done.withLock { $0[number] += 1 }
+        }
+        #expect(done.withLock { $0 } == [Int](repeating: 1, count: 40))
+        WorkerThread.perform(count: 0, threadCount: threadCount) { _ in Issue.record("there is no number") }
+    }
+
+    /// Two that wait for each other: neither comes to its end alone.
+    @Test func numbersAreDoneSideBySide() {
+        let (first, second) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        WorkerThread.perform(count: 2, threadCount: 2) { number in
+            (number == 0 ? first : second).signal()
+            (number == 0 ? second : first).wait()
+        }
     }
 }
 

@@ -69,7 +69,7 @@ extension Option where Value == Double {
     ) -> Option {
         Option(name: name, placeholder: "X", help: help, defaultText: defaultText) { text in
             guard let value = Double(text), value > 0, value.isFinite else {
-                throw InvalidValue(expected: "a number above 0")
+                throw InvalidValue(expected: "a finite number above 0")
             }
             return value
         }

@@ -18,11 +18,10 @@ struct ReplayCommand: Command {
         let losses = try LossRecord.read(folder.losses)
         guard !losses.isEmpty else {
             throw ApusError.file(
-                path: folder.losses.path, .foreign(expected: "the losses of a run's steps", found: "none"))
+                path: folder.losses.path, .foreign(expected: "the losses of a run's steps", found: "none so far"))
         }
         let device = try RunOptions.chosenDevice(arguments, defaultThreadCount: card.machine.threadCount)
-        let machine = RunCard.Machine(
-            device: device, threadCount: arguments[RunOptions.threads] ?? card.machine.threadCount)
+        let machine = RunCard.Machine(device: device)
         let network = try experiment.network(seed: card.seed)
         try FirstWeights.restore(card, to: network.model)
         let data = try ChosenData.ofRun(card, arguments, for: experiment)
@@ -40,16 +39,19 @@ struct ReplayCommand: Command {
         do {
             try trainer.fit(
                 samples, batchSize: card.settings.batchSize,
-                epochs: card.settings.epochCount, validation: experiment.prepare(data.loaded.test),
-                shuffles: card.settings.shuffles, augmentation: experiment.augmentation,
+                epochs: card.settings.epochCount, shuffles: card.settings.shuffles,
+                augmentation: experiment.augmentation,
                 callbacks: [Progress(), check], maxSteps: max(stepCount, 1))
         } catch let difference as ReplayCheck.Difference {
             throw CommandEnding(message: "\(folder.path) is not bit-equal: \(difference).", exitCode: 1)
         }
         if card.state != .running { try compareWeights(network.model, folder) }
+        let (compared, fingerprints) = (check.comparedLossCount, check.comparedFingerprintCount)
         try Console.line(
-            "bit-equal: the losses of \(check.comparedLossCount.grouped) steps, "
-                + "\(check.comparedFingerprintCount.grouped) fingerprints of \(folder.path)"
+            "bit-equal: the losses of \(compared.grouped) "
+                + (compared < stepCount ? "(the others are lost) of \(stepCount.grouped) " : "")
+                + "\(stepCount == 1 ? "step" : "steps"), "
+                + "\(fingerprints.grouped) \(fingerprints == 1 ? "fingerprint" : "fingerprints") of \(folder.path)"
                 + (card.state == .running ? "." : ", and its weights."))
     }
 
@@ -70,10 +72,15 @@ extension ChosenData {
     static func ofRun(_ card: RunCard, _ arguments: Arguments, for experiment: any Experiment) throws -> ChosenData {
         let data = try ChosenData(
             card.data.name, folder: arguments[RunOptions.data] ?? card.data.existingFolder, for: experiment)
-        guard RunCard.Data(data.name, data.loaded).checksums == card.data.checksums else {
+        let found = RunCard.Data(data.name, data.loaded).checksums
+        guard found == card.data.checksums else {
+            let names = Set(found.keys).union(card.data.checksums.keys).filter { found[$0] != card.data.checksums[$0] }
             throw ApusError.file(
                 path: "\(data.loaded.source)",
-                .foreign(expected: "the files that the run was begun with", found: "others (SHA-256)"))
+                .foreign(
+                    expected: "the files that the run was begun with, from \(excerpt(card.data.source))"
+                        + (card.data.isGone ? ", which is not there any more (name its new place with --data)" : ""),
+                    found: "others by their SHA-256: \(names.sorted().map { excerpt($0) }.joined(separator: ", "))"))
         }
         return data
     }

@@ -40,7 +40,8 @@ struct TrainCommand: Command {
         "train", summary: "Train an experiment; keep weights, history, settings and pictures in a folder",
         operands: [
             CommandSyntax.Operand(
-                "NAME", help: CommandSyntax.Operand.experiment.help + " (not with --resume)", isRequired: false)
+                "NAME", help: CommandSyntax.Operand.experiment.help + " (with --resume it is the run's)",
+                isRequired: false)
         ],
         options: [
             epochs, RunOptions.batchSize, learningRate, seed, RunOptions.data, RunOptions.dataset, RunOptions.device,
@@ -87,7 +88,7 @@ struct TrainCommand: Command {
             precision: precision,
             maximumStepCount: arguments[Self.maximumSteps], firstWeights: firstWeights?.path,
             firstWeightsChecksum: firstWeights?.checksum, data: .init(data.name, data.loaded),
-            machine: .init(device: device, threadCount: arguments[RunOptions.threads]),
+            machine: .init(device: device),
             keeping: Self.keeping(arguments, instead: nil))
         var session = try TrainingSession(
             experiment: experiment, network: network, data: data.loaded, device: device, folder: folder, lock: lock,

@@ -38,8 +38,8 @@ enum Interruption {
                     if isatty(STDOUT_FILENO) == 1 { _ = write(STDOUT_FILENO, "\n", 1) }
                     _exit(CommandEnding.exitCode(ofSignal: number))
                 })
-            // With 'nohup' a closed terminal must not matter.
-            if number == SIGHUP, isIgnoring(before) { signal(number, SIG_IGN) }
+            // With 'nohup' a closed terminal must not matter, nor Ctrl-C to what a shell's script runs in the background.
+            if number != SIGTERM, isIgnoring(before) { signal(number, SIG_IGN) }
         }
         // Whoever started the program may have left them blocked.
         var all = sigset_t()

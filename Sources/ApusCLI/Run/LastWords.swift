@@ -4,7 +4,7 @@ import Synchronization
 /// What `LastWords` adds to its line: the address of a C string, or 0. A signal's handler can reach globals only.
 private let wayOn = Atomic<UInt>(0)
 
-/// What would have been done without the line, by the signal's number.
+/// What Swift's runtime would have done without the line, by the signal's number.
 private nonisolated(unsafe) let before = UnsafeMutablePointer<sigaction>.allocate(capacity: 64)
 
 /// The line with which the program goes where it cannot go on: memory has run out somewhere below it, where nothing can
@@ -16,7 +16,12 @@ enum LastWords {
     private static let stackByteCount = 1 << 16
 
     /// From now on, such an end is said.
+    ///
+    /// A backtrace comes only where SWIFT_BACKTRACE asks for one: users have no use for it, and it would stand below the
+    /// line. SIGQUIT is none of these: it ends the program at once, as ever.
     static func prepare() {
+        let wantsBacktrace = getenv("SWIFT_BACKTRACE") != nil
+        if !wantsBacktrace { signal(SIGQUIT, SIG_DFL) }
         makeStack()
         // A global may be made when it is first read, which a handler must not do.
         _ = wayOn.load(ordering: .relaxed)
@@ -34,7 +39,7 @@ enum LastWords {
                 action.__sigaction_handler.sa_sigaction = { LastWords.say($0, information: $1, context: $2) }
             #endif
             action.sa_flags = Int32(SA_ONSTACK) | Int32(SA_SIGINFO)
-            sigaction(number, &action, before + Int(number))
+            sigaction(number, &action, wantsBacktrace ? before + Int(number) : nil)
         }
     }
 

@@ -30,15 +30,17 @@ struct ResumedRun {
     /// Goes on; says so where there is nothing left to do.
     func run(_ arguments: Arguments, _ clock: inout StartupClock) throws {
         if isFinished {
+            let limit = card.maximumStepCount.map { $0 <= card.stepsDone } ?? false
             return try Console.line(
                 "The run \(folder.path) is finished, after epoch \(card.epochsDone.grouped), step "
-                    + "\(card.stepsDone.grouped). To go further, give more with --epochs or --max-steps.")
+                    + "\(card.stepsDone.grouped). To go further, give more with "
+                    + (limit ? "--max-steps, which was its limit." : "--epochs."))
         }
+        LastWords.add(TrainingSession.lastWords(folder))
         let experiment = try Experiments.named(card.experiment)
         let device = try RunOptions.chosenDevice(arguments, defaultThreadCount: card.machine.threadCount)
         RunOptions.announce(card.precision ?? .float32, on: device)
-        let machine = RunCard.Machine(
-            device: device, threadCount: arguments[RunOptions.threads] ?? card.machine.threadCount)
+        let machine = RunCard.Machine(device: device)
         let network = try experiment.network(seed: card.seed)
         clock.mark("network")
         let data = try ChosenData.ofRun(card, arguments, for: experiment)
@@ -59,11 +61,15 @@ struct ResumedRun {
         }
         clock.mark("tracing and planning")
         let room = try session.prepareFolder()
-        let damaged = checkpoint == nil ? try folder.setAsideDamagedCheckpoints() : nil
+        let damaged = checkpoint == nil ? try folder.checkpoints.setAsideDamaged() : nil
         clock.mark("output folder")
-        try Console.line(place(of: checkpoint, damaged))
+        if let step = checkpoint?.step, let count = try? LossRecord.read(folder.losses).count, count < step {
+            Console.report(
+                "WARNING: \(folder.losses.relativePath): the losses of \((step - count).grouped) of \(step.grouped) steps "
+                    + "are lost; 'apus replay' compares the others.")
+        }
         try session.run(
-            room: room, logEvery: arguments[TrainCommand.logEvery],
+            room: room, saying: place(of: checkpoint, damaged), logEvery: arguments[TrainCommand.logEvery],
             clock: arguments.has(TrainCommand.timing) ? clock : nil)
     }
 

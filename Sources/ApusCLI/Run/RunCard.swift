@@ -142,18 +142,34 @@ package struct RunCard: Codable, Sendable {
             _ = try JSONValue(parsing: bytes)
             self = try JSONDecoder().decode(RunCard.self, from: bytes)
         } catch {
-            throw ApusError.file(path: path, .foreign(expected: "the card of a run of Apus", found: "another file"))
+            let found = bytes.isEmpty ? "an empty file" : Self.words(for: error)
+            throw ApusError.file(path: path, .foreign(expected: "the card of a run of Apus", found: found))
         }
+    }
+
+    /// What is wrong with a card, by the error that reading it has thrown.
+    private static func words(for error: any Error) -> String {
+        switch error {
+        case let fault as JSONFault: "a text that is no JSON (\(fault)), as one that was cut short"
+        case DecodingError.keyNotFound(let key, let context): "one without \(name(context.codingPath + [key]))"
+        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
+            DecodingError.dataCorrupted(let context):
+            "one with another kind of value for \(name(context.codingPath))"
+        default: "another file"
+        }
+    }
+
+    private static func name(_ path: [any CodingKey]) -> String {
+        "'\(excerpt(path.map(\.stringValue).joined(separator: ".")))'"
     }
 }
 
 extension RunCard.Machine {
     /// This machine, now.
-    /// - Parameter threadCount: what was asked for; `nil` for what OpenMP gives.
-    init(device: Device, threadCount: Int?) {
+    init(device: Device) {
         let processor = CPUDescription.current
         self.init(
-            device: device.name, threadCount: threadCount ?? processor.threadCount,
+            device: device.name, threadCount: device.threadCount ?? processor.threadCount,
             oneDNNVersion: processor.oneDNNVersion,
             oneDNNInstructionSet: processor.oneDNNInstructionSet, instructionSet: processor.instructionSet,
             processor: Self.processorName)

@@ -116,46 +116,46 @@ package struct RunFolder: Sendable {
         }
     }
 
-    /// Puts checkpoints none of which is whole out of the way of new ones, without the loss of a byte: into
-    /// `checkpoints.damaged-1`, or the next number that is free.
-    /// - Returns: that folder; `nil` where there is no checkpoint.
-    /// - Throws: `ApusError.file`; they are where they were then.
-    func setAsideDamagedCheckpoints() throws -> URL? {
-        guard try checkpoints.hasFiles() else { return nil }
-        for number in 1... {
-            let place = url.appendingPathComponent("checkpoints.damaged-\(number)")
-            guard mkdir(place.path, 0o777) == 0 else {
-                if errno == EEXIST { continue }
-                throw Self.refusal(place, errno)
-            }
-            // A folder takes the place of an empty one.
-            guard rename(checkpoints.url.path, place.path) == 0 else {
-                let code = errno
-                rmdir(place.path)
-                throw Self.refusal(place, code)
-            }
-            return place
-        }
-        preconditionFailure("checkpoints.damaged- with every number exists")
-    }
-
     /// Takes `byteCount` bytes of the disk until they are released, so that a disk that fills up meanwhile takes
     /// nothing from what is written at the end.
-    /// - Throws: `ApusError.file` with `.unwritable` where there is not that much room.
-    func reserve(byteCount: Int) throws -> Reservation {
+    /// - Parameters:
+    ///   - otherByteCount: what is written before, for which there must be room now.
+    ///   - largestFile: the bytes of the largest file.
+    /// - Throws: `ApusError.file` with `.unwritable` where there is not that much room, or no such file may be.
+    func reserve(byteCount: Int, beside otherByteCount: Int, largestFile: Int) throws -> Reservation {
+        let most = Self.fileByteLimit
+        if largestFile > most {
+            let reason =
+                "its largest file has \(largestFile.megabytes), and this process may write \(most.megabytes) (ulimit -f)"
+            throw ApusError.file(path: url.path, .unwritable(reason: reason))
+        }
         let file = url.appendingPathComponent(Self.roomName)
         let descriptor = open(file.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw Self.refusal(url, errno) }
         // Without a name it vanishes with the process, however that ends.
         unlink(file.path)
         let reservation = Reservation(descriptor: descriptor)
-        let code = posix_fallocate(descriptor, 0, Int(byteCount))
+        let needed = byteCount + otherByteCount
+        // What is taken is a file, which must not be larger than a file may be.
+        let code = posix_fallocate(descriptor, 0, min(needed, most))
         // Some file systems cannot tell (EOPNOTSUPP, EINVAL).
-        if code == ENOSPC || code == EDQUOT || code == EFBIG || code == EIO {
-            let reason = "\(String(cString: strerror(code))); this run needs \(byteCount.megabytes)"
+        if code == ENOSPC || code == EDQUOT || code == EIO {
+            let reason = "\(String(cString: strerror(code))); this run needs \(needed.megabytes)"
             throw ApusError.file(path: url.path, .unwritable(reason: reason))
         }
+        ftruncate(descriptor, min(byteCount, most))
         return reservation
+    }
+
+    /// The bytes that a file of this process may have.
+    private static var fileByteLimit: Int {
+        var limit = rlimit()
+        #if canImport(Darwin)
+            let code = getrlimit(RLIMIT_FSIZE, &limit)
+        #else
+            let code = getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+        #endif
+        return code == 0 ? Int(clamping: limit.rlim_cur) : .max
     }
 }
 
@@ -174,8 +174,8 @@ final class Reservation {
 }
 
 extension Int {
-    /// As in `5.4 MB`.
-    var megabytes: String { String(format: "%.1f MB", Double(self) / 1e6) }
+    /// As in `5.4 MB` and `0.03 MB`.
+    var megabytes: String { String(format: self < 1_000_000 ? "%.2f MB" : "%.1f MB", Double(self) / 1e6) }
 }
 
 extension FileManager {

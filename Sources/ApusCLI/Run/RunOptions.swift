@@ -49,7 +49,14 @@ enum RunOptions {
                 problem: "OMP_NUM_THREADS asks for \(count.grouped) threads.",
                 cure: "Set it to at most \(mostThreads.grouped), or give --threads.")
         }
-        return try .named(arguments[device] ?? "cpu", threadCount: chosen)
+        let wanted = chosen ?? count
+        let available = CPUDescription.availableThreadCount(wanted)
+        if available < wanted {
+            Console.report(
+                "WARNING: The system gives this process \(available) of \(wanted) threads (its limits of processes and "
+                    + "memory, as ulimit -u and -v show them); it does with that.")
+        }
+        return try .named(arguments[device] ?? "cpu", threadCount: available < wanted ? available : chosen)
     }
 }
 
@@ -134,7 +141,7 @@ struct TrainedRun {
         }
         guard card.state != .running || FileManager.default.fileExists(atPath: folder.weights.path) else {
             throw ApusError.file(
-                path: path, .foreign(expected: "a run with weights", found: "one without a checkpoint so far"))
+                path: path, .foreign(expected: "a run with weights", found: "one without a whole checkpoint so far"))
         }
         try network.model.loadWeights(from: folder.weights)
         return (run, nil)
@@ -147,7 +154,9 @@ struct TrainedRun {
         let data = try ChosenData(name, folder: arguments[RunOptions.runData] ?? folder, for: experiment)
         try data.announce()
         if name == card.data.name, RunCard.Data(name, data.loaded).checksums != card.data.checksums {
-            Console.report("WARNING: The run was trained with other files: \(card.data.source).")
+            Console.report(
+                "WARNING: The run was trained with other files: \(excerpt(card.data.source))"
+                    + (card.data.isGone ? ", which is not there any more; name its new place with --data." : "."))
         }
         return data
     }
@@ -155,12 +164,15 @@ struct TrainedRun {
 
 extension RunCard.Data {
     /// The folder that the user named, where it is still there.
-    var existingFolder: String? { folder.flatMap { FileManager.default.isFolder(atPath: $0) == true ? $0 : nil } }
+    var existingFolder: String? { isGone ? nil : folder }
+
+    /// Whether there was such a folder, and is no more.
+    var isGone: Bool { folder.map { FileManager.default.isFolder(atPath: $0) != true } ?? false }
 }
 
 extension Console {
     /// Says why a checkpoint is passed over.
-    static func reportCheckpoint(_ problem: ApusError) { report("WARNING: \(problem) The one before it is used.") }
+    static func reportCheckpoint(_ problem: ApusError) { report("WARNING: \(problem) It is passed over.") }
 }
 
 extension Shape {

@@ -31,17 +31,46 @@ struct TrainingSession {
     }
 
     /// Room for pictures, history and card, in bytes.
-    private static let extraRoom = 8_000_000
+    private static let extraRoom = 4_000_000
+    /// A checkpoint's names and numbers, in bytes.
+    private static let headerRoom = 16_000
 
-    /// Writes what is known beforehand, and takes the room for the rest.
+    /// Takes the room for what is written at the end, where there is enough for that and for the checkpoints.
     /// - Throws: `ApusError.file` with `.unwritable`.
     func prepareFolder() throws -> Reservation {
         folder.removeUnfinished()
-        let room = try folder.reserve(byteCount: network.model.parameterCount * 4 + Self.extraRoom)
+        let weights = network.model.variables.reduce(0) { $0 + $1.variable.type.byteCount }
+        let checkpoint = weights + trainer.optimizerByteCount + Self.headerRoom
+        // The newest, the best, and one that is being written.
+        let checkpointCount = (card.keeping?.checkpointCount ?? RunCard.Keeping.defaultCount) + 2
+        return try folder.reserve(
+            byteCount: weights + Self.extraRoom, beside: checkpointCount * checkpoint, largestFile: checkpoint)
+    }
+
+    /// Says where a run is when its training begins, and not before: what refuses it leaves everything as it was.
+    private final class Opening: Callback {
+        private(set) var hasBegun = false
+        private let begin: () throws -> Void
+
+        init(_ begin: @escaping () throws -> Void) { self.begin = begin }
+
+        func trainingWillStart(_ training: Training) throws {
+            try begin()
+            hasBegun = true
+        }
+    }
+
+    /// Writes what is known beforehand.
+    private func open(saying line: String?) throws {
         try card.write(to: folder)
         try network.model.saveDescription(to: folder.model)
-        LastWords.add("What was written so far is unharmed: apus train --resume \(folder.path)")
-        return room
+        LastWords.add(Self.lastWords(folder))
+        if let line { try Console.line(line) }
+    }
+
+    /// How a run goes on that has something on the disk.
+    static func lastWords(_ folder: RunFolder) -> String {
+        "What was written so far is unharmed: apus train --resume \(folder.path)"
     }
 
     /// The trainer of a run with this card.
@@ -56,21 +85,25 @@ struct TrainingSession {
 
     /// Trains, then writes weights, pictures and the card again. Where the training fails or is stopped, what was reached
     /// is kept.
-    /// - Parameter room: given back when the training has ended.
-    /// - Throws: `CommandEnding` for all that comes up after the first step.
-    mutating func run(room: Reservation, logEvery: Int?, clock: StartupClock?) throws {
+    /// - Parameters:
+    ///   - room: given back when the training has ended.
+    ///   - line: what is said when it begins.
+    /// - Throws: `CommandEnding` for all that comes up after its begin; what is thrown before has changed nothing.
+    mutating func run(room: Reservation, saying line: String? = nil, logEvery: Int?, clock: StartupClock?) throws {
         let settings = card.settings
         let (stop, checkpoints) = (StopRequest(), self.checkpoints)
+        let opening = Opening { [self] in try open(saying: line) }
         Interruption.begin()
         do {
             try trainer.fit(
                 samples, batchSize: settings.batchSize, epochs: settings.epochCount,
                 validation: experiment.prepare(data.test), shuffles: settings.shuffles,
                 augmentation: experiment.augmentation,
-                callbacks: callbacks(stop, checkpoints, logEvery, clock), maxSteps: card.maximumStepCount,
+                callbacks: [opening] + callbacks(stop, checkpoints, logEvery, clock), maxSteps: card.maximumStepCount,
                 resumingFrom: checkpoint)
         } catch {
             room.release()
+            guard opening.hasBegun else { throw refusal(error) }
             throw ending(after: error, trainer, checkpoints)
         }
         checkpoint = nil
@@ -90,9 +123,12 @@ struct TrainingSession {
             let pictures = RunPictures(experiment: experiment, folder: folder)
             try pictures.drawCurves(of: trainer.history)
             try pictures.drawImages(network, data: data, device: device)
-        } catch {
+        } catch let problem {
             try finished.write(to: folder)
-            throw error
+            throw CommandEnding(
+                message: "\(problem) The run is in \(folder.path), with weights, history and settings; "
+                    + "'apus plot \(folder.path)' draws its pictures.",
+                exitCode: CommandLineProgram.exitCode(for: problem))
         }
         try finished.write(to: folder)
         try Console.line("The run is in \(folder.path): weights, history, settings and pictures.")
@@ -133,6 +169,15 @@ struct TrainingSession {
     private func save(_ card: RunCard) throws {
         try network.model.saveWeights(to: folder.weights)
         try card.write(to: folder)
+    }
+
+    /// What is said of an error that came up before anything was written.
+    private func refusal(_ error: any Error) -> any Error {
+        guard checkpoint != nil, case ApusError.setting = error else { return error }
+        return CommandEnding(
+            message: "\(error) The run's card or its checkpoints were changed; nothing in \(folder.path) has been "
+                + "written.",
+            exitCode: CommandLineProgram.exitCode(for: error))
     }
 
     /// Saves what was reached when `error` ended the training.
@@ -199,7 +244,10 @@ struct TrainingSession {
         } catch let trouble {
             end = "\(place). The batch could not be saved: \(trouble)"
         }
-        return (["\(problem.headline) \(end)"] + (problem.report?.lines ?? [])).joined(separator: "\n")
+        let way =
+            "From its last good weights, a new run with a smaller --learning-rate begins by: apus train \(card.experiment) "
+            + "--weights \(folder.path)"
+        return (["\(problem.headline) \(end) \(way)"] + (problem.report?.lines ?? [])).joined(separator: "\n")
     }
 
     private func card(of trainer: Trainer, _ state: RunCard.State, _ failure: String? = nil) -> RunCard {

@@ -1,5 +1,4 @@
 import ApusCore
-import Dispatch
 
 /// Makes batches whose images are changed, large ones on several threads. It allocates nothing after it is made
 /// (Dispatch does, a few bytes, where it shares out work).
@@ -90,10 +89,11 @@ final class Augmenter: @unchecked Sendable {
         guard workerCount > 1 else { return fill(indices, 0..<indices.count, epoch, workers[0], memory) }
         // Each thread writes to samples of its own.
         nonisolated(unsafe) let (indices, memory) = (indices, memory)
-        DispatchQueue.concurrentPerform(iterations: workerCount) { number in
+        // Dispatch waits for ever where the system gives no thread.
+        WorkerThread.perform(count: workerCount, threadCount: workerCount) { number in
             let start = indices.count * number / workerCount
             let end = indices.count * (number + 1) / workerCount
-            fill(indices, start..<end, epoch, workers[number], memory)
+            self.fill(indices, start..<end, epoch, self.workers[number], memory)
         }
     }
 

@@ -1,5 +1,4 @@
 import ApusCore
-import Dispatch
 import Foundation
 
 /// The same work on several things at once.
@@ -10,7 +9,8 @@ enum ParallelReading {
         _ items: [Item], _ work: @escaping @Sendable (Item) throws -> Result
     ) throws -> [Result] {
         let results = Results<Result>(count: items.count)
-        DispatchQueue.concurrentPerform(iterations: items.count) { index in
+        // Dispatch waits for ever where the system gives no thread.
+        WorkerThread.perform(count: items.count, threadCount: items.count) { index in
             results.set(index, Swift.Result { try work(items[index]) })
         }
         return try results.all.map { try $0.get() }

@@ -154,7 +154,9 @@ struct CheckedRun {
         }
         let reached = zip(graph.outputs.dropFirst(outputCount), updatedVariables).filter { isReached[$0.0] }.map(\.1)
         let failed = reached.first { trace.variables[$0].isParameter } ?? reached.first
-        return failed.map { "gradient of '\(name(ofVariable: $0))'" }
+        return failed.map {
+            "\(trace.variables[$0].isParameter ? "gradient" : "update") of '\(name(ofVariable: $0))'"
+        }
     }
 
     /// The nodes from `origin` to the nearest root, each taking in the fault of the one before; views left out.

@@ -64,7 +64,7 @@ public struct CheckpointFolder: Hashable, Sendable {
 
     /// Says on the standard error output why a checkpoint is passed over.
     public static func warn(_ problem: ApusError) {
-        FileHandle.standardError.write(Data("WARNING: \(problem) The one before it is used.\n".utf8))
+        FileHandle.standardError.write(Data("WARNING: \(problem) It is passed over.\n".utf8))
     }
 
     /// The file of the checkpoint after `step`; names sort as their steps do.
@@ -102,6 +102,33 @@ public struct CheckpointFolder: Hashable, Sendable {
             } catch let problem as ApusError where Self.isOfDamage(problem) {}
         }
         for file in files { unlink(file.path) }
+    }
+
+    /// Puts checkpoints none of which is whole out of the way of new ones, without the loss of a byte: into a folder
+    /// beside, with `.damaged-1` at the end of its name, or the next number that is free.
+    /// - Returns: that folder; `nil` where there is no checkpoint.
+    /// - Throws: `ApusError.file`; they are where they were then.
+    package func setAsideDamaged() throws -> URL? {
+        guard try hasFiles() else { return nil }
+        func refusal(_ place: URL, _ code: Int32) -> ApusError {
+            .file(path: place.path, .unwritable(reason: String(cString: strerror(code))))
+        }
+        for number in 1... {
+            let place = url.deletingLastPathComponent()
+                .appendingPathComponent("\(url.lastPathComponent).damaged-\(number)", isDirectory: true)
+            guard mkdir(place.path, 0o777) == 0 else {
+                if errno == EEXIST { continue }
+                throw refusal(place, errno)
+            }
+            // A folder takes the place of an empty one.
+            guard rename(url.path, place.path) == 0 else {
+                let code = errno
+                rmdir(place.path)
+                throw refusal(place, code)
+            }
+            return place
+        }
+        preconditionFailure("\(url.lastPathComponent).damaged- with every number exists")
     }
 
     /// Removes what a killed process has left half written.

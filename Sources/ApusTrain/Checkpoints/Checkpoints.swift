@@ -13,7 +13,8 @@ import Foundation
 /// which is brought to the disk and renamed. One file is written at a time; where the next is due meanwhile, it comes
 /// after that. A file that cannot be written ends the training, which can go on from the one before.
 ///
-/// A training that ends, for whatever reason, leaves a checkpoint of its last whole step.
+/// A training that ends, for whatever reason, leaves a checkpoint of its last whole step. One training at a time writes
+/// into a folder. Checkpoints none of which is whole are moved to a folder beside (`.damaged-1`) when another begins.
 public final class Checkpoints: Callback {
     public let folder: CheckpointFolder
     public let everySteps: Int?
@@ -31,6 +32,8 @@ public final class Checkpoints: Callback {
     private let mode: MonitorMode
     private var monitor: FigureMonitor?
     private let writer: CheckpointWriter
+    /// Held while something is trained.
+    private var lock: CheckpointFolderLock?
     private let clock = ContinuousClock()
     /// When the last one was taken, and how many steps and epochs had passed.
     private var last = (seconds: 0.0, step: 0, epoch: 0)
@@ -74,8 +77,9 @@ public final class Checkpoints: Callback {
     /// The best value so far; `nil` where none is kept.
     public var bestValue: Double? { monitor?.best }
 
-    /// - Throws: `ApusError.setting` for a setting outside its range, `ApusError.file` where there can be no folder, or
-    ///   where it holds later checkpoints that can merely not be read.
+    /// - Throws: `ApusError.setting` for a setting outside its range, and where the folder holds whole checkpoints of
+    ///   another training; `ApusError.file` where there can be no folder, where another training writes there, or where it
+    ///   holds later checkpoints that can merely not be read.
     public func trainingWillStart(_ training: Training) throws {
         let owner = "Checkpoints"
         try requireSetting(owner, "everySteps", everySteps ?? 1, "1 or more") { $0 >= 1 }
@@ -97,12 +101,21 @@ public final class Checkpoints: Callback {
         last = (training.seconds, training.earlierStepCount, training.progress.epoch)
         (earliest, costIsKnown) = (0, true)
         try makeFolder(at: folder.url)
+        lock = try CheckpointFolderLock(folder)
         folder.removeUnfinished()
-        let later = try folder.files(after: training.progress.initialStep + training.stepsDone)
-        guard training.isResumed || later.isEmpty else {
-            throw ApusError.setting(
-                owner: owner, name: "the folder \(folder.url.path)", value: "in use by another training",
-                expected: "new, or that of the checkpoint which 'fit' goes on from")
+        var later = try folder.files(after: training.progress.initialStep + training.stepsDone)
+        if !training.isResumed, !later.isEmpty {
+            guard try folder.newest(reportingTo: { _ in }) == nil else {
+                throw ApusError.setting(
+                    owner: owner, name: "the folder \(folder.url.path)",
+                    value: "one with checkpoints of another training",
+                    expected: "new or empty; or give 'fit' the checkpoint to go on from, as "
+                        + "'resumingFrom: checkpoints.folder.newest()' does")
+            }
+            _ = try folder.setAsideDamaged()
+            try makeFolder(at: folder.url)
+            lock = try CheckpointFolderLock(folder)
+            later = []
         }
         // This training will come to those steps again.
         try folder.remove(later)
@@ -134,11 +147,13 @@ public final class Checkpoints: Callback {
     }
 
     public func trainingDidEnd(_ history: History, _ training: Training) throws {
+        defer { lock = nil }
         writer.wait()
         if let problem = writer.takeFailure() { throw problem }
     }
 
     public func trainingDidFail(_ error: any Error, _ training: Training) {
+        defer { lock = nil }
         writer.wait()
         failure = failure ?? writer.takeFailure()
     }

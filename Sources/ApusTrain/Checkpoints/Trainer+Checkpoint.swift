@@ -35,6 +35,9 @@ extension Trainer {
         return checkpoint
     }
 
+    /// The bytes of the optimizer's state.
+    package var optimizerByteCount: Int { state.variables.reduce(0) { $0 + $1.variable.type.byteCount } }
+
     /// As `checkpoint()`; the memory of the arrays of `checkpoint` is used again.
     func capture(into checkpoint: inout Checkpoint) throws {
         guard running?.isAtRest ?? true else {
@@ -100,7 +103,10 @@ extension Trainer {
     }
 
     static func difference(_ name: String, _ value: String, _ saved: String) -> ApusError {
-        .setting(owner: "Checkpoint", name: name, value: value, expected: "\(saved), as it was until the checkpoint")
+        func words(_ value: String) -> String { value.isEmpty ? "none" : value }
+        return .setting(
+            owner: "Checkpoint", name: name, value: words(value),
+            expected: "\(words(saved)), as it was until the checkpoint")
     }
 
     /// Finds out whether a `fit` with `settings` can go on from `checkpoint`.

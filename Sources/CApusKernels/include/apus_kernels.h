@@ -58,6 +58,10 @@ void apus_set_thread_count(int32_t count);
 /// The number of threads in use. At first OpenMP's own (OMP_NUM_THREADS, else the number of processors).
 int32_t apus_thread_count(void);
 
+/// How many threads the system gives this process beside those that it has, the caller counted, at most `wanted`: so
+/// many are started, and ended. The limits of a user's processes and of a process' memory may leave fewer.
+int32_t apus_available_thread_count(int32_t wanted);
+
 /// Work on the items `begin..<end`; `thread` is in `0..<apus_thread_count()` and differs between concurrent calls.
 typedef void (*apus_range_body)(void *context, int64_t begin, int64_t end, int32_t thread);
 

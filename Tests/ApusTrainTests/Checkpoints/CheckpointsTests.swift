@@ -196,8 +196,48 @@ import Testing
         try CheckpointRun().fit(CheckpointRun().trainer(), with: [Checkpoints(in: temporary.url)])
         #expect(
             errorText { try CheckpointRun().fit(CheckpointRun().trainer(), with: [Checkpoints(in: temporary.url)]) }
-                == "Checkpoints: the folder \(temporary.url.path) is in use by another training; "
-                + "it must be new, or that of the checkpoint which 'fit' goes on from.")
+                == "Checkpoints: the folder \(temporary.url.path) is one with checkpoints of another training; "
+                + "it must be new or empty; or give 'fit' the checkpoint to go on from, as "
+                + "'resumingFrom: checkpoints.folder.newest()' does.")
+    }
+
+    /// A program that goes on from the newest one, or begins where there is none, comes to its end all the same.
+    @Test func damagedOnesAreMovedAside() throws {
+        let temporary = try TemporaryFolder()
+        let folder = CheckpointFolder(temporary.file("all"))
+        try CheckpointRun().fit(CheckpointRun().trainer(), with: [Checkpoints(in: folder.url)])
+        let damaged = folder.files + [folder.best]
+        for file in damaged { try Data([1, 2, 3]).write(to: file) }
+        let newest = try folder.newest(reportingTo: { _ in })
+        #expect(newest == nil)
+        try CheckpointRun().fit(CheckpointRun().trainer(), with: [Checkpoints(in: folder.url)], resumingFrom: newest)
+        for file in damaged {
+            let moved = temporary.file("all.damaged-1/\(file.lastPathComponent)")
+            #expect(try Data(contentsOf: moved) == Data([1, 2, 3]))
+            #expect(throws: Never.self) { try Checkpoint(contentsOf: file) }
+        }
+    }
+
+    @Test func oneTrainingAtATimeWrites() throws {
+        let temporary = try TemporaryFolder()
+        final class Second: Callback {
+            let folder: URL
+            var text = ""
+            init(_ folder: URL) { self.folder = folder }
+            func stepDidEnd(_ step: StepRecord, _ training: Training) throws {
+                guard step.step == 2 else { return }
+                text = errorText { try CheckpointRun().fit(CheckpointRun().trainer(), with: [Checkpoints(in: folder)]) }
+            }
+        }
+        let second = Second(temporary.url)
+        let checkpoints = Checkpoints(in: temporary.url)
+        try CheckpointRun().fit(CheckpointRun().trainer(), with: [second, checkpoints])
+        #expect(
+            second.text == "\(temporary.url.path): is in use by another process. Wait until it has ended, or end it.")
+        // It is free again afterwards, and after a training that failed.
+        let newest = try checkpoints.folder.newest()
+        try CheckpointRun(epochs: 5)
+            .fit(CheckpointRun().trainer(), with: [Checkpoints(in: temporary.url)], resumingFrom: newest)
     }
 
     @Test func whatCannotBeWrittenEndsTheTrainingAndHarmsNothing() throws {
