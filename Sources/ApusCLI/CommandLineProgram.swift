@@ -76,7 +76,7 @@ package struct CommandLineProgram: Sendable {
             if let message = ending.message { Console.report("apus: \(message)") }
             return ending.exitCode
         } catch let failure as OutputFailure where failure.isClosedPipe {
-            return CommandEnding.exitCode(ofSignal: SIGPIPE)
+            return Interruption.exitCode(of: SIGPIPE)
         } catch {
             Console.report("apus: \(error)")
             return exitCode(for: error)

@@ -66,7 +66,4 @@ struct CommandEnding: Error {
     /// The last line for the standard error output; `nil` for none.
     var message: String?
     var exitCode: Int32
-
-    /// A program that ends because of a signal answers with 128 and the signal's number.
-    static func exitCode(ofSignal signal: Int32) -> Int32 { 128 + signal }
 }

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 // libgomp's barriers are system calls of its own, which Thread Sanitizer does not see: it is told of what they order.
 // Everything before a fork happens before the loop's body, and every body before what follows the join.
@@ -75,8 +77,15 @@ static void *wait_at_gate(void *data) {
     return NULL;
 }
 
+/// The threads of this process in the eyes of the system; 0 where that is not known.
+static long living_threads(void) {
+    struct stat tasks;
+    return stat("/proc/self/task", &tasks) == 0 ? (long)tasks.st_nlink - 2 : 0;
+}
+
 int32_t apus_available_thread_count(int32_t wanted) {
     if (wanted <= 1) return 1;
+    long before = living_threads();
     pthread_t *threads = malloc((size_t)(wanted - 1) * sizeof *threads);
     if (!threads) return 1;
     gate closed = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
@@ -88,6 +97,8 @@ int32_t apus_available_thread_count(int32_t wanted) {
     pthread_mutex_unlock(&closed.mutex);
     for (int32_t index = 0; index < started; index++) pthread_join(threads[index], NULL);
     free(threads);
+    // A thread that was waited for may count for a moment longer, and would take the place of the next.
+    for (int tries = 0; tries < 200 && living_threads() > before; tries++) usleep(50);
     return started + 1;
 }
 
@@ -122,6 +133,8 @@ typedef struct {
     apus_range_body body;
     void *context;
     int64_t count;
+    /// How many of the team's threads have a share.
+    int64_t threads;
 } loop;
 
 static void run_share(void *data) {
@@ -129,6 +142,8 @@ static void run_share(void *data) {
     APUS_ACQUIRE(data);
     // The runtime may give fewer threads than asked for.
     int64_t threads = runtime.team_size(), thread = runtime.thread_number();
+    if (threads > work->threads) threads = work->threads;
+    if (thread >= threads) return;
     int64_t share = work->count / threads, longer = work->count % threads;
     int64_t begin = thread * share + (thread < longer ? thread : longer);
     int64_t end = begin + share + (thread < longer ? 1 : 0);
@@ -146,9 +161,10 @@ void apus_parallel_limited(int64_t count, int64_t grain, int32_t limit, apus_ran
         body(context, 0, count, 0);
         return;
     }
-    loop work = {body, context, count};
+    // Always the whole team: libgomp ends the threads that a smaller one has no use for, and starts them again.
+    loop work = {body, context, count, threads};
     APUS_RELEASE(&work);
-    runtime.parallel(run_share, &work, (unsigned)threads, 0);
+    runtime.parallel(run_share, &work, (unsigned)apus_thread_count(), 0);
     APUS_ACQUIRE(&work);
 }
 

@@ -21,8 +21,3 @@ final class StopRequest: Callback {
         if let outputFailure { throw outputFailure }
     }
 }
-
-/// A signal has asked for an end.
-struct SignalReceived: Error {
-    let signal: Int32
-}

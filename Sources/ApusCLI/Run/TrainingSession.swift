@@ -117,7 +117,7 @@ struct TrainingSession {
             try finished.write(to: folder)
             throw CommandEnding(
                 message: "stopped before the pictures were drawn; weights are in \(folder.weightsPath)",
-                exitCode: CommandEnding.exitCode(ofSignal: signal))
+                exitCode: Interruption.exitCode(of: signal))
         }
         do {
             let pictures = RunPictures(experiment: experiment, folder: folder)
@@ -193,11 +193,11 @@ struct TrainingSession {
             reason = "stopped by \(Interruption.name(of: signal.signal)) at \(place)"
             ending = CommandEnding(
                 message: "stopped at \(place); weights are in \(folder.weightsPath). \(wayOn)",
-                exitCode: CommandEnding.exitCode(ofSignal: signal.signal))
+                exitCode: Interruption.exitCode(of: signal.signal))
         case let failure as OutputFailure where failure.isClosedPipe:
             state = .stopped
             reason = "stopped at \(place), as nobody read its output any more"
-            ending = CommandEnding(message: nil, exitCode: CommandEnding.exitCode(ofSignal: SIGPIPE))
+            ending = CommandEnding(message: nil, exitCode: Interruption.exitCode(of: SIGPIPE))
         case ApusError.notFinite(let problem):
             state = .failed
             reason = problem.headline

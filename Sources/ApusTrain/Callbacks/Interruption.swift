@@ -6,18 +6,18 @@ private let requested = Atomic<Int32>(0)
 
 /// What Ctrl-C and its like do while a network is trained: the first asks for an end after the step, the second ends
 /// the program at once.
-enum Interruption {
+package enum Interruption {
     /// Ctrl-C; `kill`, or a machine that is switched off; a terminal that is closed.
     private static let signals = [SIGINT, SIGTERM, SIGHUP]
 
     /// The signal that asked for an end; `nil` for none.
-    static var request: Int32? {
+    package static var request: Int32? {
         let signal = requested.load(ordering: .relaxed)
         return signal == 0 ? nil : signal
     }
 
     /// As in `SIGINT`.
-    static func name(of signal: Int32) -> String {
+    package static func name(of signal: Int32) -> String {
         switch signal {
         case SIGINT: "SIGINT"
         case SIGTERM: "SIGTERM"
@@ -26,8 +26,11 @@ enum Interruption {
         }
     }
 
+    /// What a program exits with that `signal` has ended, as shells know it.
+    package static func exitCode(of signal: Int32) -> Int32 { 128 + signal }
+
     /// From now on, signals ask.
-    static func begin() {
+    package static func begin() {
         requested.store(0, ordering: .relaxed)
         for number in signals {
             let before = handle(
@@ -36,7 +39,7 @@ enum Interruption {
                     let isFirst = requested.compareExchange(expected: 0, desired: number, ordering: .relaxed).exchanged
                     guard !isFirst else { return }
                     if isatty(STDOUT_FILENO) == 1 { _ = write(STDOUT_FILENO, "\n", 1) }
-                    _exit(CommandEnding.exitCode(ofSignal: number))
+                    _exit(Interruption.exitCode(of: number))
                 })
             // With 'nohup' a closed terminal must not matter, nor Ctrl-C to what a shell's script runs in the background.
             if number != SIGTERM, isIgnoring(before) { signal(number, SIG_IGN) }
@@ -49,7 +52,7 @@ enum Interruption {
     }
 
     /// From now on, signals end the program, as without this.
-    static func end() {
+    package static func end() {
         for number in signals {
             if isIgnoring(handle(number, by: SIG_DFL)) { signal(number, SIG_IGN) }
         }
