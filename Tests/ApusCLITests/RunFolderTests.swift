@@ -64,10 +64,7 @@ import Testing
         }
         for (text, found) in [
             ("", "an empty file"),
-            (
-                "{\"experiment\": \"ml",
-                "a text that is no JSON (a string without end at byte 18), as one that was cut short"
-            ),
+            ("{\"experiment\": \"ml", "a damaged one (a string without end at byte 18)"),
             ("{\"experiment\": 1}", "one with another kind of value for 'experiment'"),
         ] {
             try temporary.write(Array(text.utf8), to: "card.json")

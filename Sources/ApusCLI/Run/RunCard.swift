@@ -150,7 +150,7 @@ package struct RunCard: Codable, Sendable {
     /// What is wrong with a card, by the error that reading it has thrown.
     private static func words(for error: any Error) -> String {
         switch error {
-        case let fault as JSONFault: "a text that is no JSON (\(fault)), as one that was cut short"
+        case let fault as JSONFault: "a damaged one (\(fault))"
         case DecodingError.keyNotFound(let key, let context): "one without \(name(context.codingPath + [key]))"
         case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
             DecodingError.dataCorrupted(let context):
