@@ -101,6 +101,7 @@ public final class Checkpoints: Callback {
         last = (training.seconds, training.earlierStepCount, training.progress.epoch)
         (earliest, costIsKnown) = (0, true)
         try makeFolder(at: folder.url)
+        lock = nil
         lock = try CheckpointFolderLock(folder)
         folder.removeUnfinished()
         var later = try folder.files(after: training.progress.initialStep + training.stepsDone)
