@@ -63,7 +63,7 @@ import Testing
             try RunCard(readingFrom: folder)
         }
         for (text, found) in [
-            ("", "an empty file"),
+            ("", "an empty file"), ("[1]", "another file"),
             ("{\"experiment\": \"ml", "a damaged one (a string without end at byte 18)"),
             ("{\"experiment\": 1}", "one with another kind of value for 'experiment'"),
         ] {

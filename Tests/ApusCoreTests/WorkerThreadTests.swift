@@ -32,7 +32,7 @@ import Testing
     }
 
     /// Two that wait for each other: neither comes to its end alone.
-    @Test func numbersAreDoneSideBySide() {
+    @Test(.timeLimit(.minutes(1))) func numbersAreDoneSideBySide() {
         let (first, second) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
         WorkerThread.perform(count: 2, threadCount: 2) { number in
             (number == 0 ? first : second).signal()

@@ -152,8 +152,9 @@ package struct RunCard: Codable, Sendable {
         switch error {
         case let fault as JSONFault: "a damaged one (\(fault))"
         case DecodingError.keyNotFound(let key, let context): "one without \(name(context.codingPath + [key]))"
-        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
-            DecodingError.dataCorrupted(let context):
+        case DecodingError.typeMismatch(_, let context) where !context.codingPath.isEmpty,
+            DecodingError.valueNotFound(_, let context) where !context.codingPath.isEmpty,
+            DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty:
             "one with another kind of value for \(name(context.codingPath))"
         default: "another file"
         }

@@ -47,7 +47,7 @@ struct TrainingSession {
             byteCount: weights + Self.extraRoom, beside: checkpointCount * checkpoint, largestFile: checkpoint)
     }
 
-    /// Says where a run is when its training begins, and not before: what refuses it leaves everything as it was.
+    /// Does what belongs to a training's begin, and not before it: what refuses the training leaves everything as it was.
     private final class Opening: Callback {
         private(set) var hasBegun = false
         private let begin: () throws -> Void

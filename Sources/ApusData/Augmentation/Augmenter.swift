@@ -1,7 +1,7 @@
 import ApusCore
 
-/// Makes batches whose images are changed, large ones on several threads. It allocates nothing after it is made
-/// (Dispatch does, a few bytes, where it shares out work).
+/// Makes batches whose images are changed, large ones on several threads. It allocates nothing after it is made,
+/// but for the threads that share a large batch, which begin and end with it.
 final class Augmenter: @unchecked Sendable {
     private let changes: [Augmentation]
     private let seed: UInt64
