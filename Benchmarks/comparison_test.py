@@ -106,6 +106,21 @@ class AimTests(unittest.TestCase):
         self.assertEqual([row["workload"] for row in found["inference 1"]], ["mlp"])
 
 
+    # Reached: 1/2, 2/4 and 3/3 of the time, the median is 0.5; the medians' ratio would be 2/3. The aim allows 0.65 x 10.
+    def test_bounds(self):
+        found = comparison.summary(report(
+            measurement("apus", 0, 5), measurement("jax", 0, 10), measurement("apus", 0, 6, workload="perceptron"),
+            *[measurement("apus", number, 5, phase="profile", bound_ms=bound, profiled_ms=taken)
+              for number, (bound, taken) in enumerate([(1, 2), (2, 4), (3, 3)])],
+            measurement("apus", 0, 6, workload="perceptron", phase="profile", bound_ms=4, profiled_ms=5)))["bounds"]
+        self.assertEqual(found, [
+            {"workload": "perceptron", "step": 5, "bound": 4, "reached": 0.8, "allowed": None},
+            {"workload": "mlp", "step": 3, "bound": 2, "reached": 0.5, "allowed": 6.5}])
+
+    def test_without_a_profile(self):
+        self.assertEqual(comparison.summary(report(measurement("apus", 0, 5)))["bounds"], [])
+
+
 class SchemaTests(unittest.TestCase):
     def test_whole(self):
         self.assertEqual(comparison.problems(report(measurement("apus", 0, 1))), [])
@@ -146,9 +161,11 @@ class PageTests(unittest.TestCase):
         self.report["failures"] = [{"system": "jax", "workload": "cam", "reason": "took more than 3 s"},
                                    {"system": "jax", "workload": "mlp", "phases": ["training", "epoch"],
                                     "reason": "no result"}]
+        self.report["measurements"].append(
+            measurement("apus", 0, 81, workload="cam", phase="profile", bound_ms=40, profiled_ms=80))
         page = comparison_report.page(self.report, "picture.svg")
         for part in ["Command: `Benchmarks/compare`", "P, 2 cores", "Apus: apus 1.", "(picture.svg)",
-                     "| cam | 123 | 1000 | 0.12 | 0.25 | held |", "| PyTorch | 5000 | 4500 |",
+                     "| cam | 123 | 1000 | 0.12 | 0.25 | held |", "| cam | 80.0 | 40.0 | 50 % | 61.7 |", "| PyTorch | 5000 | 4500 |",
                      "- JAX, cam: took more than 3 s", "- JAX, mlp (training, epoch): no result"]:
             self.assertIn(part, page)
         self.assertNotIn("An epoch", page)
@@ -238,7 +255,9 @@ class SystemTests(unittest.TestCase):
         self.assertEqual([" ".join(command) for command in found], [
             "apus bench mlp --threads 2 --phase training --batch 32",
             "apus bench mlp --threads 2 --phase inference --batch 1",
-            "apus bench mlp --threads 2 --phase inference --batch 128"])
+            "apus bench mlp --threads 2 --phase inference --batch 128",
+            "apus bench mlp --threads 2 --profile --batch 32"])
+        self.assertEqual(len(systems.commands("apus", "mlp", ["epoch"], self.options())), 1)
         found = systems.commands("apus", "mlp", ["training"], self.options(precision="bfloat16"))
         self.assertEqual(found[0][-6:-4], ["--precision", "bfloat16"])
 

@@ -6,6 +6,8 @@ A measurement is a dictionary with `system`, `round`, `workload`, `phase`, `batc
 import statistics
 
 OURS = "apus"
+# The phase of Apus' steps that are looked at kernel by kernel.
+PROFILE = "profile"
 # The share of the fastest other system's time that a training step takes at most, in the same precision.
 STEP_AIMS = {
     "float32": {"perceptron": 0.50, "mlp": 0.65, "vae": 0.50, "cnn": 0.40, "lstm": 0.40, "cam": 0.50},
@@ -84,6 +86,7 @@ def summary(report):
     for entry in tables["training"]:
         entry["aim"] = step_aim(entry["workload"], report["precision"], batch, report["instructions"])
         entry["held"] = is_held(entry["ratio"], entry["aim"])
+    tables["bounds"] = bounds(measured, tables["training"], batch)
     for size in sorted({entry["batch"] for entry in measured if entry["phase"] == "inference"}):
         tables[f"inference {size}"] = rows("inference", size)
     tables["epoch"] = rows("epoch", batch)
@@ -101,6 +104,24 @@ def summary(report):
         entry["aim"] = FIRST_STEP_AIMS.get(entry["workload"])
         entry["held"] = is_held(entry["medians"].get(OURS), entry["aim"])
     return tables
+
+
+def bounds(measured, steps, batch):
+    """For each of the rows `steps`: the milliseconds that Apus' kernels would take at this machine's speed, what of it
+    they reach (in the same process), and what the aim allows."""
+    rows = []
+    for entry in steps:
+        where = {"workload": entry["workload"], "phase": PROFILE, "batch": batch}
+        bound, taken = (values(measured, figure, **where).get(OURS, {}) for figure in ("bound_ms", "profiled_ms"))
+        if not bound:
+            continue
+        other = entry["medians"].get(entry["other"])
+        rows.append({
+            "workload": entry["workload"], "step": statistics.median(taken.values()),
+            "bound": statistics.median(bound.values()),
+            "reached": statistics.median(bound[number] / taken[number] for number in bound),
+            "allowed": other and entry["aim"] * other})
+    return rows
 
 
 def drawn_rows(report):

@@ -87,8 +87,10 @@ def commands(name, workload, phases, options):
         bench = [str(options.apus), "bench", workload, "--threads", str(options.threads)]
         if options.precision != "float32":
             bench += ["--precision", options.precision]
-        return [
+        found = [
             [*bench, "--phase", phase, "--batch", str(batch)] for phase in phases for batch in batches(options)[phase]]
+        # In a process of its own: what it measures takes memory.
+        return found + [[*bench, "--profile", "--batch", str(options.batch)]] * ("training" in phases)
     return [[
         str(environments.python(options.environments, system.environment)), str(PEERS / system.script), workload,
         "--mode", system.mode, "--precision", options.precision.removesuffix("-fast"), "--batch", str(options.batch),

@@ -31,6 +31,7 @@ import Testing
             example, batch 32, bfloat16: 2.0000 ms a step, 1.5000 of it in 2 kernels
             measured with 2 threads, GFLOP/s: float32 200, bfloat16 300 by dot products, - by AMX;
             GB/s of passes over as many bytes: 100 (48 KiB), 20 (3 MiB)
+            at these rates the kernels would take 1.0000 ms, 50.0 % of the step
 
                 ms     %  layer  part      operation  shapes               by   GFLOP/s  GB/s  bound       reached
             1.0000  50.0  dense  backward  matMul     [32, 10] x [20, 10]  brg    100.0   1.0  arithmetic     50 %
@@ -88,6 +89,8 @@ import Testing
         // One line for programs; the table goes elsewhere.
         #expect(result.output.split(separator: "\n").count == 1)
         #expect(result.output.hasPrefix("{\"peer\": \"apus "))
+        let line = try #require(try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
+        #expect(line["profiled_ms"] as? Double ?? 0 > 0 && line["bound_ms"] as? Double ?? 0 > 0)
         #expect(result.errors.hasPrefix("perceptron, batch 8, float32: "))
         let profiles = try #require(
             try JSONSerialization.jsonObject(with: Data(contentsOf: folder.file("profile.json"))) as? [[String: Any]])
@@ -96,6 +99,9 @@ import Testing
         let kernels = try #require(profiles[0]["kernels"] as? [[String: Any]])
         #expect(kernels.contains { $0["operation"] as? String == "matMul+bias+sigmoid" })
         #expect(kernels.allSatisfy { ($0["ms"] as? Double ?? 0) > 0 })
+        let bounds = kernels.map { $0["bound_ms"] as? Double ?? 0 }
+        let bound = try #require(profiles[0]["bound_ms"] as? Double)
+        #expect(bounds.allSatisfy { $0 > 0 } && abs(bound - bounds.reduce(0, +)) < 1e-9)
         let trace = try #require(
             try JSONSerialization.jsonObject(with: Data(contentsOf: folder.file("trace.json"))) as? [String: Any])
         #expect((trace["traceEvents"] as? [Any])?.count == 2 + 10 * (1 + kernels.count))

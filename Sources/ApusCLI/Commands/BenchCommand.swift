@@ -51,7 +51,10 @@ struct BenchCommand: Command {
                 let time = try benchmark.bestMilliseconds { firstStep = StartupClock.processSeconds }
                 line.add("ms_per_step", time)
                 if isFirst, let firstStep { line.add("first_step_s", firstStep) }
-                try profiler?.add(benchmark, batchSize: batchSize)
+                if let profile = try profiler?.add(benchmark, batchSize: batchSize) {
+                    line.add("profiled_ms", profile.stepSeconds * 1e3)
+                    line.add("bound_ms", profile.boundSeconds * 1e3)
+                }
             case .inference:
                 let timing = try InferenceTiming(
                     workload, batchSize: batchSize, device: device, precision: precision)

@@ -23,6 +23,7 @@ package struct ProfileFile: Encodable {
         let threads: Int
         let msPerStep: Double
         let msInKernels: Double
+        let boundMs: Double
         let peaks: Peaks
         let kernels: [Kernel]
 
@@ -33,6 +34,7 @@ package struct ProfileFile: Encodable {
             threads = profile.threadCount
             msPerStep = profile.stepSeconds * 1e3
             msInKernels = profile.kernelSeconds * 1e3
+            boundMs = profile.boundSeconds * 1e3
             peaks = Peaks(profile.peaks)
             kernels = profile.rows.map(Kernel.init)
         }

@@ -29,7 +29,9 @@ package struct ProfileTable {
         }
         return "measured with \(profile.threadCount) threads, GFLOP/s: float32 \(rate(peaks.float32)), bfloat16 "
             + "\(rate(peaks.bfloat16Dots)) by dot products, \(rate(peaks.bfloat16Tiles)) by AMX;\n"
-            + "GB/s of passes over as many bytes: \(sizes.joined(separator: ", "))"
+            + "GB/s of passes over as many bytes: \(sizes.joined(separator: ", "))\n"
+            + "at these rates the kernels would take \(milliseconds(profile.boundSeconds)) ms, "
+            + "\(percent(profile.boundSeconds)) % of the step"
     }
 
     private var kernels: String {

@@ -45,7 +45,7 @@ struct Profiler {
         }
     }
 
-    mutating func add(_ benchmark: Benchmark, batchSize: Int) throws {
+    mutating func add(_ benchmark: Benchmark, batchSize: Int) throws -> StepProfile {
         // The number of threads was set when the step's kernels were made. Other programs may have taken their share
         // of one measurement.
         let before = MachinePeaks.measured()
@@ -59,6 +59,7 @@ struct Profiler {
         if showsTable { Console.report(ProfileTable(profile).text) }
         profiles.append(profile)
         if trace != nil { chromeTrace.append(profile, timeline: times.timeline) }
+        return profile
     }
 
     /// Writes the files.

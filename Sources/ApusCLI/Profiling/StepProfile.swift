@@ -58,6 +58,8 @@ package struct StepProfile: Sendable {
     package let rows: [Row]
 
     package var kernelSeconds: Double { rows.reduce(0) { $0 + $1.seconds } }
+    /// What the kernels would take if each were as fast as its bound allows.
+    package var boundSeconds: Double { rows.reduce(0) { $0 + $1.boundSeconds } }
     /// What no kernel accounts for; noise can make it negative.
     package var remainingSeconds: Double { stepSeconds - kernelSeconds }
 
