@@ -46,7 +46,7 @@ struct Finding {
             ),
             Finding(
                 subject: "threads",
-                text: "\(processor.threadCount) of \(ProcessInfo.processInfo.activeProcessorCount) processors "
+                text: "\(processor.threadCount) of \(HostProcessors.usableCount) usable processors "
                     + "(--threads or OMP_NUM_THREADS change it)"),
         ]
     }

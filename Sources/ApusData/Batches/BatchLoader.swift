@@ -29,7 +29,7 @@ public final class BatchLoader {
     ///   - order: Default: as the samples stand.
     ///   - augmentation: Random changes of the images. Default none.
     ///   - seed: What the augmentation draws depend on, besides epoch and sample. Default 0.
-    ///   - threadCount: How many threads augment a batch, at most. Default: as many as there are processors.
+    ///   - threadCount: How many threads augment a batch, at most. Default: as many as there are processors to run on.
     ///   - usesThread: Whether batches are made ahead by a thread; `false` makes each one when it is asked for, as where
     ///     the system has no thread to give. Default `true`.
     /// - Throws: `ApusError.setting` for a batch size or a thread count below 1, and for an augmentation with a setting
@@ -51,7 +51,7 @@ public final class BatchLoader {
         _ dataset: Dataset, batchSize: Int, order: BatchOrder = .natural, augmentation: [Augmentation] = [],
         seed: UInt64 = 0, for team: ParallelTeam?
     ) throws {
-        let processorCount = ProcessInfo.processInfo.activeProcessorCount
+        let processorCount = HostProcessors.usableCount
         let usesTeam = augmentation.isEmpty && (team.map { $0.size() >= processorCount } ?? false)
         try self.init(
             dataset, batchSize: batchSize, order: order, augmentation: augmentation, seed: seed, threadCount: nil,
@@ -62,7 +62,7 @@ public final class BatchLoader {
         _ dataset: Dataset, batchSize: Int, order: BatchOrder, augmentation: [Augmentation], seed: UInt64,
         threadCount: Int?, usesThread: Bool, team: ParallelTeam?
     ) throws {
-        let threadCount = threadCount ?? ProcessInfo.processInfo.activeProcessorCount
+        let threadCount = threadCount ?? HostProcessors.usableCount
         for (name, value) in [("batchSize", batchSize), ("threadCount", threadCount)] where value < 1 {
             throw ApusError.setting(owner: "BatchLoader", name: name, value: "\(value)", expected: "at least 1")
         }

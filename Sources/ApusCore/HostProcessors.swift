@@ -1,0 +1,23 @@
+import Foundation
+
+/// The processors of this machine.
+package enum HostProcessors {
+    /// How many of them the calling thread may run on: fewer than there are where `taskset` or a container's set says
+    /// so. OpenMP counts them in the same way.
+    package static var usableCount: Int {
+        let status = try? String(contentsOfFile: "/proc/thread-self/status", encoding: .utf8)
+        return status.flatMap(usableCount(inStatus:)) ?? ProcessInfo.processInfo.activeProcessorCount
+    }
+
+    /// The bits of the mask that Linux shows, such as `Cpus_allowed: ff,00000003`; `nil` where there is none.
+    package static func usableCount(inStatus status: String) -> Int? {
+        guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("Cpus_allowed:") }) else { return nil }
+        let digits = line.drop { $0 != ":" }.dropFirst().filter { !$0.isWhitespace && $0 != "," }
+        var count = 0
+        for digit in digits {
+            guard let bits = digit.hexDigitValue else { return nil }
+            count += bits.nonzeroBitCount
+        }
+        return count > 0 ? count : nil
+    }
+}
