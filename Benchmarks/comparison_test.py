@@ -106,7 +106,8 @@ class AimTests(unittest.TestCase):
         self.assertEqual([row["workload"] for row in found["inference 1"]], ["mlp"])
 
 
-    # Reached: 1/2, 2/4 and 3/3 of the time, the median is 0.5; the medians' ratio would be 2/3. The aim allows 0.65 x 10.
+    # Reached: 1/2, 2/4 and 3/3 of the time; the median is 0.5, and the medians' ratio would be 2/3. The aim allows
+    # 0.65 x 10.
     def test_bounds(self):
         found = comparison.summary(report(
             measurement("apus", 0, 5), measurement("jax", 0, 10), measurement("apus", 0, 6, workload="perceptron"),
@@ -165,7 +166,8 @@ class PageTests(unittest.TestCase):
             measurement("apus", 0, 81, workload="cam", phase="profile", bound_ms=40, profiled_ms=80))
         page = comparison_report.page(self.report, "picture.svg")
         for part in ["Command: `Benchmarks/compare`", "P, 2 cores", "Apus: apus 1.", "(picture.svg)",
-                     "| cam | 123 | 1000 | 0.12 | 0.25 | held |", "| cam | 80.0 | 40.0 | 50 % | 61.7 |", "| PyTorch | 5000 | 4500 |",
+                     "| cam | 123 | 1000 | 0.12 | 0.25 | held |", "| cam | 80.0 | 40.0 | 50 % | 61.7 |",
+                     "| PyTorch | 5000 | 4500 |",
                      "- JAX, cam: took more than 3 s", "- JAX, mlp (training, epoch): no result"]:
             self.assertIn(part, page)
         self.assertNotIn("An epoch", page)

@@ -11,10 +11,10 @@ package enum HostProcessors {
 
     /// The bits of the mask that Linux shows, such as `Cpus_allowed: ff,00000003`; `nil` where there is none.
     package static func usableCount(inStatus status: String) -> Int? {
-        guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("Cpus_allowed:") }) else { return nil }
-        let digits = line.drop { $0 != ":" }.dropFirst().filter { !$0.isWhitespace && $0 != "," }
+        let name = "Cpus_allowed:"
+        guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix(name) }) else { return nil }
         var count = 0
-        for digit in digits {
+        for digit in line.dropFirst(name.count) where !digit.isWhitespace && digit != "," {
             guard let bits = digit.hexDigitValue else { return nil }
             count += bits.nonzeroBitCount
         }
