@@ -119,10 +119,10 @@ def page(report, picture=None):
     if tables["bounds"]:
         parts += [
             "## What bounds Apus' step, ms",
-            "The step once more, kernel by kernel (`apus bench --profile`), in the same rounds. At full speed: what the "
-            "kernels would take together if each did its operations with all multiply-adds that this machine makes, or "
-            "a pass over as many bytes as it reads and writes, whichever takes longer, at the rates measured before "
-            "and after. A plain sum's operations count where Winograd's filtering takes fewer.",
+            "The step once more, kernel by kernel (`apus bench --profile`), in the same rounds. At full speed: what "
+            "the kernels would take together if each did its operations with all multiply-adds that this machine "
+            "makes, or a pass over as many bytes as it reads and writes, whichever takes longer, at the rates measured "
+            "before and after. A plain sum's operations count where Winograd's filtering takes fewer.",
             table(["", "a step", "at full speed", "reached", "the aim allows"], [
                 [row["workload"], milliseconds(row["step"]), milliseconds(row["bound"]),
                  f"{row['reached'] * 100:.0f} %", milliseconds(row["allowed"])] for row in tables["bounds"]])]
