@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "apus_kernels.h"
+#include "denormals.h"
 #include "instruction_set.h"
 #include "lanes.h"
 #include "math_functions.h"
@@ -121,22 +122,23 @@ APUS_INLINE void apus_multiply_rows(
     }
 }
 
+/// A variant of `body`, without numbers below the smallest normal one.
+#define APUS_LOOP_VARIANT(attributes, name, body, form)                                            \
+    attributes static void name(void *context, int64_t begin, int64_t end, int32_t thread) {       \
+        unsigned mode = apus_begin_flushing();                                                     \
+        body(context, begin, end, thread, form);                                                   \
+        apus_end_flushing(mode);                                                                   \
+    }
+
 /// Compiles the always inlined `body(context, begin, end, thread, form)` for each instruction set, with the constant
 /// `wide` as its form for AVX-512's registers and `narrow` for the others', and defines `choose_body`, which gives the
 /// best one for this processor within a limit.
 #if APUS_HAS_VARIANTS
 #define APUS_LOOP_VARIANTS(body, wide, narrow)                                                                    \
-    __attribute__((target("arch=x86-64-v4"), min_vector_width(512))) static void body##_v4(                       \
-        void *context, int64_t begin, int64_t end, int32_t thread) {                                              \
-        body(context, begin, end, thread, wide);                                                                  \
-    }                                                                                                             \
-    __attribute__((target("arch=x86-64-v3"))) static void body##_v3(                                              \
-        void *context, int64_t begin, int64_t end, int32_t thread) {                                              \
-        body(context, begin, end, thread, narrow);                                                                \
-    }                                                                                                             \
-    static void body##_plain(void *context, int64_t begin, int64_t end, int32_t thread) {                         \
-        body(context, begin, end, thread, narrow);                                                                \
-    }                                                                                                             \
+    APUS_LOOP_VARIANT(                                                                                            \
+        __attribute__((target("arch=x86-64-v4"), min_vector_width(512))), body##_v4, body, wide)                  \
+    APUS_LOOP_VARIANT(__attribute__((target("arch=x86-64-v3"))), body##_v3, body, narrow)                         \
+    APUS_LOOP_VARIANT(, body##_plain, body, narrow)                                                               \
     static apus_range_body choose_##body(apus_instruction_limit limit) {                                          \
         apus_level level = apus_instruction_level();                                                              \
         if (limit == APUS_BEST_INSTRUCTIONS && level == APUS_LEVEL_AVX512) return body##_v4;                      \
@@ -145,9 +147,7 @@ APUS_INLINE void apus_multiply_rows(
     }
 #else
 #define APUS_LOOP_VARIANTS(body, wide, narrow)                                                                    \
-    static void body##_plain(void *context, int64_t begin, int64_t end, int32_t thread) {                         \
-        body(context, begin, end, thread, narrow);                                                                \
-    }                                                                                                             \
+    APUS_LOOP_VARIANT(, body##_plain, body, narrow)                                                               \
     static apus_range_body choose_##body(apus_instruction_limit limit) {                                          \
         (void)limit;                                                                                              \
         return body##_plain;                                                                                      \

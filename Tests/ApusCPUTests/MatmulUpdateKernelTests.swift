@@ -73,6 +73,18 @@ extension KernelTests {
             #expect(relativeError(adam[1], [9.6]) < 2e-7 && relativeError(adam[2], [4.032]) < 2e-7)
         }
 
+        #if arch(x86_64)
+            // A hundredth of the smallest normal number, 1.2e-38: as 0, it gives no gradient of 1.2e-10.
+            @Test func denormalsAreZeros() throws {
+                let tiny = Float.leastNormalMagnitude / 100, large: Float = 1e30
+                let new = try Case(rows: 1, columns: 1, inner: 1, rule: APUS_UPDATE_NESTEROV)
+                    .run([tiny], [large], [[1], [0], [0]], rate: 1)
+                #expect(new[0] == [1] && new[1] == [0])
+                // Outside the kernel this thread multiplies as before.
+                #expect(tiny * large > 1e-10)
+            }
+        #endif
+
         // Whole tiles and panels, parts of both, more columns than one block holds with so many terms, no terms.
         @Test(
             arguments: [
