@@ -87,8 +87,8 @@ import Testing
         #expect(problem.report?.inputs.first?.maximum == 100)
     }
 
-    /// The gradient, 3e38 twice over, overflows; clipping by value holds it. With 1e38 the sum is finite, and a rate of 4
-    /// makes the step overflow.
+    /// The gradient, 3e38 twice over, overflows, which clipping does not hide. With 1e38 the sum is finite, and a rate of
+    /// 4 makes the step overflow, unless clipping by value holds the gradient.
     @Test func anUpdateThatOverflows() throws {
         func problem(_ factor: Float, rate: Double, _ clipping: GradientClipping? = nil) throws -> NotFiniteProblem? {
             let model = try line()
@@ -103,14 +103,17 @@ import Testing
                 return problem
             }
         }
-        let gradient = try problem(3e38, rate: 1e-3)
-        #expect(gradient?.quantity == "gradient of 'dense/kernel'")
-        #expect(gradient?.origin == "the gradient of layer 'dense' (matrix product)")
+        for clipping in [nil, GradientClipping.value(1)] {
+            let gradient = try problem(3e38, rate: 1e-3, clipping)
+            #expect(gradient?.quantity == "gradient of 'dense/kernel'")
+            #expect(gradient?.origin == "the gradient of layer 'dense' (matrix product)")
+        }
         let update = try problem(1e38, rate: 4)
         #expect(update?.quantity == "update of 'dense/kernel'")
         #expect(update?.origin == "the update of 'dense/kernel' (multiply)")
         #expect(update?.report?.position == .update("dense/kernel"))
         #expect(try problem(1e38, rate: 1) == nil)
+        #expect(try problem(1e38, rate: 4, .value(1)) == nil)
     }
 
     /// Time steps and samples share an axis inside: [N T, C] has T rows for each sample, [T N, C] has N for each step.

@@ -51,6 +51,27 @@ import Testing
         }
     }
 
+    /// Gradients w - goal: infinite, of either sign, no number, and 2, which is held.
+    @Test func clippingByValueHidesNothing() throws {
+        let broken = OptimizerRun.Problem(
+            start: [1, 1, 1, 3], curvature: [1, 1, 1, 1], goal: [-.infinity, .infinity, .nan, 1])
+        let values = try OptimizerRun.series(SGD(learningRate: 1, clipping: .value(1)), [broken], count: 1)[0][0]
+        #expect(values.map(\.isFinite) == [false, false, false, true] && values[3] == 2)
+    }
+
+    /// A norm that is not finite spoils whatever is scaled by it: a parameter's own gradient, or all of them.
+    @Test(arguments: [-Double.infinity, .infinity, .nan]) func clippingByNormsHidesNothing(goal: Double) throws {
+        // Gradients w - goal: one that is not finite and 2; and 12 of the other parameter, which by itself becomes 1.
+        let problems = [
+            OptimizerRun.Problem(start: [1, 3], curvature: [1, 1], goal: [goal, 1]),
+            OptimizerRun.Problem(start: [12], curvature: [1], goal: [0]),
+        ]
+        let own = try OptimizerRun.series(SGD(learningRate: 1, clipping: .norm(1)), problems, count: 1)[0]
+        #expect(own[0].allSatisfy { !$0.isFinite } && isClose(own[1], [11]))
+        let all = try OptimizerRun.series(SGD(learningRate: 1, clipping: .globalNorm(1)), problems, count: 1)[0]
+        #expect(all.joined().allSatisfy { !$0.isFinite })
+    }
+
     @Test func theRateFollowsItsSchedule() throws {
         // Rates 1/2 and 1/4: w = 1 with gradient w: 1/2, then 3/8.
         let plain = [OptimizerRun.Problem(start: [1], curvature: [1], goal: [0])]
