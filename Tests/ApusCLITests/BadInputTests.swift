@@ -110,6 +110,11 @@ import Testing
         // Of what the planner made of the network, nothing is shown.
         #expect(!message.contains("[") && !message.contains("+"))
         #expect(lines.dropFirst().first?.hasPrefix("  operation: matMul of layer 'encoder/") == true)
+        // Of 128; all are in the report.
+        let (samples, pattern) = (
+            try #require(lines.last), #/  samples of the step: (\d+, ){15}\d+ and 112 more of '.*'/#
+        )
+        #expect(samples.wholeMatch(of: pattern) != nil, "\(samples)")
         for name in ["report.txt", "report.json", "batch.safetensors", "variables.safetensors"] {
             #expect(FileManager.default.fileExists(atPath: folder.file("run/failure/\(name)").path))
         }

@@ -7,8 +7,22 @@ extension NotFiniteProblem: CustomStringConvertible {
             + "Lower the learning rate, clip the gradient, or check the data."
     }
 
-    /// The headline, and below it what is known of the operation.
-    public var description: String { ([headline] + (report?.lines ?? [])).joined(separator: "\n") }
+    /// The headline, and below it what is known of the operation and the step's samples.
+    public var description: String { ([headline] + details).joined(separator: "\n") }
+
+    /// What is known of the operation and the step's samples, a line for each thing.
+    package var details: [String] { (report?.lines ?? []) + sampleLines }
+
+    private static let longestSampleList = 16
+
+    /// The samples of the step, by their places in the data set.
+    private var sampleLines: [String] {
+        guard let indices = failedStep?.sampleIndices, !indices.isEmpty else { return [] }
+        let shown = indices.prefix(Self.longestSampleList).map { "\($0)" }.joined(separator: ", ")
+        let rest = indices.count - Self.longestSampleList
+        let owner = report.map { $0.dataset.isEmpty ? "" : " of '\($0.dataset)'" } ?? ""
+        return ["  samples of the step: \(shown)\(rest > 0 ? " and \(rest) more" : "")\(owner)"]
+    }
 }
 
 extension NotFiniteReport {

@@ -62,4 +62,20 @@ import Testing
                 "    on its way: 1 -> 2 -> 3 -> 4 -> 5 -> 6 and 3 more",
             ])
     }
+
+    @Test func theStepsSamplesAreNamed() {
+        var problem = NotFiniteProblem(quantity: "loss", step: 3)
+        func line(_ indices: [Int]) -> String? {
+            problem.failedStep = FailedStep(seed: 0, batch: [], sampleIndices: indices, variables: [])
+            return problem.description.split(separator: "\n").dropFirst().last.map(String.init)
+        }
+        #expect(line([]) == nil)
+        #expect(line([7, 3]) == "  samples of the step: 7, 3")
+        problem.report = NotFiniteReport(
+            operation: "exp", layer: "", position: .forward, result: measure([1]).range, inputs: [], element: [0],
+            dataset: "mnist")
+        #expect(
+            line(Array(1...18))
+                == "  samples of the step: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 and 2 more of 'mnist'")
+    }
 }
