@@ -1,7 +1,7 @@
 import Foundation
 
-/// Makes the folder `url` and those above it that are missing; what exists is left alone. (Foundation would not say
-/// why it cannot.)
+/// Makes the folder `url` and those above it that are missing, and brings their names to the disk; what exists is left
+/// alone. (Foundation would not say why it cannot.)
 /// - Throws: `ApusError.file` with `.unwritable`, also where a file of that name is in the way.
 package func makeFolder(at url: URL) throws { try makeFolder(at: url, depth: 0) }
 
@@ -20,4 +20,5 @@ private func makeFolder(at url: URL, depth: Int) throws {
     guard code == 0 else {
         throw ApusError.file(path: url.path, .unwritable(reason: String(cString: strerror(code))))
     }
+    try AtomicFile.syncFolder(of: url)
 }

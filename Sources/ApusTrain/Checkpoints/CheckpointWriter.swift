@@ -22,6 +22,8 @@ final class CheckpointWriter: @unchecked Sendable {
     private var unwrittenBest: Checkpoint?
     /// What must be on the disk before a checkpoint that counts on it.
     private var files: [OpenFile] = []
+    /// The paths of those whose names are on the disk, too.
+    private var namedPaths: Set<String> = []
     private var cost = (processor: 0.0, wall: 0.0)
 
     init(_ folder: CheckpointFolder, keep keptCount: Int) {
@@ -84,7 +86,7 @@ final class CheckpointWriter: @unchecked Sendable {
     private func run() {
         let (start, clock) = (Self.processorSeconds, ContinuousClock.now)
         var error: (any Error)?
-        do { for file in locked({ files }) { try file.sync() } } catch let problem { error = problem }
+        do { for file in locked({ files }) { try sync(file) } } catch let problem { error = problem }
         while let job = locked({ jobs.isEmpty ? nil : jobs.removeFirst() }) {
             if error == nil {
                 do { try write(job) } catch let problem { error = problem }
@@ -106,6 +108,13 @@ final class CheckpointWriter: @unchecked Sendable {
             isRunning = false
             condition.broadcast()
         }
+    }
+
+    /// Brings a record to the disk, and its name, once.
+    private func sync(_ file: OpenFile) throws {
+        try file.sync()
+        guard locked({ namedPaths.insert(file.path).inserted }) else { return }
+        try AtomicFile.syncFolder(of: URL(fileURLWithPath: file.path))
     }
 
     private func write(_ job: Job) throws {
