@@ -55,6 +55,30 @@ import Testing
                     + "all variables were the same after step 8.\n"))
     }
 
+    /// As of a run that was stopped within an epoch: no fingerprint comes after the loss that differs.
+    @Test func lastWeightsThatDifferAreNamed() throws {
+        let folder = try TemporaryFolder()
+        try trained("perceptron", in: folder)
+        let (losses, weights) = (folder.file("run/losses.f32"), folder.file("run/weights.safetensors"))
+        let fingerprints = folder.file("run/fingerprints.jsonl")
+        let lines = try String(contentsOf: fingerprints, encoding: .utf8).split(separator: "\n")
+        // Those after steps 4, 8 and so on to 44, and after the epoch, 47.
+        try lines.prefix(12).map { $0 + "\n" }.joined().write(to: fingerprints, atomically: true, encoding: .utf8)
+        for (file, place) in [(losses, 4 * 54), (weights, try Data(contentsOf: weights).count - 4)] {
+            var bytes = try Data(contentsOf: file)
+            bytes[place] ^= 1
+            try bytes.write(to: file)
+        }
+        let result = try BuiltProgram.run(["replay", "run"], in: folder)
+        #expect(result.status == 1)
+        let line = try #require(result.errors.split(separator: "\n").last)
+        #expect(line.hasPrefix("apus: run is not bit-equal: the first step with another loss is 55: "), "\(line)")
+        #expect(
+            line.hasSuffix(
+                "; all variables were the same after step 47; of the last weights the first that differs is "
+                    + "dense/bias."), "\(line)")
+    }
+
     @Test func anotherSeedIsFoundAtTheFirstStep() throws {
         let folder = try TemporaryFolder()
         try trained("perceptron", in: folder)

@@ -43,9 +43,16 @@ struct ReplayCommand: Command {
                 augmentation: experiment.augmentation,
                 callbacks: [Progress(), check], maxSteps: max(stepCount, 1))
         } catch let difference as ReplayCheck.Difference {
-            throw CommandEnding(message: "\(folder.path) is not bit-equal: \(difference).", exitCode: 1)
+            let path = difference.isAtEnd && card.state != .running ? try firstOtherWeights(network.model, folder) : nil
+            let words = path.map { "; of the last weights the first that differs is \($0)" } ?? ""
+            throw CommandEnding(message: "\(folder.path) is not bit-equal: \(difference)\(words).", exitCode: 1)
         }
-        if card.state != .running { try compareWeights(network.model, folder) }
+        if card.state != .running, let path = try firstOtherWeights(network.model, folder) {
+            throw CommandEnding(
+                message: "\(folder.path) is not bit-equal: all that was recorded on the way is the same, but not "
+                    + "\(path) in \(folder.weightsPath).",
+                exitCode: 1)
+        }
         let (compared, fingerprints) = (check.comparedLossCount, check.comparedFingerprintCount)
         try Console.line(
             "bit-equal: the losses of \(compared.grouped) "
@@ -55,14 +62,10 @@ struct ReplayCommand: Command {
                 + (card.state == .running ? "." : ", and its weights."))
     }
 
-    /// - Throws: `CommandEnding` for the first of the last weights that is another.
-    private func compareWeights(_ model: Model, _ folder: RunFolder) throws {
+    /// The path of the first of the run's last weights that is another in `model`; `nil` where none is.
+    private func firstOtherWeights(_ model: Model, _ folder: RunFolder) throws -> String? {
         let saved = Dictionary(uniqueKeysWithValues: try Safetensors.read(folder.weights).map { ($0.name, $0.value) })
-        guard let wrong = model.variables.first(where: { saved[$0.path] != $0.variable.value }) else { return }
-        throw CommandEnding(
-            message: "\(folder.path) is not bit-equal: all that was recorded on the way is the same, but not "
-                + "\(wrong.path) in \(folder.weightsPath).",
-            exitCode: 1)
+        return model.variables.first { saved[$0.path] != $0.variable.value }?.path
     }
 }
 

@@ -11,6 +11,8 @@ final class ReplayCheck: Callback {
         var variables: (step: Int, paths: [String])?
         /// The last step after which all variables were the same; `nil` where none was seen.
         var lastEqualStep: Int?
+        /// Whether all steps have been taken: no fingerprint came after the loss that differs.
+        var isAtEnd = false
 
         var description: String {
             var parts: [String] = []
@@ -71,7 +73,9 @@ final class ReplayCheck: Callback {
 
     /// - Throws: `Difference` for a loss that no fingerprint came after.
     func trainingDidEnd(_ history: History, _ training: Training) throws {
-        if lossDifference != nil { throw Difference(loss: lossDifference, lastEqualStep: lastEqualStep) }
+        if lossDifference != nil {
+            throw Difference(loss: lossDifference, lastEqualStep: lastEqualStep, isAtEnd: true)
+        }
     }
 
     /// The next fingerprint after a loss that differs tells which variables do.
@@ -80,7 +84,10 @@ final class ReplayCheck: Callback {
         let found = try Fingerprint(training, step: training.stepsDone, epoch: epoch)
         comparedFingerprintCount += 1
         let hashes = Dictionary(recorded.entries.map { ($0.path, $0.hash) }) { first, _ in first }
-        let paths = found.entries.filter { hashes[$0.path] != $0.hash }.map(\.path)
+        let known = Set(found.entries.map(\.path))
+        let paths =
+            found.entries.filter { hashes[$0.path] != $0.hash }.map(\.path)
+            + recorded.entries.map(\.path).filter { !known.contains($0) }
         guard paths.isEmpty, lossDifference == nil else {
             throw Difference(
                 loss: lossDifference, variables: paths.isEmpty ? nil : (training.stepsDone, paths),
