@@ -15,6 +15,9 @@ extension ApusError: CustomStringConvertible {
         case .unknownName(let kind, let name, let known):
             let guess = nearest(to: name, among: known).map { " Did you mean '\($0)'?" } ?? ""
             return "Unknown \(kind) '\(name)'.\(guess) Known: \(known.joined(separator: ", "))."
+        case .library(let name, let call, _) where isOfMemory:
+            return "Memory has run out (\(name): \(call)). "
+                + "Give smaller batches, end other programs, or raise the limit (ulimit -v)."
         case .library(let name, let call, let status):
             return "\(name): \(call) failed: \(status). Run 'apus doctor' to see which libraries are in use."
         case .notFinite(let problem): return problem.description

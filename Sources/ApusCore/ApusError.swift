@@ -82,3 +82,14 @@ public enum FileProblem: Hashable, Sendable {
     /// Another process writes there; its number, where that is known.
     case locked(processID: Int?)
 }
+
+extension ApusError {
+    /// Whether there was too little memory. Libraries say so in words of their own.
+    package var isOfMemory: Bool {
+        switch self {
+        case .memory: true
+        case .library(_, _, let status): ["out of memory", "Cannot allocate memory"].contains(status)
+        default: false
+        }
+    }
+}

@@ -83,6 +83,10 @@ import Testing
             text: "A step needs 92 MB of memory more than there are. "
                 + "Give smaller batches, end other programs, or raise the limit (ulimit -v)."),
         Row(
+            error: .library(name: "cairo", call: "cairo_text_extents", status: "out of memory"),
+            text: "Memory has run out (cairo: cairo_text_extents). "
+                + "Give smaller batches, end other programs, or raise the limit (ulimit -v)."),
+        Row(
             error: .library(name: "oneDNN", call: "dnnl_engine_create", status: "3"),
             text: "oneDNN: dnnl_engine_create failed: 3. Run 'apus doctor' to see which libraries are in use."),
         Row(
