@@ -44,6 +44,12 @@ public struct CPUDescription: Hashable, Sendable {
     /// The threads that a run uses.
     public let threadCount: Int
 
+    /// The linker's hash of this program; `nil` where it has none.
+    package static var programBuild: String? {
+        let build = String(cString: apus_program_build())
+        return build.isEmpty ? nil : build
+    }
+
     /// How many threads the system gives this process for a run, at most `wanted`: limits of a user's processes and of
     /// a process' memory may leave fewer.
     public static func availableThreadCount(_ wanted: Int) -> Int {

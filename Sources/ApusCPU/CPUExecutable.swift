@@ -19,8 +19,13 @@ package final class CPUExecutable: Executable {
         kernels = try plan.steps.map { try makeKernel($0, plan, engine) }
     }
 
-    /// How many kernels of each name it has.
-    package var kernelCounts: [String: Int] { kernels.reduce(into: [:]) { $0[$1.name, default: 0] += 1 } }
+    /// How many kernels of each name and implementation it has, as in `MatMul brg:avx512_core`.
+    package var kernelCounts: [String: Int] {
+        kernels.reduce(into: [:]) { counts, kernel in
+            let implementation = kernel.implementation.map { " \($0)" } ?? ""
+            counts[kernel.name + implementation, default: 0] += 1
+        }
+    }
 
     package func kernelName(ofStep index: Int) -> String { kernels[index].name }
 

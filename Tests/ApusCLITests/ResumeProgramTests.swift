@@ -298,6 +298,7 @@ import Testing
                     + "The bits may differ from those of an uninterrupted run.\n"))
         let card = try RunCard(readingFrom: run("whole", in: folder))
         #expect(card.sessions?.map(\.machine.threadCount) == [threads, threads + 1])
+        #expect(card.sessions?.map(\.differences) == [nil, ["threads: \(threads), now \(threads + 1)"]])
     }
 
     @Test func aSecondWriterIsRefused() throws {

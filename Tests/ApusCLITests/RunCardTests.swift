@@ -1,3 +1,4 @@
+import Apus
 import ApusCLI
 import Foundation
 import FuzzTargets
@@ -32,6 +33,48 @@ import Testing
         #expect(
             message.hasPrefix(
                 "FILE: expected the card of a run of Apus, found a damaged one (key 'state' a second time at "))
+    }
+
+    /// What may change bits, each by itself.
+    @Test func differencesAreNamed() throws {
+        let files = try Self.target.corpus()
+        let file = try #require(files.first { $0.name == "finished" })
+        var card = try RunCard(Data(file.bytes), path: "FILE")
+        (card.machine.processor, card.machine.cLibrary) = ("A", "glibc 2.36")
+        let changes: [(String, (inout RunCard.Machine) -> Void)] = [
+            ("device: cpu, now gpu", { $0.device = "gpu" }), ("threads: 2, now 3", { $0.threadCount = 3 }),
+            ("processor: A, now B", { $0.processor = "B" }),
+            ("instruction set: AVX2, now AVX-512", { $0.instructionSet = "AVX-512" }),
+            ("oneDNN: 2.6.3, now 3.1", { $0.oneDNNVersion = "3.1" }),
+            ("oneDNN's instruction set: AVX2, now SSE41", { $0.oneDNNInstructionSet = "SSE41" }),
+            ("C library: glibc 2.36, now glibc 2.39", { $0.cLibrary = "glibc 2.39" }),
+        ]
+        for (words, change) in changes {
+            var other = card.machine
+            change(&other)
+            #expect(card.machine.differences(from: other) == [words])
+            #expect(card.differences(on: other, kernels: nil, amongSessions: true) == [words])
+        }
+        // A card of an earlier version does not name the C library.
+        card.machine.cLibrary = nil
+        #expect(card.machine.differences(from: card.machine) == [])
+        card.kernels = ["MatMul brg:avx512_core": 2]
+        #expect(
+            card.differences(on: card.machine, kernels: ["MatMul jit:avx2": 2], amongSessions: false) == [
+                "kernels of kind MatMul brg:avx512_core: 2, now 0", "kernels of kind MatMul jit:avx2: 0, now 2",
+            ])
+        card.sessions = [
+            .init(
+                date: "", firstStep: 0, machine: card.machine, apusVersion: ApusVersion.current,
+                build: "0123456789", commandLine: [])
+        ]
+        #if os(Linux)
+            let now = try #require(CPUDescription.programBuild)
+            #expect(
+                card.differences(on: card.machine, kernels: nil, amongSessions: false) == [
+                    "the program's build: 01234567..., now \(now.prefix(8))..."
+                ])
+        #endif
     }
 
     /// What a card says of its end is shown on a terminal.

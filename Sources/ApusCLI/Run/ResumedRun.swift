@@ -54,7 +54,10 @@ struct ResumedRun {
         var session = try TrainingSession(
             experiment: experiment, network: network, data: data.loaded, device: device, folder: folder, lock: lock,
             card: continued, checkpoint: checkpoint)
-        for difference in card.differences(on: machine, kernels: session.card.kernels, amongSessions: false) {
+        let differences = card.differences(
+            on: machine, kernels: session.card.sessions?.last?.kernels, amongSessions: false)
+        session.card.noteSession { $0.differences = differences.isEmpty ? nil : differences }
+        for difference in differences {
             Console.report(
                 "WARNING: Not as the run was begun: \(difference). The bits may differ from those of an "
                     + "uninterrupted run.")

@@ -24,6 +24,9 @@ package struct RunCard: Codable, Sendable {
         package var instructionSet: String
         /// As the system calls it; `nil` where it has no word.
         package var processor: String?
+        /// The C library, whose functions first weights and schedules use, as in `glibc 2.36`; `nil` where it has no
+        /// word, and in cards of earlier versions.
+        package var cLibrary: String?
     }
 
     /// What is kept on the way.
@@ -46,7 +49,20 @@ package struct RunCard: Codable, Sendable {
         package var firstStep: Int
         package var machine: Machine
         package var apusVersion: String
+        /// The linker's hash of the program; `nil` where it has none, and in cards of earlier versions.
+        package var build: String?
+        /// How many kernels of each kind a whole batch's step had.
+        package var kernels: [String: Int]?
+        /// What was other than where the run was begun, in words, where that may change bits; `nil` where nothing was.
+        package var differences: [String]?
         package var commandLine: [String]
+
+        package init(
+            date: String, firstStep: Int, machine: Machine, apusVersion: String, build: String?, commandLine: [String]
+        ) {
+            (self.date, self.firstStep, self.machine) = (date, firstStep, machine)
+            (self.apusVersion, self.build, self.commandLine) = (apusVersion, build, commandLine)
+        }
     }
 
     package enum State: String, Codable, Sendable {
@@ -67,7 +83,7 @@ package struct RunCard: Codable, Sendable {
     package var data: Data
     /// Where it was begun.
     package var machine: Machine
-    /// How many kernels of each kind a whole batch's step has.
+    /// How many kernels of each kind a whole batch's step had where it was begun.
     package var kernels: [String: Int]?
     /// What is kept on the way; `nil` in cards of earlier versions.
     package var keeping: Keeping?
@@ -115,9 +131,16 @@ package struct RunCard: Codable, Sendable {
     mutating func begin(firstStep: Int, machine: Machine) {
         let session = Session(
             date: ISO8601DateFormatter().string(from: Date()), firstStep: firstStep, machine: machine,
-            apusVersion: ApusVersion.current, commandLine: CommandLine.arguments)
+            apusVersion: ApusVersion.current, build: CPUDescription.programBuild, commandLine: CommandLine.arguments)
         sessions = (sessions ?? []) + [session]
         (state, failure) = (.running, nil)
+    }
+
+    /// Notes something of the process that trains the run now.
+    mutating func noteSession(_ change: (inout Session) -> Void) {
+        guard var all = sessions, let last = all.indices.last else { return }
+        change(&all[last])
+        sessions = all
     }
 
     /// - Throws: `ApusError.file`.
@@ -173,7 +196,18 @@ extension RunCard.Machine {
             device: device.name, threadCount: device.threadCount ?? processor.threadCount,
             oneDNNVersion: processor.oneDNNVersion,
             oneDNNInstructionSet: processor.oneDNNInstructionSet, instructionSet: processor.instructionSet,
-            processor: Self.processorName)
+            processor: Self.processorName, cLibrary: Self.cLibraryName)
+    }
+
+    private static var cLibraryName: String? {
+        #if canImport(Glibc)
+            var name = [CChar](repeating: 0, count: 64)
+            let count = confstr(Int32(_CS_GNU_LIBC_VERSION), &name, name.count)
+            guard (1...name.count).contains(count) else { return nil }
+            return String(decoding: name.prefix(count - 1).map(UInt8.init(bitPattern:)), as: UTF8.self)
+        #else
+            return nil
+        #endif
     }
 
     private static var processorName: String? {
@@ -189,6 +223,7 @@ extension RunCard.Machine {
             ("processor", processor, other.processor), ("instruction set", instructionSet, other.instructionSet),
             ("oneDNN", oneDNNVersion, other.oneDNNVersion),
             ("oneDNN's instruction set", oneDNNInstructionSet, other.oneDNNInstructionSet),
+            ("C library", cLibrary, other.cLibrary),
         ]
         return rows.compactMap { name, old, new in
             guard let old, let new, old != new else { return nil }
@@ -203,24 +238,27 @@ extension RunCard {
     ///   - kernels: those of a step now.
     ///   - amongSessions: whether the processes that took the run up count, too.
     package func differences(on machine: Machine, kernels: [String: Int]?, amongSessions: Bool) -> [String] {
-        let sessions = amongSessions ? sessions ?? [] : []
-        let machines = [self.machine] + sessions.map(\.machine)
-        let versions = [apusVersion] + sessions.map(\.apusVersion)
-        var found: [String] = []
-        for difference in machines.flatMap({ $0.differences(from: machine) })
-            + versions.filter({ $0 != ApusVersion.current }).map({ "Apus: \(excerpt($0)), now \(ApusVersion.current)" })
-            + kernelDifferences(kernels) where !found.contains(difference)
-        {
-            found.append(difference)
+        let all = sessions ?? []
+        let later = amongSessions ? all : []
+        let (version, build) = (ApusVersion.current, CPUDescription.programBuild)
+        var words = ([self.machine] + later.map(\.machine)).flatMap { $0.differences(from: machine) }
+        words += ([apusVersion] + later.map(\.apusVersion)).filter { $0 != version }
+            .map { "Apus: \(excerpt($0)), now \(version)" }
+        for old in (amongSessions ? all : Array(all.prefix(1))).compactMap(\.build) {
+            guard let build, old != build else { continue }
+            words.append("the program's build: \(excerpt(old, limit: 8)), now \(excerpt(build, limit: 8))")
         }
+        words += ([self.kernels] + later.map(\.kernels)).flatMap { Self.differences(between: $0, and: kernels) }
+        var found: [String] = []
+        for difference in words where !found.contains(difference) { found.append(difference) }
         return found
     }
 
-    private func kernelDifferences(_ now: [String: Int]?) -> [String] {
-        guard let kernels, let now else { return [] }
-        return Set(kernels.keys).union(now.keys).sorted().compactMap { kind in
-            let (old, new) = (kernels[kind] ?? 0, now[kind] ?? 0)
-            return old == new ? nil : "kernels of kind \(excerpt(kind)): \(old), now \(new)"
+    private static func differences(between old: [String: Int]?, and new: [String: Int]?) -> [String] {
+        guard let old, let new else { return [] }
+        return Set(old.keys).union(new.keys).sorted().compactMap { kind in
+            let (before, now) = (old[kind] ?? 0, new[kind] ?? 0)
+            return before == now ? nil : "kernels of kind \(excerpt(kind)): \(before), now \(now)"
         }
     }
 }

@@ -27,7 +27,9 @@ struct TrainingSession {
         (self.folder, self.lock, self.card, self.checkpoint) = (folder, lock, card, checkpoint)
         trainer = try Self.trainer(experiment, network, card, on: device)
         samples = try experiment.prepare(data.train)
-        self.card.kernels = try Self.kernelCounts(trainer, samples, batchSize: card.settings.batchSize)
+        let kernels = try Self.kernelCounts(trainer, samples, batchSize: card.settings.batchSize)
+        self.card.kernels = card.kernels ?? kernels
+        self.card.noteSession { $0.kernels = kernels }
     }
 
     /// Room for pictures, history and card, in bytes.
@@ -206,18 +208,18 @@ struct TrainingSession {
             state = .failed
             ending = CommandEnding(
                 message: "\(error) The run so far is in \(folder.path): weights, history and settings."
-                    + (isOfFiles(error) ? " When that is mended: apus train --resume \(folder.path)" : ""),
+                    + (comesFromOutside(error) ? " When that is mended: apus train --resume \(folder.path)" : ""),
                 exitCode: CommandLineProgram.exitCode(for: error))
         }
         // Where a file could not be written, there is nothing new in that.
-        if let problem = checkpoints.failure, !isOfFiles(error) {
+        if let problem = checkpoints.failure, !comesFromOutside(error) {
             ending.message = (ending.message.map { "\($0) " } ?? "") + "This step has no checkpoint: \(problem)"
         }
         do {
             try save(card(of: trainer, state, reason))
         } catch let problem {
             ending.message =
-                isOfFiles(error)
+                comesFromOutside(error)
                 ? "\(error) Nor could the weights be saved. When that is mended: apus train --resume \(folder.path)"
                 : "\(reason); and the weights could not be saved: \(problem) \(wayOn)"
             ending.exitCode = 1
@@ -225,9 +227,13 @@ struct TrainingSession {
         return ending
     }
 
-    /// Whether the cause lies outside the run, which can then go on.
-    private func isOfFiles(_ error: any Error) -> Bool {
-        if case ApusError.file = error { true } else { error is OutputFailure }
+    /// Whether the cause lies outside the run (a file, a pipe, want of memory), which can then go on.
+    private func comesFromOutside(_ error: any Error) -> Bool {
+        switch error {
+        case ApusError.file: true
+        case let error as ApusError: error.isOfMemory
+        default: error is OutputFailure
+        }
     }
 
     /// How the run is taken up again.
@@ -247,7 +253,7 @@ struct TrainingSession {
         let way =
             "From its last good weights, a new run with a smaller --learning-rate begins by: apus train \(card.experiment) "
             + "--weights \(folder.path)"
-        return (["\(problem.headline) \(end) \(way)"] + (problem.report?.lines ?? [])).joined(separator: "\n")
+        return (["\(problem.headline) \(end) \(way)"] + problem.details).joined(separator: "\n")
     }
 
     private func card(of trainer: Trainer, _ state: RunCard.State, _ failure: String? = nil) -> RunCard {

@@ -37,6 +37,10 @@ const char *apus_last_call(void);
 /// The loops' variant in use on this processor: "AVX-512", "AVX2" or "baseline".
 const char *apus_instruction_set(void);
 
+/// The linker's hash of this program, as hexadecimal digits (program_build.c); empty where the linker gave it none. The
+/// text lives for ever.
+const char *apus_program_build(void);
+
 /// Which of the loops' variants may be used; for tests.
 typedef enum apus_instruction_limit : int32_t {
     APUS_BEST_INSTRUCTIONS = 0,
