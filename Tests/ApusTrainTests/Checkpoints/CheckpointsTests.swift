@@ -44,6 +44,45 @@ import Testing
         #expect(checkpoints.bestEpoch == nil && !names(checkpoints.folder).contains("best.safetensors"))
     }
 
+    /// One limit that any step's time is above, and one that no training's is.
+    @Test func everySoManyMinutes() throws {
+        let temporary = try TemporaryFolder()
+        func files(everyMinutes minutes: Double) throws -> [String] {
+            let checkpoints = Checkpoints(
+                in: temporary.file("\(minutes)"), everyMinutes: minutes, keep: 100, keepsBest: false)
+            try CheckpointRun().fit(CheckpointRun().trainer(), with: [checkpoints])
+            return checkpoints.folder.files.map(\.lastPathComponent)
+        }
+        // After the first step nothing is being written, so that it is due at once; the last one comes in any case.
+        let often = try files(everyMinutes: 1e-15)
+        #expect(often.first == file(12) && often.last == file(1))
+        // Two years; the ends of epochs do not count where minutes do.
+        #expect(try files(everyMinutes: 1e6) == [file(12)])
+    }
+
+    @Test func asManyAreKeptAsAreAskedFor() throws {
+        let temporary = try TemporaryFolder()
+        // At least the first and the last are written.
+        for keep in 1...2 {
+            let checkpoints = Checkpoints(
+                in: temporary.file("steps-\(keep)"), everyMinutes: 1e-15, keep: keep, keepsBest: false)
+            try CheckpointRun().fit(CheckpointRun().trainer(), with: [checkpoints])
+            let names = names(checkpoints.folder)
+            #expect(names.count == keep && names.last == file(12))
+        }
+        // Six trainings, each of which goes on from the one before and leaves one.
+        for keep in [1, 3, 6, 7] {
+            let checkpoints = Checkpoints(
+                in: temporary.file("parts-\(keep)"), everyMinutes: 1e6, keep: keep, keepsBest: false)
+            for maxSteps in 1...6 {
+                var run = CheckpointRun()
+                run.maxSteps = maxSteps
+                try run.fit(run.trainer(), with: [checkpoints], resumingFrom: checkpoints.folder.newest())
+            }
+            #expect(names(checkpoints.folder) == (1...6).suffix(keep).map { file($0) })
+        }
+    }
+
     @Test func aLimitOfTheCostHolds() throws {
         let temporary = try TemporaryFolder()
         let checkpoints = Checkpoints(in: temporary.url, everySteps: 1, keep: 100, costLimit: 1e-9)
