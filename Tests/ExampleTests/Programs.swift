@@ -9,9 +9,10 @@ enum Programs {
         process.executableURL = products.appendingPathComponent(program)
         process.arguments = arguments
         process.currentDirectoryURL = folder
-        process.environment = [
-            "APUS_OFFLINE": "1", "APUS_CACHE": folder.appendingPathComponent("cache").path, "HOME": folder.path,
-        ]
+        // What sanitizers are told holds for the programs, too.
+        let options = ProcessInfo.processInfo.environment.filter { $0.key.hasSuffix("SAN_OPTIONS") }
+        let own = ["APUS_OFFLINE": "1", "APUS_CACHE": folder.appendingPathComponent("cache").path, "HOME": folder.path]
+        process.environment = options.merging(own) { $1 }
         let output = Pipe()
         process.standardOutput = output
         try process.run()
