@@ -80,8 +80,9 @@ def name_of_results(options):
     return "-".join(parts)
 
 
-def commands(name, workload, phases, options):
-    """The commands that measure a workload; together they give a line of JSON for each phase and batch size."""
+def commands(name, workload, phases, options, profiles=True):
+    """The commands that measure a workload; together they give a line of JSON for each phase and batch size, and with
+    `profiles` one of Apus' training step, kernel by kernel."""
     system = SYSTEMS[name]
     if not system.environment:
         bench = [str(options.apus), "bench", workload, "--threads", str(options.threads)]
@@ -90,7 +91,9 @@ def commands(name, workload, phases, options):
         found = [
             [*bench, "--phase", phase, "--batch", str(batch)] for phase in phases for batch in batches(options)[phase]]
         # In a process of its own: what it measures takes memory.
-        return found + [[*bench, "--profile", "--batch", str(options.batch)]] * ("training" in phases)
+        if profiles and "training" in phases:
+            found.append([*bench, "--profile", "--batch", str(options.batch)])
+        return found
     return [[
         str(environments.python(options.environments, system.environment)), str(PEERS / system.script), workload,
         "--mode", system.mode, "--precision", options.precision.removesuffix("-fast"), "--batch", str(options.batch),

@@ -88,7 +88,7 @@ extension ApusError {
     package var isOfMemory: Bool {
         switch self {
         case .memory: true
-        case .library(_, _, let status): ["out of memory", "Cannot allocate memory"].contains(status)
+        case .library(_, _, let status): ["out of memory", "cannot allocate memory"].contains(status.lowercased())
         default: false
         }
     }

@@ -36,10 +36,18 @@ package struct AtomicFile: ~Copyable {
     /// - Throws: `ApusError.file` with `.unwritable` or `.missingFolder`.
     package static func syncFolder(of url: URL) throws {
         let folder = open(url.deletingLastPathComponent().path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        // One that may be written to but not read cannot be named to the system.
+        if folder < 0, errno == EACCES { return }
         guard folder >= 0 else { throw failure(url.path) }
         defer { close(folder) }
-        // Some file systems cannot do that with folders, and have no need to.
-        if fsync(folder) != 0, errno != EINVAL { throw failure(url.path) }
+        while fsync(folder) != 0 {
+            switch errno {
+            case EINTR: continue
+            // Some file systems cannot do that with folders, and have no need to.
+            case EINVAL, EROFS, ENOTSUP: return
+            default: throw failure(url.path)
+            }
+        }
     }
 
     /// A name beside `url` that nobody else uses.

@@ -3,10 +3,11 @@ import Foundation
 /// The processors of this machine.
 package enum HostProcessors {
     /// How many of them the calling thread may run on: fewer than there are where `taskset` or a container's set says
-    /// so. OpenMP counts them in the same way.
+    /// so. (Without such a set the mask may name processors that are not there.)
     package static var usableCount: Int {
+        let count = ProcessInfo.processInfo.activeProcessorCount
         let status = try? String(contentsOfFile: "/proc/thread-self/status", encoding: .utf8)
-        return status.flatMap(usableCount(inStatus:)) ?? ProcessInfo.processInfo.activeProcessorCount
+        return min(status.flatMap(usableCount(inStatus:)) ?? count, count)
     }
 
     /// The bits of the mask that Linux shows, such as `Cpus_allowed: ff,00000003`; `nil` where there is none.

@@ -40,7 +40,7 @@ static int look_at_object(struct dl_phdr_info *object, size_t size, void *contex
     (void)context;
     for (int i = 0; i < object->dlpi_phnum; i++) {
         const ElfW(Phdr) *part = &object->dlpi_phdr[i];
-        if (part->p_type == PT_NOTE) find_build((const uint8_t *)object->dlpi_addr + part->p_vaddr, part->p_memsz);
+        if (part->p_type == PT_NOTE) find_build((const uint8_t *)(object->dlpi_addr + part->p_vaddr), part->p_memsz);
     }
     return 1;
 }

@@ -112,7 +112,7 @@ import Testing
         #expect(lines.dropFirst().first?.hasPrefix("  operation: matMul of layer 'encoder/") == true)
         // Of 128; all are in the report.
         let (samples, pattern) = (
-            try #require(lines.last), #/  samples of the step: (\d+, ){15}\d+ and 112 more of '.*'/#
+            try #require(lines.last), #/  samples of the step, of '.*': (\d+, ){15}\d+ and 112 more/#
         )
         #expect(samples.wholeMatch(of: pattern) != nil, "\(samples)")
         for name in ["report.txt", "report.json", "batch.safetensors", "variables.safetensors"] {

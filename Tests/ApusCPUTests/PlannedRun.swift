@@ -79,12 +79,9 @@ func differences(_ first: [PlannedRun.Outcome], _ second: [PlannedRun.Outcome]) 
 /// The number of threads is the process's, and tests of other targets change it now and then.
 struct ThreadCountChanged: Error {}
 
-/// What `body` gives with one number of threads, two or more where there can be such. Whenever a change would matter it
-/// calls `verify`, which throws where there was one; then all is done again.
+/// What `body` gives with one number of threads. Whenever a change would matter it calls `verify`, which throws where
+/// there was one; then all is done again.
 func withSteadyThreads<Result>(_ body: (_ verify: () throws -> Void) throws -> Result) throws -> Result {
-    let before = apus_thread_count()
-    if before < 2 { apus_set_thread_count(2) }
-    defer { if before < 2 { apus_set_thread_count(before) } }
     for _ in 0..<50 {
         let count = apus_thread_count()
         do {

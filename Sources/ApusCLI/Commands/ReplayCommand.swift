@@ -43,7 +43,8 @@ struct ReplayCommand: Command {
                 augmentation: experiment.augmentation,
                 callbacks: [Progress(), check], maxSteps: max(stepCount, 1))
         } catch let difference as ReplayCheck.Difference {
-            let path = difference.isAtEnd && card.state != .running ? try firstOtherWeights(network.model, folder) : nil
+            let comparesWeights = difference.isAtEnd && card.state != .running
+            let path = comparesWeights ? try? firstOtherWeights(network.model, folder) : nil
             let words = path.map { "; of the last weights the first that differs is \($0)" } ?? ""
             throw CommandEnding(message: "\(folder.path) is not bit-equal: \(difference)\(words).", exitCode: 1)
         }

@@ -50,11 +50,12 @@ struct ResumedRun {
         let checkpoint = try folder.checkpoints.newest(reportingTo: Console.reportCheckpoint)
         if checkpoint == nil { try FirstWeights.restore(card, to: network.model) }
         var continued = card
+        if checkpoint == nil { continued.forgetBegin(on: machine) }
         continued.begin(firstStep: checkpoint?.step ?? 0, machine: machine)
         var session = try TrainingSession(
             experiment: experiment, network: network, data: data.loaded, device: device, folder: folder, lock: lock,
             card: continued, checkpoint: checkpoint)
-        let differences = card.differences(
+        let differences = continued.differences(
             on: machine, kernels: session.card.sessions?.last?.kernels, amongSessions: false)
         session.card.noteSession { $0.differences = differences.isEmpty ? nil : differences }
         for difference in differences {

@@ -51,9 +51,10 @@ package struct RunCard: Codable, Sendable {
         package var apusVersion: String
         /// The linker's hash of the program; `nil` where it has none, and in cards of earlier versions.
         package var build: String?
-        /// How many kernels of each kind a whole batch's step had.
+        /// How many kernels of each kind a whole batch's step had; `nil` in cards of earlier versions.
         package var kernels: [String: Int]?
-        /// What was other than where the run was begun, in words, where that may change bits; `nil` where nothing was.
+        /// What was other than where the run was begun, in words, where that may change bits; `nil` where nothing was,
+        /// and in cards of earlier versions.
         package var differences: [String]?
         package var commandLine: [String]
 
@@ -125,6 +126,11 @@ package struct RunCard: Codable, Sendable {
         state = .running
         (epochsDone, stepsDone, seconds) = (0, 0, 0)
         begin(firstStep: 0, machine: machine)
+    }
+
+    /// Nothing of the run is left: its bits will be those of this process.
+    mutating func forgetBegin(on machine: Machine) {
+        (self.machine, apusVersion, kernels, sessions) = (machine, ApusVersion.current, nil, nil)
     }
 
     /// This process goes on with the run.
@@ -240,15 +246,17 @@ extension RunCard {
     package func differences(on machine: Machine, kernels: [String: Int]?, amongSessions: Bool) -> [String] {
         let all = sessions ?? []
         let later = amongSessions ? all : []
+        let begun = amongSessions ? all : Array(all.prefix(1))
         let (version, build) = (ApusVersion.current, CPUDescription.programBuild)
         var words = ([self.machine] + later.map(\.machine)).flatMap { $0.differences(from: machine) }
         words += ([apusVersion] + later.map(\.apusVersion)).filter { $0 != version }
             .map { "Apus: \(excerpt($0)), now \(version)" }
-        for old in (amongSessions ? all : Array(all.prefix(1))).compactMap(\.build) {
+        for old in begun.compactMap(\.build) {
             guard let build, old != build else { continue }
             words.append("the program's build: \(excerpt(old, limit: 8)), now \(excerpt(build, limit: 8))")
         }
-        words += ([self.kernels] + later.map(\.kernels)).flatMap { Self.differences(between: $0, and: kernels) }
+        // Those of cards of earlier versions have other names.
+        words += begun.map(\.kernels).flatMap { Self.differences(between: $0, and: kernels) }
         var found: [String] = []
         for difference in words where !found.contains(difference) { found.append(difference) }
         return found

@@ -67,8 +67,11 @@ package struct RunFolder: Sendable {
         try makeFolder(at: runs)
         for number in 1... {
             let url = runs.appendingPathComponent(number == 1 ? base : "\(base)-\(number)")
-            if mkdir(url.path, 0o777) == 0 { return RunFolder(url) }
-            let code = errno
+            let code = mkdir(url.path, 0o777) == 0 ? 0 : errno
+            if code == 0 {
+                try AtomicFile.syncFolder(of: url)
+                return RunFolder(url)
+            }
             guard code == EEXIST else { throw refusal(url, code) }
         }
         preconditionFailure("runs/\(base) with every number exists")

@@ -212,14 +212,14 @@ struct TrainingSession {
                 exitCode: CommandLineProgram.exitCode(for: error))
         }
         // Where a file could not be written, there is nothing new in that.
-        if let problem = checkpoints.failure, !comesFromOutside(error) {
+        if let problem = checkpoints.failure, !isOfFiles(error) {
             ending.message = (ending.message.map { "\($0) " } ?? "") + "This step has no checkpoint: \(problem)"
         }
         do {
             try save(card(of: trainer, state, reason))
         } catch let problem {
             ending.message =
-                comesFromOutside(error)
+                isOfFiles(error)
                 ? "\(error) Nor could the weights be saved. When that is mended: apus train --resume \(folder.path)"
                 : "\(reason); and the weights could not be saved: \(problem) \(wayOn)"
             ending.exitCode = 1
@@ -227,13 +227,13 @@ struct TrainingSession {
         return ending
     }
 
-    /// Whether the cause lies outside the run (a file, a pipe, want of memory), which can then go on.
+    private func isOfFiles(_ error: any Error) -> Bool {
+        if case ApusError.file = error { true } else { error is OutputFailure }
+    }
+
+    /// Whether the cause lies outside the run, which can then go on.
     private func comesFromOutside(_ error: any Error) -> Bool {
-        switch error {
-        case ApusError.file: true
-        case let error as ApusError: error.isOfMemory
-        default: error is OutputFailure
-        }
+        isOfFiles(error) || (error as? ApusError)?.isOfMemory == true
     }
 
     /// How the run is taken up again.

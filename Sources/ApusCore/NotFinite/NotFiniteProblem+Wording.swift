@@ -20,8 +20,8 @@ extension NotFiniteProblem: CustomStringConvertible {
         guard let indices = failedStep?.sampleIndices, !indices.isEmpty else { return [] }
         let shown = indices.prefix(Self.longestSampleList).map { "\($0)" }.joined(separator: ", ")
         let rest = indices.count - Self.longestSampleList
-        let owner = report.map { $0.dataset.isEmpty ? "" : " of '\($0.dataset)'" } ?? ""
-        return ["  samples of the step: \(shown)\(rest > 0 ? " and \(rest) more" : "")\(owner)"]
+        let owner = report.map { $0.dataset.isEmpty ? "" : ", of '\($0.dataset)'" } ?? ""
+        return ["  samples of the step\(owner): \(shown)\(rest > 0 ? " and \(rest) more" : "")"]
     }
 }
 

@@ -17,6 +17,12 @@ final class OpenFile: Sendable {
 
     deinit { close(descriptor) }
 
+    /// Whether it is a file on a disk, and no pipe or terminal.
+    var isRegular: Bool {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+
     /// Brings what was written so far to the disk.
     /// - Throws: `ApusError.file` where that fails, as with a disk at fault.
     func sync() throws {

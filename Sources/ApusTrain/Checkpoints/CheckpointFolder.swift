@@ -126,7 +126,6 @@ public struct CheckpointFolder: Hashable, Sendable {
                 rmdir(place.path)
                 throw refusal(place, code)
             }
-            try AtomicFile.syncFolder(of: place)
             return place
         }
         preconditionFailure("\(url.lastPathComponent).damaged- with every number exists")

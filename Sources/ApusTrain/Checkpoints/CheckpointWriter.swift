@@ -31,6 +31,9 @@ final class CheckpointWriter: @unchecked Sendable {
         self.keptCount = keptCount
     }
 
+    /// Another training begins, with records that may be new.
+    func forgetRecords() { locked { namedPaths = [] } }
+
     /// Whether files are being written.
     var isBusy: Bool { locked { isRunning } }
 
@@ -113,8 +116,9 @@ final class CheckpointWriter: @unchecked Sendable {
     /// Brings a record to the disk, and its name, once.
     private func sync(_ file: OpenFile) throws {
         try file.sync()
-        guard locked({ namedPaths.insert(file.path).inserted }) else { return }
+        guard file.isRegular, !locked({ namedPaths.contains(file.path) }) else { return }
         try AtomicFile.syncFolder(of: URL(fileURLWithPath: file.path))
+        locked { _ = namedPaths.insert(file.path) }
     }
 
     private func write(_ job: Job) throws {

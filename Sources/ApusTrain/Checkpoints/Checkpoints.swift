@@ -98,6 +98,7 @@ public final class Checkpoints: Callback {
         }
         (bestEpoch, waitingBest, isBest, failure, written) = (nil, nil, false, nil, nil)
         _ = writer.takeUnwrittenBest()
+        writer.forgetRecords()
         last = (training.seconds, training.earlierStepCount, training.progress.epoch)
         (earliest, costIsKnown) = (0, true)
         try makeFolder(at: folder.url)

@@ -76,6 +76,7 @@ import Testing
             dataset: "mnist")
         #expect(
             line(Array(1...18))
-                == "  samples of the step: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 and 2 more of 'mnist'")
+                == "  samples of the step, of 'mnist': 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 and 2 more"
+        )
     }
 }

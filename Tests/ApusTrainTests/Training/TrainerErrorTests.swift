@@ -181,7 +181,7 @@ import Testing
                     result: float32[1, 1], 1 of 1 are NaN
                     first at: [0, 0], sample 1 of 'pairs'
                     on its way: input 'input' -> matrix product of 'dense' -> subtract -> square
-                  samples of the step: 1 of 'pairs'
+                  samples of the step, of 'pairs': 1
                 """)
         #expect(recorder.events == ["start", "epoch 1", "step 1", "failure"])
         #expect(trainer.step == 1)
@@ -213,7 +213,7 @@ import Testing
                     input 2, variable 'larger/kernel': float32[1, 1], 1.0e30 to 1.0e30, mean magnitude 1.0e30
                     first at: [0, 0], sample 0 of 'pairs'
                     on its way: matrix product of 'larger' -> subtract -> square
-                  samples of the step: 0 of 'pairs'
+                  samples of the step, of 'pairs': 0
                 """)
         #expect(flatWeights(model) == [1e30, 1e30])
     }
