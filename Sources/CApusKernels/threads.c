@@ -143,11 +143,13 @@ static void run_share(void *data) {
     // The runtime may give fewer threads than asked for.
     int64_t threads = runtime.team_size(), thread = runtime.thread_number();
     if (threads > work->threads) threads = work->threads;
-    if (thread >= threads) return;
-    int64_t share = work->count / threads, longer = work->count % threads;
-    int64_t begin = thread * share + (thread < longer ? thread : longer);
-    int64_t end = begin + share + (thread < longer ? 1 : 0);
-    if (begin < end) work->body(work->context, begin, end, (int32_t)thread);
+    if (thread < threads) {
+        int64_t share = work->count / threads, longer = work->count % threads;
+        int64_t begin = thread * share + (thread < longer ? thread : longer);
+        int64_t end = begin + share + (thread < longer ? 1 : 0);
+        if (begin < end) work->body(work->context, begin, end, (int32_t)thread);
+    }
+    // A thread without a share has looked at the work, too.
     APUS_RELEASE(data);
 }
 
