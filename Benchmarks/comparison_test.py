@@ -105,7 +105,6 @@ class AimTests(unittest.TestCase):
         self.assertEqual(memory, {"mlp": ("pytorch", 0.275)})
         self.assertEqual([row["workload"] for row in found["inference 1"]], ["mlp"])
 
-
     # Reached: 1/2, 2/4 and 3/3 of the time; the median is 0.5, and the medians' ratio would be 2/3. The aim allows
     # 0.65 x 10.
     def test_bounds(self):

@@ -1,4 +1,4 @@
-/// Numbers below the smallest normal one, 1.2e-38, as 0: processors multiply them a hundred times as slowly, and a sum of
+/// Numbers below the smallest normal one, 1.2e-38, as 0: processors multiply them many times as slowly, and a sum of
 /// products is none the better for them. The gradients of a network that has learnt its data get there.
 #ifndef APUS_DENORMALS_H
 #define APUS_DENORMALS_H

@@ -227,6 +227,7 @@ struct TrainingSession {
         return ending
     }
 
+    /// Whether a file, a terminal or a pipe is at fault.
     private func isOfFiles(_ error: any Error) -> Bool {
         if case ApusError.file = error { true } else { error is OutputFailure }
     }
