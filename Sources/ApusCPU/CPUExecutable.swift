@@ -99,10 +99,11 @@ private func makeKernel(_ step: Plan.Step, _ plan: Plan, _ engine: KernelObject)
         return try ConvolutionKernel(
             APUS_CONVOLUTION_FORWARD, convolution.motion, groups: convolution.groups, hasBias: hasBias,
             activation: activation, output: convolution.resultType(of: Array(step.inputTypes.prefix(2))), step, engine)
-    case .projectedRecurrence(let rules, let stepCount, let hasBias):
-        return try RecurrenceKernel(rules, projection: .init(stepCount: stepCount, hasBias: hasBias), step)
-    case .recurrenceGradient(let rule, let results, let sums):
-        return try RecurrenceGradientKernel(rule, results, sums: sums, step)
+    case .projectedRecurrence(let rules, let stepCount, let hasBias, let keepsByStep):
+        return try RecurrenceKernel(
+            rules, projection: .init(stepCount: stepCount, hasBias: hasBias), keepsByStep: keepsByStep, step)
+    case .recurrenceGradient(let rule, let results, let sums, let isKeptByStep):
+        return try RecurrenceGradientKernel(rule, results, sums: sums, isKeptByStep: isKeptByStep, step)
     case .copy:
         let type = step.inputTypes[0]
         return try CopyKernel(
@@ -216,10 +217,10 @@ private func makeSharedKernel(_ operations: [Operation], _ step: Plan.Step) thro
     switch operations.first {
     case .recurrence:
         let rules = operations.compactMap { if case .recurrence(let rule) = $0 { rule } else { nil } }
-        return try RecurrenceKernel(rules, projection: nil, step)
+        return try RecurrenceKernel(rules, projection: nil, keepsByStep: false, step)
     case .recurrenceGradient:
         let rules = operations.compactMap { if case .recurrenceGradient(let rule) = $0 { rule } else { nil } }
-        return try RecurrenceGradientKernel(rules[0], rules.map(\.result), sums: [], step)
+        return try RecurrenceGradientKernel(rules[0], rules.map(\.result), sums: [], isKeptByStep: false, step)
     default: preconditionFailure("\(operations) share no pass")
     }
 }

@@ -30,10 +30,12 @@ package struct Plan: Sendable {
         /// A convolution, likewise.
         case convolution(Convolution, hasBias: Bool, activation: Unary.Function?)
         /// A recurrence whose inputs are projected as it goes: in place of the projected inputs come the rows, their
-        /// kernel, and the bias if there is one; `stepCount` rows are a sample.
-        case projectedRecurrence([Recurrence], stepCount: Int, hasBias: Bool)
+        /// kernel, and the bias if there is one; `stepCount` rows are a sample. Where it keeps by step, gates and previous
+        /// cells are laid out as they come: the executor's own order, which only gradients that know of it read.
+        case projectedRecurrence([Recurrence], stepCount: Int, hasBias: Bool, keepsByStep: Bool)
         /// A recurrence's gradient with sums over all its rows and steps, whose factors are further inputs.
-        case recurrenceGradient(RecurrenceGradient, results: [RecurrenceGradient.Result], sums: [RecurrenceSum])
+        case recurrenceGradient(
+            RecurrenceGradient, results: [RecurrenceGradient.Result], sums: [RecurrenceSum], isKeptByStep: Bool)
         /// The third input less the product, which is first multiplied by the fourth input's number if there is one.
         case matMulUpdate(MatMul, hasScale: Bool)
         /// The transposed first input times the second is a gradient; the third is its parameter, the fourth the rate, and
@@ -123,10 +125,10 @@ extension Plan.Kernel: CustomStringConvertible {
         case .convolution(let convolution, let hasBias, let activation):
             [Operation.convolution(convolution).description, hasBias ? "bias" : nil, activation?.rawValue]
                 .compactMap { $0 }.joined(separator: "+")
-        case .projectedRecurrence(let rules, _, let hasBias):
+        case .projectedRecurrence(let rules, _, let hasBias, _):
             ([Operation.matMul(MatMul()).description, hasBias ? "bias" : nil].compactMap { $0 }
                 + [Plan.Kernel.shared(rules.map { .recurrence($0) }).description]).joined(separator: "+")
-        case .recurrenceGradient(let rule, let results, let sums):
+        case .recurrenceGradient(let rule, let results, let sums, _):
             ([Operation.recurrenceGradient(rule.sibling(.projected)).description]
                 + results.filter { $0 != .projected }.map(\.rawValue)
                 + sums.map { $0.hasFactors ? "product" : "sum" }).joined(separator: "+")

@@ -172,7 +172,8 @@ private struct Planner {
                 let members = group.nodes.filter { fusion.recurrence($0) != nil }
                 step.kernel = .projectedRecurrence(
                     members.compactMap { fusion.recurrence($0) },
-                    stepCount: graph.nodes[graph.nodes[members[0]].inputs[0]].type.shape[1], hasBias: bias != nil)
+                    stepCount: graph.nodes[graph.nodes[members[0]].inputs[0]].type.shape[1], hasBias: bias != nil,
+                    keepsByStep: fusion.keepsByStep(members[0]))
                 step.flopCount = self.flopCount(product) + (members.map { self.flopCount($0) }.max() ?? 0)
                 setInputs(
                     graph.nodes[product].inputs + [bias].compactMap { $0 }
@@ -186,7 +187,8 @@ private struct Planner {
                 let stored = members.filter { fusion.isStored($0) }
                 step.kernel = .recurrenceGradient(
                     rule, results: stored.compactMap { fusion.recurrenceGradient($0)?.result },
-                    sums: sums.map { .init(of: $0.of, hasFactors: $0.factors != nil) })
+                    sums: sums.map { .init(of: $0.of, hasFactors: $0.factors != nil) },
+                    isKeptByStep: fusion.isKeptByStep(members[0]))
                 step.flopCount =
                     (members.map { self.flopCount($0) }.max() ?? 0)
                     + sums.reduce(0) { $0 + self.flopCount($1.node) }
@@ -420,7 +422,8 @@ private struct Planner {
                 .filter { $1.strides == program.domain.strides && $1.elementType == .float32 }.map(\.0)
         case .operation(let operation): operation.overwritableInput.map { [step.inputs[$0]] } ?? []
         case .shared(let operations): operations[output].overwritableInput.map { [step.inputs[$0]] } ?? []
-        case .recurrenceGradient(let rule, let results, _):
+        case .recurrenceGradient(_, _, _, isKeptByStep: true): []
+        case .recurrenceGradient(let rule, let results, _, isKeptByStep: false):
             results.dropFirst(output).first
                 .flatMap { Operation.recurrenceGradient(rule.sibling($0)).overwritableInput }
                 .map { [step.inputs[$0]] } ?? []

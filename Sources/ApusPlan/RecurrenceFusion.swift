@@ -40,6 +40,38 @@ extension Fusion {
         }
     }
 
+    /// Whether what the recurrence keeps is read only by gradients that sum as they go: then it lies in the order in
+    /// which they read it.
+    func keepsByStep(_ node: Int) -> Bool {
+        guard let group = groupOfNode[node], case .projectedRecurrence = groups[group].kind else { return false }
+        let kept = groups[group].nodes.filter { recurrence($0)?.isKeptForGradient ?? false }
+        return !kept.isEmpty
+            && kept.allSatisfy { node in
+                !isRoot[node] && consumers[node].allSatisfy { sourceOfKept(ofGradient: $0) == group }
+            }
+    }
+
+    /// The same of the recurrence whose gradient the node is.
+    func isKeptByStep(_ gradient: Int) -> Bool {
+        sourceOfKept(ofGradient: gradient).flatMap { groups[$0].nodes.first }.map(keepsByStep) ?? false
+    }
+
+    /// The group of a recurrence that gives all that is kept to the node, and nothing else; `nil` where the node is no
+    /// gradient that sums as it goes, or has them from elsewhere.
+    private func sourceOfKept(ofGradient node: Int) -> Int? {
+        guard let rule = recurrenceGradient(node), let own = groupOfNode[node],
+            case .recurrenceGradient = groups[own].kind
+        else { return nil }
+        let inputs = graph.nodes[node].inputs
+        let roles = rule.roles(inputs)
+        let kept = [roles.gates] + (rule.cell.keptState == .previousCells ? [roles.previous].compactMap { $0 } : [])
+        let others = inputs.filter { !kept.contains($0) }
+        guard let source = groupOfNode[kept[0]], kept.allSatisfy({ groupOfNode[$0] == source }),
+            others.count == inputs.count - kept.count
+        else { return nil }
+        return source
+    }
+
     private mutating func takeInProjection(_ group: Int) {
         let members = groups[group].nodes
         var (node, readers) = (graph.nodes[members[0]].inputs[0], members)

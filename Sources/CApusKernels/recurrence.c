@@ -89,9 +89,11 @@ APUS_INLINE void run_units(const job *work, const apus_cell cell, const apus_cel
                 hidden *= x[3];
                 break;
         }
-        if (arrays.gates)
+        if (arrays.gates) {
+            apus_kept_place kept = apus_kept_place_of(wanted, stored, row, at->step, unit, count);
             for (int block = 0; block < stored; block++)
-                apus_store_some(arrays.gates + (place * stored + block) * units + unit, &x[block], count);
+                apus_store_some(arrays.gates + kept.first + block * kept.stride, &x[block], count);
+        }
         if (is_masked) hidden = previous;
         if (arrays.previous_hidden) apus_store_some(arrays.previous_hidden + place * units + unit, &previous, count);
         if (arrays.previous_factors)
@@ -107,8 +109,10 @@ APUS_INLINE void run_units(const job *work, const apus_cell cell, const apus_cel
         if (cell != APUS_CELL_LSTM) continue;
         if (is_masked) cells = previous_cells;
         *(apus_lanes *)(at->cells + r * width) = cells;
-        if (arrays.previous_cells)
-            apus_store_some(arrays.previous_cells + place * units + unit, &previous_cells, count);
+        if (arrays.previous_cells) {
+            apus_kept_place kept = apus_kept_place_of(wanted, 1, row, at->step, unit, count);
+            apus_store_some(arrays.previous_cells + kept.first, &previous_cells, count);
+        }
         if (arrays.last_cells && at->is_last) apus_store_some(arrays.last_cells + row * units + unit, &cells, count);
     }
 }

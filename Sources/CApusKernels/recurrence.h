@@ -48,6 +48,20 @@ static inline int64_t apus_recurrence_block(int64_t count) {
     return rows < count ? rows : count;
 }
 
+/// Where a row's units of a step, sixteen of `count` or fewer, lie in `blocks` blocks that are kept for the way back: those of the
+/// first block, and how far it is from one block to the next.
+typedef struct {
+    int64_t first, stride;
+} apus_kept_place;
+
+APUS_INLINE apus_kept_place apus_kept_place_of(
+    const apus_recurrence_description *wanted, int64_t blocks, int64_t row, int64_t step, int64_t unit, int64_t count) {
+    if (!wanted->keeps_by_step)
+        return (apus_kept_place){(row * wanted->steps + step) * blocks * wanted->units + unit, wanted->units};
+    count = count < APUS_LANE_COUNT ? count : APUS_LANE_COUNT;
+    return (apus_kept_place){((step * wanted->units + unit) * wanted->batch + row * count) * blocks, count};
+}
+
 /// What is the same for all vectors of a run; the usual forms are compiled as constants.
 typedef struct {
     apus_cell_activation activation, gate_activation;

@@ -86,10 +86,13 @@ APUS_INLINE void run_units(const job *work, const apus_cell cell, const apus_cel
             apus_load_some(&upstream, arrays.last_hidden + row * units + unit, count);
             hidden += upstream;
         }
+        apus_kept_place kept_place = apus_kept_place_of(wanted, stored, row, at->step, unit, count);
         for (int block = 0; block < stored; block++)
-            apus_load_some(&kept[block], arrays.gates + (place * stored + block) * units + unit, count);
-        if (cell != APUS_CELL_SIMPLE) apus_load_some(&previous, arrays.previous + place * units + unit, count);
+            apus_load_some(&kept[block], arrays.gates + kept_place.first + block * kept_place.stride, count);
+        if (cell == APUS_CELL_GRU) apus_load_some(&previous, arrays.previous + place * units + unit, count);
         if (cell == APUS_CELL_LSTM) {
+            kept_place = apus_kept_place_of(wanted, 1, row, at->step, unit, count);
+            apus_load_some(&previous, arrays.previous + kept_place.first, count);
             cells = *cells_place;
             if (arrays.last_cells && at->is_first) {
                 apus_load_some(&upstream, arrays.last_cells + row * units + unit, count);

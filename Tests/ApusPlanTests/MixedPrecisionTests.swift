@@ -136,7 +136,7 @@ import Testing
                 "elementwise[multiply]",
                 "recurrenceGradient(lstm, tanh, gates sigmoid, rounded, of lastHidden, projected)+product+sum+product",
             ])
-        guard case .recurrenceGradient(_, let results, let sums) = steps[5].kernel else {
+        guard case .recurrenceGradient(_, let results, let sums, _) = steps[5].kernel else {
             Issue.record("\(steps[5].kernel)")
             return
         }

@@ -65,7 +65,7 @@ import Testing
             steps([x], gradient(of: loss, withRespectTo: parameters)).first {
                 $0.kernel.description.hasPrefix("recurrenceGradient")
             })
-        guard case .recurrenceGradient(_, let results, let sums) = step.kernel else {
+        guard case .recurrenceGradient(_, let results, let sums, _) = step.kernel else {
             Issue.record("\(step.kernel)")
             return
         }
@@ -86,6 +86,47 @@ import Testing
         #expect(kernels.contains("matMul(right transposed)"))
     }
 
+    /// For each recurrence and gradient that does products as it goes.
+    private func keepsByStep(_ inputs: [Tensor], _ outputs: [Tensor]) throws -> [Bool] {
+        try steps(inputs, outputs).compactMap { step in
+            switch step.kernel {
+            case .projectedRecurrence(_, _, _, let keepsByStep): keepsByStep
+            case .recurrenceGradient(_, _, _, let isKeptByStep): isKeptByStep
+            default: nil
+            }
+        }
+    }
+
+    /// The recurrence and its gradient agree on the order of what lies between them.
+    @Test func whatOnlyTheGradientReadsIsKeptByStep() throws {
+        let x = sequence(16)
+        let result = last(projected(x, kernel.tensor))
+        let parameters = [kernel.tensor, recurrentKernel.tensor]
+        #expect(try keepsByStep([x], gradient(of: result.sum(), withRespectTo: parameters)) == [true, true])
+        #expect(try keepsByStep([x], gradient(of: result.sum(), withRespectTo: parameters + [x])) == [true, true])
+        // Without a gradient nothing is kept.
+        #expect(try keepsByStep([x], [result]) == [false])
+    }
+
+    /// Gates and cells that somebody else reads are as their shapes say.
+    @Test(arguments: [Recurrence.Result.gates, .previousCells])
+    func whatOthersReadIsKeptInItsShape(kept: Recurrence.Result) throws {
+        let x = sequence(16)
+        let inputs = projected(x, kernel.tensor)
+        let gradients = try gradient(of: last(inputs).sum(), withRespectTo: [kernel.tensor, recurrentKernel.tensor])
+        let state = Tensor(.recurrence(rule.sibling(kept)), [inputs, recurrentKernel.tensor])
+        for other in [state, 2 * state, state.reshaped(to: [state.shape.elementCount])] {
+            #expect(try keepsByStep([x], gradients + [other]) == [false, false])
+        }
+    }
+
+    /// Gates of the usual order may be overwritten by the slopes.
+    @Test func gradientsWithoutSumsReadGatesInTheirShape() throws {
+        let x = sequence(16)
+        let result = last(projected(x, kernel.tensor))
+        #expect(try keepsByStep([x], gradient(of: result.sum(), withRespectTo: [x])) == [false])
+    }
+
     /// A GRU's products have slopes of their own.
     @Test func eachSumIsOfItsSlopes() throws {
         let gru = Recurrence(cell: RecurrentCell(.gru), hasRecurrentBias: true)
@@ -97,7 +138,7 @@ import Testing
             steps([x], gradient(of: output.sum(), withRespectTo: variables)).first {
                 $0.kernel.description.hasPrefix("recurrenceGradient")
             })
-        guard case .recurrenceGradient(_, let results, let sums) = step.kernel else {
+        guard case .recurrenceGradient(_, let results, let sums, _) = step.kernel else {
             Issue.record("\(step.kernel)")
             return
         }

@@ -105,8 +105,8 @@ extension Plan.Kernel {
     fileprivate func multipliesRoundedFactors(in precision: Precision) -> Bool {
         switch self {
         case .matMul, .convolution, .matMulUpdate, .matMulOptimizer: precision != .float32
-        case .projectedRecurrence(let rules, _, _): rules.contains { $0.roundsFactors }
-        case .recurrenceGradient(let rule, _, _): rule.roundsFactors
+        case .projectedRecurrence(let rules, _, _, _): rules.contains { $0.roundsFactors }
+        case .recurrenceGradient(let rule, _, _, _): rule.roundsFactors
         case .operation(let operation): operation.multipliesRoundedFactors(in: precision)
         case .shared(let operations): operations.contains { $0.multipliesRoundedFactors(in: precision) }
         case .elementwise, .copy: false

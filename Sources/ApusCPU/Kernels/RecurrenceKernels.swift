@@ -20,7 +20,7 @@ final class RecurrenceKernel: CPUKernel {
     private let outputs: [Recurrence.Result: Int]
 
     /// - Parameter rules: one for each of the step's outputs, all of them results of one recurrence.
-    init(_ rules: [Recurrence], projection: Projection?, _ step: Plan.Step) throws {
+    init(_ rules: [Recurrence], projection: Projection?, keepsByStep: Bool, _ step: Plan.Step) throws {
         self.projection = projection
         inputs = step.inputs
         // The last of a projection's inputs takes the place of the projected ones, which are not there.
@@ -34,6 +34,7 @@ final class RecurrenceKernel: CPUKernel {
             units: kernel[0], isReversed: rules[0].isReversed)
         if projection != nil { description.features = Int64(rows[1]) }
         description.rounds_factors = rules[0].roundsFactors
+        description.keeps_by_step = keepsByStep
         recurrence = try KernelObject("apus_recurrence_create", destroy: apus_recurrence_destroy) {
             apus_recurrence_create(&description, &$0)
         }
@@ -84,7 +85,7 @@ final class RecurrenceGradientKernel: CPUKernel {
     ///   - sums: one for each of the others; their factors are the step's last inputs.
     init(
         _ rule: RecurrenceGradient, _ results: [RecurrenceGradient.Result], sums: [Plan.RecurrenceSum],
-        _ step: Plan.Step
+        isKeptByStep: Bool, _ step: Plan.Step
     ) throws {
         roles = rule.roles(step.inputs)
         upstream = rule.upstream
@@ -94,6 +95,7 @@ final class RecurrenceGradientKernel: CPUKernel {
             rule.cell, batch: types.gates.shape[0], steps: types.gates.shape[1], units: types.kernel.shape[0],
             isReversed: rule.isReversed)
         description.rounds_factors = rule.roundsFactors
+        description.keeps_by_step = isKeptByStep
         var factor = rule.inputCount
         var described: [apus_recurrence_sum] = []
         self.sums = zip(sums, step.outputs.dropFirst(results.count)).map { sum, result in

@@ -127,6 +127,9 @@ package struct Recurrence: OperationRule {
 
     package func specialized(batchSize: Int) -> Operation { .recurrence(self) }
 
+    /// Whether it is there for the gradient only, which reads it once, in the order in which it comes.
+    package var isKeptForGradient: Bool { result == .gates || result == .previousCells }
+
     /// The same computation's other result.
     package func sibling(_ result: Result) -> Recurrence {
         var sibling = self

@@ -521,6 +521,10 @@ typedef struct apus_recurrence_description {
     // What enters the products is rounded to bfloat16: h, and on the way back the gradients with respect to x and to p.
     // The kernel is given rounded.
     bool rounds_factors;
+    // Gates and an LSTM's previous cells, which the way back reads, lie in the order of the walk, so that both go through
+    // memory from one end to the other: for each step in time, each sixteen units (the last are fewer), each row and
+    // each block, the units. Else as the arrays say.
+    bool keeps_by_step;
 } apus_recurrence_description;
 
 enum { APUS_RECURRENCE_SUMS = 4 };
