@@ -1,4 +1,4 @@
-// One oneDNN primitive with its three arrays, or Winograd's filtering by our own loops. Arrays arrive and leave in
+// One oneDNN primitive with its three arrays, or our own loops. Arrays arrive and leave in
 // plain layouts, channels last; where the primitive wants another one for the kernel, a reorder with a buffer of our
 // own stands between.
 #include <stdio.h>
@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "spread_gradient.h"
 #include "threads.h"
 #include "winograd.h"
 
@@ -25,7 +26,9 @@ struct apus_convolution {
     apus_convolution_description description;
     apus_engine *engine;
     dnnl_primitive_t primitive;  // NULL if nothing is to be multiplied
-    apus_winograd *winograd;     // in place of the primitive, or NULL
+    // In place of the primitive, or NULL.
+    apus_winograd *winograd;
+    apus_spread_gradient *spread;
     operand operands[OPERAND_COUNT];
     dnnl_memory_t bias, scratchpad;
     dnnl_exec_arg_t arguments[OPERAND_COUNT + 2];
@@ -244,7 +247,7 @@ apus_status apus_convolution_create(
     *result = NULL;
     if (!engine || !is_valid(description)) return apus_fail("apus_convolution_create", APUS_INVALID_DESCRIPTION);
     // Its transformed factors are not rounded.
-    if (description->uses_winograd && engine->has_rounded_factors)
+    if (description->method == APUS_CONVOLUTION_BY_WINOGRAD && engine->has_rounded_factors)
         return apus_fail("apus_convolution_create", APUS_UNSUPPORTED);
     apus_convolution *convolution = calloc(1, sizeof *convolution);
     if (!convolution) return apus_fail("apus_convolution_create", APUS_OUT_OF_MEMORY);
@@ -259,9 +262,12 @@ apus_status apus_convolution_create(
         convolution->result_count =
             product(wanted->channels / wanted->groups * wanted->filters, wanted->kernel, wanted->rank);
     apus_status status = APUS_SUCCESS;
-    if (wanted->batch > 0 && wanted->uses_winograd) {
+    if (wanted->batch > 0 && wanted->method == APUS_CONVOLUTION_BY_WINOGRAD) {
         snprintf(convolution->implementation, sizeof convolution->implementation, "winograd:F(4x4,3x3)");
         status = apus_winograd_create(engine, wanted, &convolution->winograd);
+    } else if (wanted->batch > 0 && wanted->method == APUS_CONVOLUTION_BY_SPREADING) {
+        snprintf(convolution->implementation, sizeof convolution->implementation, "spread");
+        status = apus_spread_gradient_create(engine, wanted, &convolution->spread);
     } else if (wanted->batch > 0) {
         preparation parts = {0};
         status = prepare(convolution, &parts);
@@ -296,6 +302,10 @@ apus_status apus_convolution_run(
     float *result) {
     if (convolution->winograd) {
         apus_winograd_run(convolution->winograd, image, kernel, output, bias, result);
+        return APUS_SUCCESS;
+    }
+    if (convolution->spread) {
+        apus_spread_gradient_run(convolution->spread, kernel, output, result);
         return APUS_SUCCESS;
     }
     if (!convolution->primitive) {
@@ -337,6 +347,7 @@ void apus_convolution_destroy(apus_convolution *convolution) {
         free(array->buffer);
     }
     apus_winograd_destroy(convolution->winograd);
+    apus_spread_gradient_destroy(convolution->spread);
     if (convolution->bias) dnnl_memory_destroy(convolution->bias);
     if (convolution->scratchpad) dnnl_memory_destroy(convolution->scratchpad);
     if (convolution->primitive) dnnl_primitive_destroy(convolution->primitive);

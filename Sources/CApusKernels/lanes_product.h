@@ -29,13 +29,19 @@ APUS_INLINE void apus_load_some(apus_lanes *to, const float *from, int64_t count
         *to = *(const apus_lanes *)from;
     } else {
         *to = (apus_lanes){0};
-        memcpy(to, from, (size_t)count * sizeof(float));
+        // Half a vector is not rare, and copied without a call.
+        if (count == APUS_LANE_COUNT / 2)
+            memcpy(to, from, APUS_LANE_COUNT / 2 * sizeof(float));
+        else
+            memcpy(to, from, (size_t)count * sizeof(float));
     }
 }
 
 APUS_INLINE void apus_store_some(float *to, const apus_lanes *from, int64_t count) {
     if (count >= APUS_LANE_COUNT) {
         *(apus_lanes *)to = *from;
+    } else if (count == APUS_LANE_COUNT / 2) {
+        memcpy(to, from, APUS_LANE_COUNT / 2 * sizeof(float));
     } else {
         memcpy(to, from, (size_t)count * sizeof(float));
     }
@@ -55,6 +61,17 @@ typedef struct {
     int64_t stride, terms;
     bool is_far;  // not in the first cache, and worth fetching ahead
 } apus_right;
+
+/// Adds the products of term `k` to a tile's sums.
+APUS_INLINE void apus_multiply_term(
+    const int rows, const int vectors, apus_left left, apus_right right, int64_t k,
+    apus_lanes sums[APUS_TILE_ROWS][APUS_PANEL_VECTORS]) {
+    const apus_lanes *columns = (const apus_lanes *)(right.start + k * right.stride);
+    APUS_UNROLLED for (int r = 0; r < rows; r++) {
+        float factor = left.start[r * left.row_stride + k * left.term_stride];
+        APUS_UNROLLED for (int v = 0; v < vectors; v++) sums[r][v] += factor * columns[v];
+    }
+}
 
 /// output[r, j] (+)= sum over k of left[r, k] right[k, j], for `rows` rows (`APUS_TILE_ROWS` at most) and 16 `vectors`
 /// columns; both are to be constants. The output's last vector stands `gap` vectors after the others.
@@ -81,17 +98,17 @@ APUS_INLINE void apus_multiply_tile(
         last = right.terms - first < APUS_LANE_COUNT ? right.terms : first + APUS_LANE_COUNT;
         for (int64_t k = first; rows_ahead > 0 && k < last; k++)
             __builtin_prefetch(left.start + rows_ahead * left.row_stride + k * left.term_stride);
-        for (int64_t k = first; k < last; k++) {
-            const apus_lanes *columns = (const apus_lanes *)(right.start + k * right.stride);
-            if (right.is_far) {
+        if (right.is_far) {
+            for (int64_t k = first; k < last; k++) {
                 __builtin_prefetch(right.start + (k + APUS_TERMS_AHEAD) * right.stride);
                 if (vectors > 1)
                     __builtin_prefetch(right.start + (k + APUS_TERMS_AHEAD) * right.stride + APUS_LANE_COUNT);
+                apus_multiply_term(rows, vectors, left, right, k, sums);
             }
-            APUS_UNROLLED for (int r = 0; r < rows; r++) {
-                float factor = left.start[r * left.row_stride + k * left.term_stride];
-                APUS_UNROLLED for (int v = 0; v < vectors; v++) sums[r][v] += factor * columns[v];
-            }
+        } else {
+            // Fewer instructions a term: they bound the loop where a core is shared with another program.
+            _Pragma("clang loop unroll_count(4)") for (int64_t k = first; k < last; k++)
+                apus_multiply_term(rows, vectors, left, right, k, sums);
         }
     }
     APUS_UNROLLED for (int r = 0; r < rows; r++) {

@@ -68,7 +68,7 @@ extension KernelTests {
             description.padding_before = (Int64(size.padding.0), Int64(size.padding.1), 0)
             description.padding_after = (Int64(size.padding.2), Int64(size.padding.3), 0)
             description.has_bias = kind == APUS_CONVOLUTION_FORWARD
-            description.uses_winograd = true
+            description.method = APUS_CONVOLUTION_BY_WINOGRAD
             description.instruction_limit = limit
             return description
         }

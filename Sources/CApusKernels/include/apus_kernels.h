@@ -205,7 +205,7 @@ void apus_matmul_update_destroy(apus_matmul_update *update);
 /// The bytes that the object holds for its runs: 514 KiB a thread at most, a tile and what is packed of the right side.
 int64_t apus_matmul_update_workspace(const apus_matmul_update *update);
 
-// MARK: Convolutions (convolution.c, winograd.c, winograd_filter.c, winograd_gradient.c)
+// MARK: Convolutions (convolution.c, spread_gradient.c, winograd.c, winograd_filter.c, winograd_gradient.c)
 
 enum { APUS_MAXIMUM_SPATIAL_RANK = 3 };
 
@@ -214,6 +214,17 @@ typedef enum apus_convolution_kind : int32_t {
     APUS_CONVOLUTION_IMAGE_GRADIENT = 1,   // image from kernel and output
     APUS_CONVOLUTION_KERNEL_GRADIENT = 2,  // kernel from image and output
 } apus_convolution_kind;
+
+/// What computes a convolution. Our own loops: bits are the same with any number of threads. APUS_UNSUPPORTED where the
+/// functions below say that they cannot.
+typedef enum apus_convolution_method : int32_t {
+    APUS_CONVOLUTION_BY_ONEDNN = 0,
+    // Winograd's minimal filtering F(4x4, 3x3): a quarter of the multiplications, larger rounding errors. Not where the
+    // engine has rounded factors: those that it transforms are others.
+    APUS_CONVOLUTION_BY_WINOGRAD = 1,
+    // The image's gradient by products that are spread over it (spread_gradient.h).
+    APUS_CONVOLUTION_BY_SPREADING = 2,
+} apus_convolution_method;
 
 /// image [batch, image..., channels], kernel [kernel..., channels / groups, filters], output [batch, output...,
 /// filters]; output = (image + before + after - (kernel - 1) dilation - 1) / stride + 1, rounded down. In one axis:
@@ -238,19 +249,19 @@ typedef struct apus_convolution_description {
     int64_t dilations[APUS_MAXIMUM_SPATIAL_RANK];  // 1: neighbours
     int64_t padding_before[APUS_MAXIMUM_SPATIAL_RANK];
     int64_t padding_after[APUS_MAXIMUM_SPATIAL_RANK];
-    // Winograd's minimal filtering F(4x4, 3x3) by our own loops instead of oneDNN's plain sum: a quarter of the
-    // multiplications, larger rounding errors. APUS_UNSUPPORTED where `apus_winograd_is_possible` denies it, and where
-    // the engine has rounded factors. Bits are the same with any number of threads.
-    bool uses_winograd;
+    apus_convolution_method method;
     bool has_bias;             // forward only, as is the activation
     apus_activation activation;
     float activation_alpha;
-    apus_instruction_limit instruction_limit;  // of Winograd's filtering
+    apus_instruction_limit instruction_limit;  // of our own loops
 } apus_convolution_description;
 
 /// Whether Winograd's filtering can do the convolution: with 3 x 3 kernels in two axes, strides, dilations and groups
 /// of 1, and activations up to tanh.
 bool apus_winograd_is_possible(const apus_convolution_description *description);
+
+/// Whether the convolution is an image's gradient that can be spread: in two axes, with dilations and groups of 1.
+bool apus_spread_gradient_is_possible(const apus_convolution_description *description);
 
 typedef struct apus_convolution apus_convolution;
 
@@ -268,7 +279,7 @@ void apus_convolution_destroy(apus_convolution *convolution);
 /// The bytes that the object holds for its runs besides what it is given and the engine's scratch memory.
 int64_t apus_convolution_workspace(const apus_convolution *convolution);
 
-/// What computes it, such as "brgconv:avx512_core" or "winograd:F(4x4,3x3)", or "none" for an empty one. Lives as long
+/// What computes it, such as "brgconv:avx512_core", "winograd:F(4x4,3x3)" or "spread", or "none" for an empty one. Lives as long
 /// as the object.
 const char *apus_convolution_implementation(const apus_convolution *convolution);
 
