@@ -62,7 +62,8 @@ public final class BatchLoader {
         _ dataset: Dataset, batchSize: Int, order: BatchOrder, augmentation: [Augmentation], seed: UInt64,
         threadCount: Int?, usesThread: Bool, team: ParallelTeam?
     ) throws {
-        let threadCount = threadCount ?? HostProcessors.usableCount
+        // Only an augmentation asks for threads; a prediction of one sample takes less time than the count of processors.
+        let threadCount = threadCount ?? (augmentation.isEmpty ? 1 : HostProcessors.usableCount)
         for (name, value) in [("batchSize", batchSize), ("threadCount", threadCount)] where value < 1 {
             throw ApusError.setting(owner: "BatchLoader", name: name, value: "\(value)", expected: "at least 1")
         }
