@@ -30,8 +30,8 @@ package struct Plan: Sendable {
         /// A convolution, likewise.
         case convolution(Convolution, hasBias: Bool, activation: Unary.Function?)
         /// A recurrence whose inputs are projected as it goes: in place of the projected inputs come the rows, their
-        /// kernel, and the bias if there is one; `stepCount` rows are a sample. Where it keeps by step, gates and previous
-        /// cells are laid out as they come: the executor's own order, which only gradients that know of it read.
+        /// kernel, and the bias if there is one; `stepCount` rows are a sample. Where it keeps by step, gates and
+        /// previous cells are laid out as they come: the executor's own order, which only gradients that know it read.
         case projectedRecurrence([Recurrence], stepCount: Int, hasBias: Bool, keepsByStep: Bool)
         /// A recurrence's gradient with sums over all its rows and steps, whose factors are further inputs.
         case recurrenceGradient(
@@ -125,13 +125,15 @@ extension Plan.Kernel: CustomStringConvertible {
         case .convolution(let convolution, let hasBias, let activation):
             [Operation.convolution(convolution).description, hasBias ? "bias" : nil, activation?.rawValue]
                 .compactMap { $0 }.joined(separator: "+")
-        case .projectedRecurrence(let rules, _, let hasBias, _):
+        case .projectedRecurrence(let rules, _, let hasBias, let keepsByStep):
             ([Operation.matMul(MatMul()).description, hasBias ? "bias" : nil].compactMap { $0 }
-                + [Plan.Kernel.shared(rules.map { .recurrence($0) }).description]).joined(separator: "+")
-        case .recurrenceGradient(let rule, let results, let sums, _):
+                + [Plan.Kernel.shared(rules.map { .recurrence($0) }).description, keepsByStep ? "byStep" : nil]
+                .compactMap { $0 }).joined(separator: "+")
+        case .recurrenceGradient(let rule, let results, let sums, let isKeptByStep):
             ([Operation.recurrenceGradient(rule.sibling(.projected)).description]
                 + results.filter { $0 != .projected }.map(\.rawValue)
-                + sums.map { $0.hasFactors ? "product" : "sum" }).joined(separator: "+")
+                + sums.map { $0.hasFactors ? "product" : "sum" } + (isKeptByStep ? ["byStep"] : []))
+                .joined(separator: "+")
         case .matMulUpdate(let product, let hasScale):
             "\(Operation.matMul(product))+\(hasScale ? "scale+" : "")subtract"
         case .matMulOptimizer(let rule): "\(Operation.matMul(MatMul(isLeftTransposed: true)))+\(rule)"

@@ -40,8 +40,8 @@ extension Fusion {
         }
     }
 
-    /// Whether what the recurrence keeps is read only by gradients that sum as they go: then it lies in the order in
-    /// which they read it.
+    /// Whether what the recurrence keeps is read only by gradients that sum as they go: then it lies in the order of
+    /// the walk, one way or the other.
     func keepsByStep(_ node: Int) -> Bool {
         guard let group = groupOfNode[node], case .projectedRecurrence = groups[group].kind else { return false }
         let kept = groups[group].nodes.filter { recurrence($0)?.isKeptForGradient ?? false }
@@ -64,10 +64,12 @@ extension Fusion {
         else { return nil }
         let inputs = graph.nodes[node].inputs
         let roles = rule.roles(inputs)
-        let kept = [roles.gates] + (rule.cell.keptState == .previousCells ? [roles.previous].compactMap { $0 } : [])
-        let others = inputs.filter { !kept.contains($0) }
-        guard let source = groupOfNode[kept[0]], kept.allSatisfy({ groupOfNode[$0] == source }),
-            others.count == inputs.count - kept.count
+        var kept = [Recurrence.Result.gates: roles.gates]
+        if rule.cell.keptState == .previousCells { kept[.previousCells] = roles.previous }
+        guard let source = groupOfNode[roles.gates], recurrence(roles.gates)?.cell == rule.cell,
+            kept.allSatisfy({ recurrence($1)?.result == $0 && groupOfNode[$1] == source }),
+            // In no other role.
+            inputs.filter({ kept.values.contains($0) }).count == kept.count
         else { return nil }
         return source
     }

@@ -48,8 +48,8 @@ static inline int64_t apus_recurrence_block(int64_t count) {
     return rows < count ? rows : count;
 }
 
-/// Where a row's units of a step, sixteen of `count` or fewer, lie in `blocks` blocks that are kept for the way back: those of the
-/// first block, and how far it is from one block to the next.
+/// Where a row's units of a step, sixteen of `count` or fewer, lie in `blocks` blocks that are kept for the way back:
+/// those of the first block, and how far it is from one block to the next.
 typedef struct {
     int64_t first, stride;
 } apus_kept_place;

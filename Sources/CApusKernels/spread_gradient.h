@@ -1,7 +1,8 @@
 /// The gradient of a convolution with respect to its image, for two axes: a row of the upstream times the whole kernel
 /// gives what each result adds to all places under its window, and these are spread over the image.
 ///
-///     image gradient[y stride + ky - top, x stride + kx - left, c] += sum over f of upstream[y, x, f] kernel[ky, kx, c, f]
+///     image gradient[y stride + ky - top, x stride + kx - left, c] +=
+///         sum over f of upstream[y, x, f] kernel[ky, kx, c, f]
 ///
 /// Nothing is multiplied by the zeros beyond the upstream's edge, and the product is one of ordinary matrices. oneDNN's
 /// own way takes longer where channels do not fill its vectors (measured in ConvolutionKernel.swift).

@@ -4,6 +4,7 @@ import ApusGraph
 import ApusPlan
 import ApusTestSupport
 import CApusKernels
+import Foundation
 import Testing
 
 /// Sizes beyond those of the operation table: units that fill vectors and panels and those that do not, rows for
@@ -85,9 +86,11 @@ import Testing
         (16, 3, 5, 17), (19, 2, 1, 33), (200, 2, 40, 5), (17, 1, 16, 16), (33, 3, 7, 64), (130, 2, 3, 1),
     ]
 
-    /// - Parameter needsInputGradient: then the gradient of the projected inputs is written out as well.
+    /// - Parameters:
+    ///   - needsInputGradient: then the gradient of the projected inputs is written out as well.
+    ///   - needsKernelGradients: without them nothing is summed, and gates are kept in their shape.
     private static func row(
-        _ rule: Recurrence, hasBias: Bool = true, needsInputGradient: Bool = false
+        _ rule: Recurrence, hasBias: Bool = true, needsInputGradient: Bool = false, needsKernelGradients: Bool = true
     ) -> OperationRow {
         let cases = sizes.map { size in
             let (width, scale) = (rule.cell.gateCount * size.units, 1 / Double(size.units).squareRoot())
@@ -102,7 +105,9 @@ import Testing
             if rule.hasMask { inputs.append(RowInput([size.batch, size.steps], .listed([1, 0, 1, 1, 1]))) }
             return inputs
         }
-        let isDifferentiable = cases[0].indices.map { $0 == 0 ? needsInputGradient : $0 != 2 || hasBias }
+        let isDifferentiable = cases[0].indices.map {
+            $0 == 0 ? needsInputGradient : needsKernelGradients && ($0 != 2 || hasBias)
+        }
         return OperationRow(
             OperationKind(.recurrence, rule.cell.kind.rawValue),
             "projected, \(rule.settings)\(hasBias ? "" : ", no bias")", cases: cases,
@@ -125,6 +130,7 @@ import Testing
             Recurrence(
                 cell: RecurrentCell(.lstm, gateActivation: .hardSigmoid(slope: 0.75)), hasInitialState: true,
                 hasMask: true, result: .lastCells)),
+        row(Recurrence(cell: RecurrentCell(.lstm)), needsInputGradient: true, needsKernelGradients: false),
         row(Recurrence(cell: RecurrentCell(.gru), hasRecurrentBias: true)),
         row(Recurrence(cell: RecurrentCell(.gru), isReversed: true, result: .lastHidden), hasBias: false),
         row(
@@ -152,6 +158,56 @@ extension KernelTests {
             (description.batch, description.steps, description.units) = (Int64(batch), Int64(steps), Int64(units))
             (description.activation, description.gate_activation) = (APUS_CELL_TANH, APUS_CELL_SIGMOID)
             return description
+        }
+
+        /// One step of a simple cell without a kernel: its activation, of all of `x`.
+        private func activated(_ x: [Float], _ activation: apus_cell_activation) throws -> [Float] {
+            var description = apus_recurrence_description()
+            (description.cell, description.activation) = (APUS_CELL_SIMPLE, activation)
+            (description.batch, description.steps, description.units) = (1, 1, Int64(x.count))
+            var recurrence: OpaquePointer?
+            try check(apus_recurrence_create(&description, &recurrence))
+            defer { apus_recurrence_destroy(recurrence) }
+            let kernel = [Float](repeating: 0, count: x.count * x.count)
+            var result = [Float](repeating: .nan, count: x.count)
+            x.withUnsafeBufferPointer { x in
+                kernel.withUnsafeBufferPointer { kernel in
+                    result.withUnsafeMutableBufferPointer { result in
+                        var arrays = apus_recurrence_arrays()
+                        arrays.projected = x.baseAddress
+                        arrays.kernel = kernel.baseAddress
+                        arrays.last_hidden = result.baseAddress
+                        apus_recurrence_run(recurrence, &arrays)
+                    }
+                }
+            }
+            return result
+        }
+
+        /// Against Double, from the smallest normal numbers to where the results do not change any more; on both sides of
+        /// each change of the power of two that is taken out, k ln 2 / 2 with odd k (and / 4 for tanh).
+        @Test func sigmoidAndTanhAreRight() throws {
+            var x =
+                (1...250).map { Float($0) * 0.034 } + (1...60).map { Float.leastNormalMagnitude * exp2(Float(2 * $0)) }
+            for k in stride(from: 1, to: 40, by: 2) {
+                let half = Float(k) * 0.34657359, quarter = half / 2
+                x += [half.nextDown, half.nextUp, quarter.nextDown, quarter.nextUp]
+            }
+            x += x.map { -$0 }
+            let sigmoid = try activated(x, APUS_CELL_SIGMOID), tanh = try activated(x, APUS_CELL_TANH)
+            #expect(relativeError(sigmoid, x.map { 1 / (1 + exp(-Double($0))) }, floor: 0) <= 3e-7)
+            #expect(relativeError(tanh, x.map { Foundation.tanh(Double($0)) }, floor: 0) <= 3e-7)
+        }
+
+        /// exp(-87) = 1.6458115e-38.
+        @Test func sigmoidAndTanhAtTheirEnds() throws {
+            let x: [Float] = [0, -0, .infinity, -.infinity, 87.5, -87.5, 1e30, -1e30, 10.5, -10.5, .nan]
+            let sigmoid = try activated(x, APUS_CELL_SIGMOID), tanh = try activated(x, APUS_CELL_TANH)
+            #expect(Array(sigmoid[..<3]) == [0.5, 0.5, 1])
+            #expect([sigmoid[4], sigmoid[6]] == [1, 1])
+            for place in [3, 5, 7] { #expect(abs(sigmoid[place] / 1.6458115e-38 - 1) < 1e-6) }
+            #expect(Array(tanh[..<10]) == [0, 0, 1, -1, 1, -1, 1, -1, 1, -1])
+            #expect(sigmoid[10].isNaN && tanh[10].isNaN)
         }
 
         /// The last hidden states and the gradient of the projected inputs, one after the other.

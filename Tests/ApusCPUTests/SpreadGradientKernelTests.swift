@@ -127,8 +127,8 @@ extension KernelTests {
             }
         }
 
-        /// Two results in a row of three places, one filter, windows of two: 2 (10, 20) at the first and 3 (10, 20) at the
-        /// second place.
+        /// Two results in a row of three places, one filter, windows of two: 2 (10, 20) at the first and 3 (10, 20) at
+        /// the second place.
         @Test func handWorkedSums() throws {
             let size = Case(1, (1, 3), 1, (1, 2), 1)
             #expect(try Self.results(size, kernel: [10, 20], upstream: [2, 3])[0] == [20, 40 + 30, 60])
@@ -137,14 +137,31 @@ extension KernelTests {
             #expect(try Self.results(apart, kernel: [10, 20], upstream: [2, 3, 4])[0] == [40, 30, 60, 40])
         }
 
-        @Test func bitsDoNotDependOnThreads() throws {
-            let size = Case(5, (12, 12), 24, (5, 5), 48)
+        /// With three threads there are more than samples, or one has two.
+        @Test(arguments: [5, 1]) func bitsDoNotDependOnThreads(batch: Int) throws {
+            let size = Case(batch, (12, 12), 24, (5, 5), 48)
             let (kernel, upstream) = (sampleValues(size.kernelCount, seed: 1), sampleValues(size.outputCount, seed: 2))
-            let all = try Self.results(size, kernel: kernel, upstream: upstream)[0]
-            let threads = apus_thread_count()
-            defer { apus_set_thread_count(threads) }
-            apus_set_thread_count(1)
-            #expect(try Self.results(size, kernel: kernel, upstream: upstream)[0] == all)
+            let count = apus_thread_count()
+            defer { apus_set_thread_count(count) }
+            let results = try [Int32(1), 2, 3].map { threads in
+                apus_set_thread_count(threads)
+                return bits(try Self.results(size, kernel: kernel, upstream: upstream)[0])
+            }
+            #expect(results[0] == results[1] && results[0] == results[2])
+        }
+
+        /// A number that is none reaches the places under its window and no other.
+        @Test func whatIsNoNumberStaysInItsWindow() throws {
+            let size = Case(1, (4, 5), 3, (2, 3), 5)
+            var upstream = [Float](repeating: 1, count: size.outputCount)
+            // The second row's second result: rows 1 and 2, columns 1 to 3.
+            upstream[(1 * 3 + 1) * 5 + 4] = .nan
+            let kernel = sampleValues(size.kernelCount, seed: 1)
+            let result = try Self.results(size, kernel: kernel, upstream: upstream)[0]
+            for place in 0..<20 {
+                let isUnderWindow = (1...2).contains(place / 5) && (1...3).contains(place % 5)
+                #expect(result[place * 3..<place * 3 + 3].allSatisfy { $0.isNaN == isUnderWindow }, "place \(place)")
+            }
         }
 
         /// Only gradients of images in two axes, whose windows' places are neighbours.

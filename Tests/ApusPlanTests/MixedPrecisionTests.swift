@@ -132,9 +132,10 @@ import Testing
             steps.map(\.kernel.description) == [
                 round, round, round,
                 "matMul+bias+recurrence(lstm, tanh, gates sigmoid, rounded, gates)+previousCells+lastHidden"
-                    + "+previousFactors",
+                    + "+previousFactors+byStep",
                 "elementwise[multiply]",
-                "recurrenceGradient(lstm, tanh, gates sigmoid, rounded, of lastHidden, projected)+product+sum+product",
+                "recurrenceGradient(lstm, tanh, gates sigmoid, rounded, of lastHidden, projected)+product+sum+product"
+                    + "+byStep",
             ])
         guard case .recurrenceGradient(_, let results, let sums, _) = steps[5].kernel else {
             Issue.record("\(steps[5].kernel)")

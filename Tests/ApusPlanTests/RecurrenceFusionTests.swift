@@ -82,7 +82,8 @@ import Testing
         let x = sequence(16)
         let loss = last(projected(x, kernel.tensor)).sum()
         let kernels = try kernels([x], gradient(of: loss, withRespectTo: [x, kernel.tensor]))
-        #expect(kernels.contains("recurrenceGradient(lstm, tanh, gates sigmoid, of lastHidden, projected)+product"))
+        #expect(
+            kernels.contains("recurrenceGradient(lstm, tanh, gates sigmoid, of lastHidden, projected)+product+byStep"))
         #expect(kernels.contains("matMul(right transposed)"))
     }
 
@@ -120,7 +121,37 @@ import Testing
         }
     }
 
-    /// Gates of the usual order may be overwritten by the slopes.
+    /// Of a GRU the gates alone: its hidden states are factors, too. And a simple cell's.
+    @Test(arguments: [RecurrentCell.Kind.gru, .simple]) func gatesOfOtherCellsAreKeptByStep(
+        kind: RecurrentCell.Kind
+    ) throws {
+        let cell = RecurrentCell(kind), x = sequence(16)
+        let (own, recurrent) = (
+            Variable("own", shape: [5, 2 * cell.gateCount]), Variable("r", shape: [2, 2 * cell.gateCount])
+        )
+        let product = matMul(x.reshaped(to: [48, 5]), own.tensor).reshaped(to: [16, 3, 2 * cell.gateCount])
+        let states = Tensor(.recurrence(Recurrence(cell: cell)), [product, recurrent.tensor])
+        let gradients = try gradient(of: states.sum(), withRespectTo: [own.tensor, recurrent.tensor])
+        #expect(try keepsByStep([x], gradients) == [true, true])
+    }
+
+    /// What takes the place of cells must be those that the same recurrence keeps.
+    @Test func gradientsOfMixedStatesReadThemInTheirShapes() throws {
+        let x = sequence(16), upstream = Tensor.placeholder([16, 2], name: "upstream")
+        let inputs = [projected(x, kernel.tensor), recurrentKernel.tensor]
+        func state(_ result: Recurrence.Result) -> Tensor { Tensor(.recurrence(rule.sibling(result)), inputs) }
+        let factors = state(.previousHidden).reshaped(to: [48, 2])
+        func sum(_ previous: Recurrence.Result) -> Tensor {
+            let slopes = Tensor(
+                .recurrenceGradient(RecurrenceGradient(cell: rule.cell, upstream: .lastHidden, result: .products)),
+                [state(.gates), state(previous), recurrentKernel.tensor, upstream])
+            return Tensor(.matMul(MatMul(isLeftTransposed: true)), [factors, slopes.reshaped(to: [48, 8])])
+        }
+        #expect(try keepsByStep([x, upstream], [sum(.previousCells)]) == [true, true])
+        #expect(try keepsByStep([x, upstream], [sum(.previousHidden)]) == [false, false])
+    }
+
+    /// A gradient without sums reads gates of the usual order.
     @Test func gradientsWithoutSumsReadGatesInTheirShape() throws {
         let x = sequence(16)
         let result = last(projected(x, kernel.tensor))

@@ -65,19 +65,19 @@ final class ConvolutionKernel: CPUKernel {
     private static func method(
         _ wanted: apus_convolution_description, _ engine: KernelObject
     ) -> apus_convolution_method {
-        let isRounded = apus_engine_has_rounded_factors(engine.pointer)
         // Where oneDNN multiplies in bfloat16, that is faster still.
-        if isRounded && apus_has_bfloat16_tiles() { return APUS_CONVOLUTION_BY_ONEDNN }
-        if !isRounded && isFilteredFaster(wanted) { return APUS_CONVOLUTION_BY_WINOGRAD }
+        if apus_engine_has_rounded_factors(engine.pointer) { return APUS_CONVOLUTION_BY_ONEDNN }
+        if isFilteredFaster(wanted) { return APUS_CONVOLUTION_BY_WINOGRAD }
         return isSpreadFaster(wanted) ? APUS_CONVOLUTION_BY_SPREADING : APUS_CONVOLUTION_BY_ONEDNN
     }
 
     /// By products that are spread over the image, by our own loops (`spread_gradient.c`): measured with AVX-512 and
-    /// batches of 16 and more it takes 0.6 to 0.9 of oneDNN's time where channels do not fill vectors, and more than it
-    /// where they do, or where few filters leave little to multiply.
+    /// batches of 16 and more it takes 0.4 to 0.98 of oneDNN's time where channels do not fill vectors; and more than
+    /// that where they do, where few filters leave little to multiply, and where a kernel does not stay in the cache.
     private static func isSpreadFaster(_ wanted: apus_convolution_description) -> Bool {
-        withUnsafePointer(to: wanted) { apus_spread_gradient_is_possible($0) } && wanted.channels % 16 != 0
-            && wanted.filters >= 32 && wanted.kernel.1 > 1 && wanted.batch >= 16
+        let kernelCount = wanted.kernel.0 * wanted.kernel.1 * wanted.channels * wanted.filters
+        return withUnsafePointer(to: wanted) { apus_spread_gradient_is_possible($0) } && wanted.channels % 16 != 0
+            && wanted.filters >= 48 && wanted.kernel.1 > 1 && wanted.batch >= 16 && kernelCount <= 1 << 17
             && String(cString: apus_instruction_set()) == "AVX-512"
     }
 

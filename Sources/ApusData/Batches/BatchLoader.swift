@@ -29,7 +29,8 @@ public final class BatchLoader {
     ///   - order: Default: as the samples stand.
     ///   - augmentation: Random changes of the images. Default none.
     ///   - seed: What the augmentation draws depend on, besides epoch and sample. Default 0.
-    ///   - threadCount: How many threads augment a batch, at most. Default: as many as there are processors to run on.
+    ///   - threadCount: How many threads augment a batch, at most. Default: as many as there are processors to run on;
+    ///     without augmentation none is needed.
     ///   - usesThread: Whether batches are made ahead by a thread; `false` makes each one when it is asked for, as where
     ///     the system has no thread to give. Default `true`.
     /// - Throws: `ApusError.setting` for a batch size or a thread count below 1, and for an augmentation with a setting
@@ -62,7 +63,7 @@ public final class BatchLoader {
         _ dataset: Dataset, batchSize: Int, order: BatchOrder, augmentation: [Augmentation], seed: UInt64,
         threadCount: Int?, usesThread: Bool, team: ParallelTeam?
     ) throws {
-        // Only an augmentation asks for threads; a prediction of one sample takes less time than the count of processors.
+        // Only an augmentation asks for threads. To count processors takes longer than to predict one sample.
         let threadCount = threadCount ?? (augmentation.isEmpty ? 1 : HostProcessors.usableCount)
         for (name, value) in [("batchSize", batchSize), ("threadCount", threadCount)] where value < 1 {
             throw ApusError.setting(owner: "BatchLoader", name: name, value: "\(value)", expected: "at least 1")

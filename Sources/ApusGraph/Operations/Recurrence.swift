@@ -127,7 +127,7 @@ package struct Recurrence: OperationRule {
 
     package func specialized(batchSize: Int) -> Operation { .recurrence(self) }
 
-    /// Whether it is there for the gradient only, which reads it once, in the order in which it comes.
+    /// Whether it is there for the gradient only, which reads it once. (Hidden states are factors of products, too.)
     package var isKeptForGradient: Bool { result == .gates || result == .previousCells }
 
     /// The same computation's other result.

@@ -279,8 +279,8 @@ void apus_convolution_destroy(apus_convolution *convolution);
 /// The bytes that the object holds for its runs besides what it is given and the engine's scratch memory.
 int64_t apus_convolution_workspace(const apus_convolution *convolution);
 
-/// What computes it, such as "brgconv:avx512_core", "winograd:F(4x4,3x3)" or "spread", or "none" for an empty one. Lives as long
-/// as the object.
+/// What computes it, such as "brgconv:avx512_core", "winograd:F(4x4,3x3)" or "spread", or "none" for an empty one.
+/// Lives as long as the object.
 const char *apus_convolution_implementation(const apus_convolution *convolution);
 
 // MARK: Pooling (pooling.c)
@@ -532,9 +532,9 @@ typedef struct apus_recurrence_description {
     // What enters the products is rounded to bfloat16: h, and on the way back the gradients with respect to x and to p.
     // The kernel is given rounded.
     bool rounds_factors;
-    // Gates and an LSTM's previous cells, which the way back reads, lie in the order of the walk, so that both go through
-    // memory from one end to the other: for each step in time, each sixteen units (the last are fewer), each row and
-    // each block, the units. Else as the arrays say.
+    // Gates and an LSTM's previous cells, which the way back reads, lie in the order of the walk, so that memory is
+    // walked without jumps: for each step in time, each sixteen units (the last are fewer), each row and each block,
+    // the units. They overlap nothing then. Else they are as the arrays say.
     bool keeps_by_step;
 } apus_recurrence_description;
 
@@ -568,8 +568,8 @@ typedef struct apus_recurrence_arrays {
     float *previous_hidden;       // [batch, T, U], before each step
     float *previous_factors;      // [batch, T, U], the same as it enters the product
     float *last_cells;            // [batch, U], LSTM only, as is the next
-    float *previous_cells;        // [batch, T, U]
-    float *gates;                 // [batch, T, (1, 4, 4) U], activated; a GRU's fourth block is p2
+    float *previous_cells;        // [batch, T, U], or by step
+    float *gates;                 // [batch, T, (1, 4, 4) U], or by step; activated; a GRU's fourth block is p2
 } apus_recurrence_arrays;
 
 typedef struct apus_recurrence apus_recurrence;
@@ -583,7 +583,7 @@ int64_t apus_recurrence_workspace(const apus_recurrence *recurrence);
 /// The gradient of sum(hidden u) + sum(last_hidden v) + sum(last_cells w), of which some may be NULL. Results may be
 /// NULL; none overlaps an input, but for projected, which may be the gates of a simple cell or an LSTM.
 typedef struct apus_recurrence_gradient_arrays {
-    const float *gates;        // as the recurrence gave them
+    const float *gates;        // as the recurrence gave them, as are the next
     const float *previous;     // previous_hidden of a GRU, previous_cells of an LSTM
     const float *kernel;       // [U, G U]
     const float *mask;         // [batch, T]; may be NULL
