@@ -5,7 +5,7 @@
 ///         sum over f of upstream[y, x, f] kernel[ky, kx, c, f]
 ///
 /// Nothing is multiplied by the zeros beyond the upstream's edge, and the product is one of ordinary matrices. oneDNN's
-/// own way takes longer where channels do not fill its vectors (measured in ConvolutionKernel.swift).
+/// own way takes longer where channels do not fill its vectors; ConvolutionKernel.swift says where this one is taken.
 #ifndef APUS_SPREAD_GRADIENT_H
 #define APUS_SPREAD_GRADIENT_H
 
