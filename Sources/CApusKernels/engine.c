@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "instruction_set.h"
 #include "threads.h"
 
 apus_status apus_engine_create(apus_engine **engine) {
@@ -49,6 +50,10 @@ void apus_engine_set_rounded_factors(apus_engine *engine) { engine->has_rounded_
 
 bool apus_engine_has_rounded_factors(const apus_engine *engine) { return engine->has_rounded_factors; }
 
+void apus_engine_set_pair_products(apus_engine *engine) { engine->has_pair_products = true; }
+
+bool apus_engine_has_pair_products(const apus_engine *engine) { return engine->has_pair_products; }
+
 apus_status apus_set_attributes(const apus_engine *engine, dnnl_primitive_attr_t attributes) {
     APUS_TRY(dnnl_primitive_attr_set_scratchpad_mode, attributes, dnnl_scratchpad_mode_user);
     // Rounding again what is rounded changes nothing, so that oneDNN may do it.
@@ -84,6 +89,24 @@ static bool has_amx(void) { return false; }
 bool apus_has_bfloat16_tiles(void) {
     const dnnl_version_t *version = dnnl_version();
     return has_amx() && (version->major > 2 || (version->major == 2 && version->minor >= 7));
+}
+
+bool apus_has_bfloat16_pairs(void) {
+#if APUS_HAS_VARIANTS
+    unsigned pairs = (unsigned)dnnl_cpu_isa_avx512_core_bf16;
+    return ((unsigned)dnnl_get_effective_cpu_isa() & pairs) == pairs &&
+           apus_instruction_level() == APUS_LEVEL_AVX512 && __builtin_cpu_supports("avx512bf16");
+#else
+    return false;
+#endif
+}
+
+bool apus_has_fast_bfloat16_pairs(void) {
+#if APUS_HAS_VARIANTS
+    return apus_has_bfloat16_pairs() && __builtin_cpu_is("amd");
+#else
+    return false;
+#endif
 }
 
 const char *apus_onednn_instruction_set(void) {

@@ -12,7 +12,7 @@ struct apus_engine {
     dnnl_stream_t stream;
     void *scratch;
     int64_t scratch_size;  // bytes
-    bool has_rounded_factors;
+    bool has_rounded_factors, has_pair_products;
 };
 
 /// What every product and convolution has: scratch memory of ours, and leave to use bfloat16 instructions.

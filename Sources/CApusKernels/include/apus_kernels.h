@@ -88,6 +88,11 @@ void apus_engine_destroy(apus_engine *engine);
 void apus_engine_set_rounded_factors(apus_engine *engine);
 bool apus_engine_has_rounded_factors(const apus_engine *engine);
 
+/// From now on products and convolutions that are made with the engine round their factors to bfloat16 themselves, and
+/// multiply them by AVX-512's dot products of pairs, where that is faster. The processor must have these.
+void apus_engine_set_pair_products(apus_engine *engine);
+bool apus_engine_has_pair_products(const apus_engine *engine);
+
 /// The bytes of the shared scratch memory: the most that any object made so far needs.
 int64_t apus_engine_workspace(const apus_engine *engine);
 
@@ -95,9 +100,15 @@ int64_t apus_engine_workspace(const apus_engine *engine);
 const char *apus_onednn_version(void);
 
 /// Whether oneDNN can use AMX for bfloat16 numbers that are stored as float32 (it has learnt that in version 2.7),
-/// which multiplies matrices of them many times as fast as AVX-512 does those of float32. (AVX-512's own bfloat16
-/// instructions do half as many products a cycle as float32's multiply-add.)
+/// which multiplies matrices of them many times as fast as AVX-512 does those of float32.
 bool apus_has_bfloat16_tiles(void);
+
+/// Whether the processor has AVX-512's dot products of bfloat16 pairs, and oneDNN may use them, too.
+bool apus_has_bfloat16_pairs(void);
+
+/// Whether these do more multiply-adds a cycle than float32's instructions: twice as many on AMD's processors, half as
+/// many on Intel's (measured on a Zen 4 and on a Xeon of family 6, model 207).
+bool apus_has_fast_bfloat16_pairs(void);
 
 /// What oneDNN uses at most on this processor, such as "AVX-512 AMX". The text lives for ever.
 const char *apus_onednn_instruction_set(void);
