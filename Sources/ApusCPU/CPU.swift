@@ -1,22 +1,27 @@
 import ApusCore
+import ApusGraph
 import ApusPlan
 import CApusKernels
 
 extension Device {
     /// The processor, with as many threads as OpenMP gives (its cores, or OMP_NUM_THREADS).
-    public static let cpu = Device(name: "cpu", hasFastBfloat16: apus_has_bfloat16_tiles(), team: .openMP) {
-        try CPUExecutable($0, variables: $1)
-    }
+    public static let cpu = processor(threadCount: nil, team: .openMP) { try CPUExecutable($0, variables: $1) }
 
     /// The processor with `threadCount` threads (at least 1), which holds for the whole process.
     public static func cpu(threadCount: Int) -> Device {
-        Device(
-            name: "cpu", threadCount: threadCount, hasFastBfloat16: apus_has_bfloat16_tiles(),
-            team: .openMP(threadCount: threadCount)
-        ) {
+        processor(threadCount: threadCount, team: .openMP(threadCount: threadCount)) {
             apus_set_thread_count(Int32(clamping: threadCount))
             return try CPUExecutable($0, variables: $1)
         }
+    }
+
+    private static func processor(
+        threadCount: Int?, team: ParallelTeam,
+        compile: @escaping @Sendable (Plan, [Variable]) throws -> any Executable
+    ) -> Device {
+        Device(
+            name: "cpu", threadCount: threadCount, hasFastBfloat16: apus_has_bfloat16_tiles(),
+            roundsFactors: apus_has_fast_bfloat16_pairs(), team: team, compile: compile)
     }
 }
 

@@ -15,6 +15,9 @@ package final class CPUExecutable: Executable {
         memory = try CPUMemory(plan, variables: variables)
         let engine = try KernelObject("apus_engine_create", destroy: apus_engine_destroy) { apus_engine_create(&$0) }
         if plan.precision != .float32, apus_has_bfloat16_tiles() { apus_engine_set_rounded_factors(engine.pointer) }
+        if plan.precision == .bfloat16, apus_has_fast_bfloat16_pairs() {
+            apus_engine_set_pair_products(engine.pointer)
+        }
         self.engine = engine
         kernels = try plan.steps.map { try makeKernel($0, plan, engine) }
     }
@@ -92,7 +95,7 @@ private func makeKernel(_ step: Plan.Step, _ plan: Plan, _ engine: KernelObject)
     case .elementwise(let program): return try ElementwiseKernel(program, step)
     case .matMulUpdate(let product, let hasScale):
         return try MatMulUpdateKernel(product, hasScale: hasScale, step, engine)
-    case .matMulOptimizer(let rule): return try MatMulOptimizerKernel(rule, step)
+    case .matMulOptimizer(let rule): return try MatMulOptimizerKernel(rule, step, engine)
     case .matMul(let product, let hasBias, let activation):
         return try MatMulKernel(product, hasBias: hasBias, activation: activation, step, engine)
     case .convolution(let convolution, let hasBias, let activation):

@@ -9,18 +9,22 @@ public struct Device: Sendable {
     public let threadCount: Int?
     /// Whether it multiplies bfloat16 numbers faster than float32 ones, as processors with AMX do (from oneDNN 2.7 on).
     public let hasFastBfloat16: Bool
+    /// Whether its matrix products, asked for bfloat16, round their factors themselves.
+    package let roundsFactors: Bool
     /// Makes a plan ready to run on variables, which are given in the plan's order.
     package let compile: @Sendable (Plan, [Variable]) throws -> any Executable
     /// The threads that steps run on; `nil` where steps leave the processor to others.
     package let team: ParallelTeam?
 
     package init(
-        name: String, threadCount: Int? = nil, hasFastBfloat16: Bool = false, team: ParallelTeam? = nil,
+        name: String, threadCount: Int? = nil, hasFastBfloat16: Bool = false, roundsFactors: Bool = false,
+        team: ParallelTeam? = nil,
         compile: @escaping @Sendable (Plan, [Variable]) throws -> any Executable
     ) {
         self.name = name
         self.threadCount = threadCount
         self.hasFastBfloat16 = hasFastBfloat16
+        self.roundsFactors = roundsFactors
         self.compile = compile
         self.team = team
     }

@@ -37,6 +37,12 @@ package struct ElementwiseProgram: Hashable, Sendable {
     package var outputs: [Output] = []
     /// Written after the outputs: each an array of `columnCount` numbers.
     package var sums: [Sum] = []
+
+    /// Whether it rounds an array and does nothing else.
+    var isRounding: Bool {
+        guard case [.unary(.roundToBfloat16, 0)] = instructions else { return false }
+        return inputs.map(\.strides) == [domain.strides] && outputs.count == 1 && sums.isEmpty
+    }
 }
 
 extension ElementwiseProgram: CustomStringConvertible {

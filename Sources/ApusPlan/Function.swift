@@ -143,7 +143,8 @@ public final class Function {
         let trace = try trace(batchSize: batchSize)
         try checkInitialized(trace)
         let plan = Plan(
-            trace.graph, precision: precision, hasFastBfloat16: device.hasFastBfloat16, guardedOutput: guardedOutput)
+            trace.graph, precision: precision, hasFastBfloat16: device.hasFastBfloat16,
+            roundsFactors: device.roundsFactors, guardedOutput: guardedOutput)
         guard plan.arenaByteCount <= MemoryLimit.byteCount else {
             throw ApusError.setting(
                 owner: "A function with a batch of \(batchSize)", name: "its memory",

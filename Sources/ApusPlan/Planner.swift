@@ -7,17 +7,20 @@ extension Plan {
     ///   - precision: how its products are computed.
     ///   - hasFastBfloat16: whether the device multiplies bfloat16 numbers faster than float32 ones: products of rounded
     ///     numbers then stay with its library, which knows how.
+    ///   - roundsFactors: whether the device's matrix products, asked for bfloat16, round their factors themselves: no
+    ///     pass over memory does it for them then.
     ///   - guardedOutput: an output (by number) that is known before any variable changes, so that a run can stop there
     ///     and leave the variables as they were.
     ///   - largeElementCount: the elements from which a value is rather computed again than read again, and a gradient
     ///     rather used as it comes than stored: what lies in the second-level cache is cheap to read.
     package init(
-        _ graph: Graph, precision: Precision = .float32, hasFastBfloat16: Bool = false, guardedOutput: Int? = nil,
-        largeElementCount: Int = 65_536
+        _ graph: Graph, precision: Precision = .float32, hasFastBfloat16: Bool = false, roundsFactors: Bool = false,
+        guardedOutput: Int? = nil, largeElementCount: Int = 65_536
     ) {
         var planner = Planner(
             graph.simplified().inPrecision(precision).graph, largeElementCount: largeElementCount,
-            fusesOptimizers: precision == .float32 || !hasFastBfloat16)
+            fusesOptimizers: precision == .float32 || !hasFastBfloat16,
+            roundsFactors: precision == .bfloat16 && roundsFactors)
         self = planner.plan(guardedOutput: guardedOutput)
         self.precision = precision
     }
@@ -37,6 +40,7 @@ private struct Planner {
     let graph: Graph
     let fusion: Fusion
     private let fusesOptimizers: Bool
+    private let roundsFactors: Bool
     var values: [Plan.Value] = []
     var constants: [NDArray] = []
     /// The value of each node; a reshape shares its input's.
@@ -47,9 +51,10 @@ private struct Planner {
     /// The values that the caller reads.
     var outputs: [Int] = []
 
-    init(_ graph: Graph, largeElementCount: Int, fuses: Bool = true, fusesOptimizers: Bool) {
+    init(_ graph: Graph, largeElementCount: Int, fuses: Bool = true, fusesOptimizers: Bool, roundsFactors: Bool = false) {
         self.graph = graph
         self.fusesOptimizers = fusesOptimizers
+        self.roundsFactors = roundsFactors
         fusion = Fusion(graph, largeElementCount: largeElementCount, isOff: !fuses)
         valueOfNode = [Int?](repeating: nil, count: graph.nodes.count)
     }
@@ -57,6 +62,7 @@ private struct Planner {
     mutating func plan(guardedOutput: Int?) -> Plan {
         placeSources()
         makeSteps()
+        if roundsFactors { dropRoundings() }
         if fusesOptimizers { fuseOptimizers() }
         var ordering = Ordering(prerequisites: prerequisites(), ranks: groups.map { $0.nodes.last ?? 0 })
         let producer = producers()
@@ -216,6 +222,26 @@ private struct Planner {
             groups.append(group)
         }
         for output in graph.roots { _ = value(of: output) }
+    }
+
+    /// Steps that do nothing but round go, where matrix products alone read what they make.
+    private mutating func dropRoundings() {
+        var unrounded: [Int: Int] = [:]
+        for step in steps {
+            guard case .elementwise(let program) = step.kernel, program.isRounding else { continue }
+            unrounded[step.outputs[0]] = step.inputs[0]
+        }
+        for root in graph.roots { unrounded[value(of: root)] = nil }
+        for step in steps {
+            switch step.kernel {
+            case .matMul, .operation(.matMul), .matMulUpdate: break
+            default: for input in step.inputs { unrounded[input] = nil }
+            }
+        }
+        let kept = steps.indices.filter { index in !steps[index].outputs.contains { unrounded[$0] != nil } }
+        groups = kept.map { groups[$0] }
+        steps = kept.map { steps[$0] }
+        for index in steps.indices { steps[index].inputs = steps[index].inputs.map { unrounded[$0] ?? $0 } }
     }
 
     /// An optimizer's step whose gradient is a product, which nobody else reads, takes it as it comes, where storing it

@@ -2,19 +2,23 @@
 //
 // Measured on AVX-512 at the sizes of small dense networks (batch 128; also N or K of 1, 2 and 10), its matmul on plain
 // layouts is as fast as its inner product, or faster, forward and backward: one primitive serves for all. At the sizes
-// of large ones (128 x 784 x 512) loops of ours over packed panels were tried: they were no faster than oneDNN's.
+// of large ones (128 x 784 x 512) loops of ours over packed panels were tried: they were no faster than oneDNN's. Those
+// of bfloat16 pairs are ours (pair_product.c): oneDNN wants factors that are stored so.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine.h"
+#include "pair_product.h"
 #include "thin_product.h"
 #include "threads.h"
 
 struct apus_matmul {
     apus_matmul_description description;
     apus_engine *engine;
-    apus_thin_product *thin;  // in place of the primitive, or NULL
+    // In place of the primitive, or NULL.
+    apus_pair_product *pairs;
+    apus_thin_product *thin;
     dnnl_primitive_t primitive;  // NULL, too, if nothing is to be multiplied
     dnnl_memory_t left, right, bias, factor, output, scratchpad;
     dnnl_exec_arg_t arguments[6];
@@ -214,7 +218,13 @@ apus_status apus_matmul_create(
     apus_prepare_thread(matmul->thread_count);
     matmul->description = *description;
     snprintf(matmul->implementation, sizeof matmul->implementation, "none");
-    apus_status status = prepare_product(matmul);
+    apus_status status;
+    if (engine->has_pair_products) {
+        snprintf(matmul->implementation, sizeof matmul->implementation, "pairs:avx512_bf16");
+        status = apus_pair_product_create(description, &matmul->pairs);
+    } else {
+        status = prepare_product(matmul);
+    }
     if (!status && description->has_scale && !matmul->zeros && strncmp(matmul->implementation, "ref", 3) == 0)
         status = prepare_scaled(matmul);
     if (status) {
@@ -227,6 +237,10 @@ apus_status apus_matmul_create(
 
 apus_status apus_matmul_run(
     apus_matmul *matmul, const float *left, const float *right, const float *bias, float scale, float *output) {
+    if (matmul->pairs) {
+        apus_pair_product_run(matmul->pairs, left, right, bias, scale, output);
+        return APUS_SUCCESS;
+    }
     int64_t size = matmul->description.rows * matmul->description.columns;
     if (matmul->thin) {
         for (int64_t run = 0; run < matmul->repetitions; run++)
@@ -262,6 +276,7 @@ apus_status apus_matmul_run(
 void apus_matmul_destroy(apus_matmul *matmul) {
     if (!matmul) return;
     release_primitive(matmul);
+    apus_pair_product_destroy(matmul->pairs);
     apus_thin_product_destroy(matmul->thin);
     free(matmul->zeros);
     free(matmul->scaled);
@@ -269,7 +284,8 @@ void apus_matmul_destroy(apus_matmul *matmul) {
 }
 
 int64_t apus_matmul_workspace(const apus_matmul *matmul) {
-    return matmul->workspace + (matmul->thin ? apus_thin_product_workspace(matmul->thin) : 0);
+    return matmul->workspace + (matmul->pairs ? apus_pair_product_workspace(matmul->pairs) : 0) +
+           (matmul->thin ? apus_thin_product_workspace(matmul->thin) : 0);
 }
 
 const char *apus_matmul_implementation(const apus_matmul *matmul) { return matmul->implementation; }

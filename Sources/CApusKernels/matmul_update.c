@@ -5,6 +5,7 @@
 
 #include "lanes_functions.h"
 #include "lanes_product.h"
+#include "pairs_packing.h"
 #include "panels.h"
 #include "status.h"
 #include "threads.h"
@@ -15,6 +16,7 @@ enum {
     // Numbers of the right side that a thread packs at once: they stay in the second cache. A panel of the most terms
     // has as many.
     LARGEST_BLOCK = PANEL_WIDTH * APUS_UPDATE_MOST_TERMS,
+    PAIR_ROWS = 96,  // of the left side that a thread packs at once, where pairs are multiplied
 };
 
 struct apus_matmul_update {
@@ -22,7 +24,7 @@ struct apus_matmul_update {
     int32_t thread_count;  // at creation
     apus_range_body body;
     int64_t block_columns;  // that are packed at once
-    int64_t workspace_size;  // numbers a thread: a tile, and the packed columns
+    int64_t workspace_size;  // numbers a thread: a tile, and the packed columns; of pairs, the packed rows as well
     float *workspaces;
 };
 
@@ -180,6 +182,85 @@ APUS_INLINE void run_rows(void *context, int64_t begin, int64_t end, int32_t thr
 }
 APUS_TILED_VARIANTS(run_rows)
 
+#if APUS_HAS_VARIANTS
+
+/// `rows` and `vectors` are constants.
+APUS_PAIRS_INLINE void run_pair_tile(
+    const job *work, float *tile, const int rows, const int vectors, apus_left_pairs left, const uint32_t *packed,
+    place place) {
+    const int width = vectors * APUS_LANE_COUNT;
+    __m512 sums[APUS_PAIRS_TILE_ROWS][APUS_PAIRS_TILE_VECTORS];
+    apus_right_pairs right = {packed, width, apus_pair_count(work->update->description.inner)};
+    apus_multiply_pairs(rows, vectors, left, right, sums, false);
+    _Pragma("clang loop unroll(full)") for (int r = 0; r < rows; r++)
+        _Pragma("clang loop unroll(full)") for (int v = 0; v < vectors; v++)
+            _mm512_storeu_ps(tile + r * width + v * APUS_LANE_COUNT, sums[r][v]);
+    switch (work->update->description.rule) {
+        case APUS_UPDATE_NESTEROV: finish_tile(work, tile, place, rows, APUS_UPDATE_NESTEROV, vectors); break;
+        case APUS_UPDATE_ADAM: finish_tile(work, tile, place, rows, APUS_UPDATE_ADAM, vectors); break;
+    }
+}
+
+APUS_PAIRS_INLINE void run_pair_vectors(
+    const job *work, float *tile, const int rows, int64_t vectors, apus_left_pairs left, const uint32_t *packed,
+    place place) {
+    if (vectors == 4) run_pair_tile(work, tile, rows, 4, left, packed, place);
+    else if (vectors == 3) run_pair_tile(work, tile, rows, 3, left, packed, place);
+    else if (vectors == 2) run_pair_tile(work, tile, rows, 2, left, packed, place);
+    else run_pair_tile(work, tile, rows, 1, left, packed, place);
+}
+
+/// As `run_rows`, with factors rounded to bfloat16: here both sides are packed.
+APUS_PAIRS_TARGET static void run_pair_rows(void *context, int64_t begin, int64_t end, int32_t thread) {
+    unsigned mode = apus_begin_flushing();
+    const job *work = context;
+    const apus_matmul_update *update = work->update;
+    const apus_matmul_update_description *wanted = &update->description;
+    int64_t pairs = apus_pair_count(wanted->inner);
+    float *own = update->workspaces + thread * update->workspace_size;
+    uint32_t *packed_left = (uint32_t *)(void *)(own + TILE_ROWS * PANEL_WIDTH);
+    uint32_t *packed = packed_left + PAIR_ROWS * pairs;
+    for (int64_t first = 0; first < wanted->columns; first += update->block_columns) {
+        int64_t rest = wanted->columns - first, columns = rest < update->block_columns ? rest : update->block_columns;
+        cut cut = cut_of(columns, true);
+        for (int64_t panel = 0; panel < cut.panels; panel++) {
+            int64_t start = panel_start(cut, panel) * APUS_LANE_COUNT;
+            int64_t width = panel_start(cut, panel + 1) * APUS_LANE_COUNT - start;
+            apus_pack_terms(
+                packed + start * pairs, width, work->right + first + start, wanted->columns, wanted->inner,
+                columns - start);
+        }
+        for (int64_t row = begin, step; row < end; row += step) {
+            int64_t within = (row - begin) % PAIR_ROWS, block = end - row < PAIR_ROWS ? end - row : PAIR_ROWS;
+            if (within == 0)
+                apus_pack_terms(
+                    packed_left, PAIR_ROWS, work->left + row, wanted->rows, wanted->inner, block);
+            step = end - row >= 6 ? 6 : end - row >= 2 ? 2 : 1;
+            apus_left_pairs left = {packed_left + within, 1, PAIR_ROWS};
+            for (int64_t panel = 0; panel < cut.panels; panel++) {
+                int64_t start = panel_start(cut, panel), vectors = panel_start(cut, panel + 1) - start;
+                int64_t width = vectors * APUS_LANE_COUNT, before = start * APUS_LANE_COUNT;
+                const uint32_t *panel_of_right = packed + before * pairs;
+                place place = {row, first + before, columns - before < width ? columns - before : width};
+                if (step == 6) run_pair_vectors(work, own, 6, vectors, left, panel_of_right, place);
+                else if (step == 2) run_pair_vectors(work, own, 2, vectors, left, panel_of_right, place);
+                else run_pair_vectors(work, own, 1, vectors, left, panel_of_right, place);
+            }
+        }
+    }
+    apus_end_flushing(mode);
+}
+
+#endif
+
+static apus_range_body choose_body(const apus_matmul_update_description *description) {
+#if APUS_HAS_VARIANTS
+    if (description->multiplies_pairs) return run_pair_rows;
+#endif
+    (void)description;
+    return choose_run_rows(APUS_BEST_INSTRUCTIONS);
+}
+
 apus_status apus_matmul_update_create(
     const apus_matmul_update_description *description, apus_matmul_update **result) {
     *result = NULL;
@@ -189,15 +270,20 @@ apus_status apus_matmul_update_create(
         return apus_fail("apus_matmul_update_create", APUS_INVALID_DESCRIPTION);
     if (description->inner > APUS_UPDATE_MOST_TERMS)
         return apus_fail("apus_matmul_update_create", APUS_LIMIT_EXCEEDED);
+    if (description->multiplies_pairs && !apus_has_bfloat16_pairs())
+        return apus_fail("apus_matmul_update_create", APUS_UNSUPPORTED);
     apus_matmul_update *update = calloc(1, sizeof *update);
     if (!update) return apus_fail("apus_matmul_update_create", APUS_OUT_OF_MEMORY);
     update->description = *description;
     update->thread_count = apus_thread_count();
-    update->body = choose_run_rows(APUS_BEST_INSTRUCTIONS);
+    update->body = choose_body(description);
     int64_t panels = LARGEST_BLOCK / (PANEL_WIDTH * (update->description.inner + 1));
     int64_t needed = (update->description.columns + PANEL_WIDTH - 1) / PANEL_WIDTH;
     update->block_columns = PANEL_WIDTH * (panels < 1 ? 1 : panels < needed ? panels : needed);
     update->workspace_size = TILE_ROWS * PANEL_WIDTH + update->block_columns * update->description.inner;
+    if (description->multiplies_pairs)
+        update->workspace_size =
+            TILE_ROWS * PANEL_WIDTH + (update->block_columns + PAIR_ROWS) * (description->inner + 1) / 2;
     update->workspaces =
         aligned_alloc(64, (size_t)(update->thread_count * update->workspace_size) * sizeof *update->workspaces);
     if (!update->workspaces) {

@@ -11,8 +11,9 @@ final class MatMulOptimizerKernel: CPUKernel {
     /// The parameter, the momentum, the velocity if there is one.
     private let old: [Int]
     private let new: [Int]
+    private let multipliesPairs: Bool
 
-    init(_ rule: UpdateRule, _ step: Plan.Step) throws {
+    init(_ rule: UpdateRule, _ step: Plan.Step, _ engine: KernelObject) throws {
         (left, right, rate) = (step.inputs[0], step.inputs[1], step.inputs[3])
         old = [step.inputs[2]] + step.inputs[4...]
         new = step.outputs
@@ -22,6 +23,8 @@ final class MatMulOptimizerKernel: CPUKernel {
         precondition(product.batch == 1, "\(product.batch) products for one parameter")
         (description.rows, description.columns) = (product.rows, product.columns)
         description.inner = product.inner
+        description.multiplies_pairs = apus_engine_has_pair_products(engine.pointer)
+        multipliesPairs = description.multiplies_pairs
         switch rule {
         case .nesterov(let decay):
             description.rule = APUS_UPDATE_NESTEROV
@@ -38,7 +41,8 @@ final class MatMulOptimizerKernel: CPUKernel {
     }
 
     var implementation: String? {
-        "tiles:" + String(cString: apus_instruction_set()).lowercased().filter { $0 != "-" }
+        multipliesPairs
+            ? "pairs:avx512_bf16" : "tiles:" + String(cString: apus_instruction_set()).lowercased().filter { $0 != "-" }
     }
     var workspaceByteCount: Int { Int(apus_matmul_update_workspace(update.pointer)) }
 

@@ -197,6 +197,7 @@ typedef struct apus_matmul_update_description {
     float decay;                           // Nesterov's
     float momentum_share, velocity_share;  // Adam's, as is the next
     float epsilon;                         // APUS_UPDATE_LEAST_EPSILON at least
+    bool multiplies_pairs;  // rounds the factors of the gradient to bfloat16; the processor must have dot products of pairs
 } apus_matmul_update_description;
 
 /// Arrays [rows, columns]; the velocity is Adam's. A new array may be the old one, but must not otherwise overlap any.
