@@ -72,6 +72,8 @@ package struct Plan: Sendable {
 
     /// How the factors of its products were rounded.
     package var precision = Precision.float32
+    /// Whether matrix products round their factors to bfloat16 themselves: not all that they read is rounded then.
+    package var roundsFactors = false
     package var steps: [Step]
     package var values: [Value]
     package var constants: [NDArray]

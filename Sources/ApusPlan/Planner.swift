@@ -23,6 +23,7 @@ extension Plan {
             roundsFactors: precision == .bfloat16 && roundsFactors)
         self = planner.plan(guardedOutput: guardedOutput)
         self.precision = precision
+        self.roundsFactors = planner.roundsFactors
     }
 
     /// The plan of a graph as it is, each operation a step of its own; and the value of each node, `nil` for those that
@@ -40,7 +41,7 @@ private struct Planner {
     let graph: Graph
     let fusion: Fusion
     private let fusesOptimizers: Bool
-    private let roundsFactors: Bool
+    let roundsFactors: Bool
     var values: [Plan.Value] = []
     var constants: [NDArray] = []
     /// The value of each node; a reshape shares its input's.

@@ -47,32 +47,47 @@ APUS_INLINE void reciprocal_square_root(const apus_lanes *x, apus_lanes *result)
     *result = y + y * (0.5f - half * y * y);
 }
 
-/// Sixteen numbers of a parameter, given their gradient.
-APUS_INLINE void update_lanes(
-    const apus_matmul_update_description *wanted, const apus_update_rule rule, float rate, const apus_lanes *gradient,
-    apus_lanes *parameter, apus_lanes *momentum, apus_lanes *velocity) {
-    apus_lanes g = *gradient, m, v, root, step;
-    switch (rule) {
-        case APUS_UPDATE_NESTEROV:
-            step = g * rate;
-            m = *momentum * wanted->decay - step;
-            *momentum = m;
-            *parameter -= step - m * wanted->decay;
-            break;
-        case APUS_UPDATE_ADAM:
-            m = *momentum + (g - *momentum) * wanted->momentum_share;
-            v = *velocity + (g * g - *velocity) * wanted->velocity_share;
-            *momentum = m;
-            *velocity = v;
-            // Velocities below the smallest normal number, 0 among them, have roots below 1.1e-7 of the least epsilon.
-            reciprocal_square_root(&v, &root);
-            root = APUS_BLEND(v < 1.17549435e-38f, (apus_lanes){0}, root * v) + wanted->epsilon;
-            apus_lanes_reciprocal(&root, &step);
-            // An infinite one stops the parameter.
-            step = APUS_BLEND(v > 3.4e38f, (apus_lanes){0}, step);
-            *parameter -= m * rate * step;
-            break;
-    }
+/// Sixteen numbers of a parameter and its slots.
+typedef struct {
+    apus_lanes parameter, momentum, velocity;
+} state;
+
+APUS_INLINE void load_state(const job *work, int64_t start, int64_t count, const bool has_velocity, state *x) {
+    apus_load_some(&x->parameter, work->arrays.parameter + start, count);
+    apus_load_some(&x->momentum, work->arrays.momentum + start, count);
+    if (has_velocity) apus_load_some(&x->velocity, work->arrays.velocity + start, count);
+}
+
+APUS_INLINE void store_state(const job *work, int64_t start, int64_t count, const bool has_velocity, const state *x) {
+    apus_store_some(work->arrays.new_parameter + start, &x->parameter, count);
+    apus_store_some(work->arrays.new_momentum + start, &x->momentum, count);
+    if (has_velocity) apus_store_some(work->arrays.new_velocity + start, &x->velocity, count);
+}
+
+APUS_INLINE void nesterov(const apus_matmul_update_description *wanted, float rate, const apus_lanes *gradient, state *x) {
+    apus_lanes step = *gradient * rate;
+    x->momentum = x->momentum * wanted->decay - step;
+    x->parameter -= step - x->momentum * wanted->decay;
+}
+
+APUS_INLINE void adam_moments(const apus_matmul_update_description *wanted, const apus_lanes *gradient, state *x) {
+    apus_lanes g = *gradient;
+    x->momentum += (g - x->momentum) * wanted->momentum_share;
+    x->velocity += (g * g - x->velocity) * wanted->velocity_share;
+}
+
+/// What momentum and rate are divided by, given 1 / sqrt(velocity). Velocities below the smallest normal number, 0 among
+/// them, have roots below 1.1e-7 of the least epsilon.
+APUS_INLINE void adam_divisor(
+    const apus_matmul_update_description *wanted, const state *x, const apus_lanes *reciprocal_root,
+    apus_lanes *divisor) {
+    apus_lanes v = x->velocity;
+    *divisor = APUS_BLEND(v < 1.17549435e-38f, (apus_lanes){0}, *reciprocal_root * v) + wanted->epsilon;
+}
+
+/// Given 1 / divisor. An infinite velocity stops the parameter.
+APUS_INLINE void adam_step(float rate, const apus_lanes *reciprocal, state *x) {
+    x->parameter -= x->momentum * rate * APUS_BLEND(x->velocity > 3.4e38f, (apus_lanes){0}, *reciprocal);
 }
 
 /// Rows of a tile go into the new arrays. `rule` and `width` are constants, and so is `columns` where it is all of the
@@ -85,17 +100,20 @@ APUS_INLINE void finish_columns(
     for (int r = 0; r < rows; r++) {
         int64_t start = (place.row + r) * wanted->columns + place.column;
         for (int64_t j = 0; j < columns; j += APUS_LANE_COUNT) {
-            int64_t count = columns - j;
-            apus_lanes parameter, momentum, velocity = {0};
-            apus_load_some(&parameter, work->arrays.parameter + start + j, count);
-            apus_load_some(&momentum, work->arrays.momentum + start + j, count);
-            if (has_velocity) apus_load_some(&velocity, work->arrays.velocity + start + j, count);
-            update_lanes(
-                wanted, rule, work->arrays.rate, (const apus_lanes *)(tile + r * width + j),
-                &parameter, &momentum, &velocity);
-            apus_store_some(work->arrays.new_parameter + start + j, &parameter, count);
-            apus_store_some(work->arrays.new_momentum + start + j, &momentum, count);
-            if (has_velocity) apus_store_some(work->arrays.new_velocity + start + j, &velocity, count);
+            const apus_lanes *gradient = (const apus_lanes *)(tile + r * width + j);
+            state x;
+            load_state(work, start + j, columns - j, has_velocity, &x);
+            if (rule == APUS_UPDATE_NESTEROV) {
+                nesterov(wanted, work->arrays.rate, gradient, &x);
+            } else {
+                apus_lanes root, divisor, reciprocal;
+                adam_moments(wanted, gradient, &x);
+                reciprocal_square_root(&x.velocity, &root);
+                adam_divisor(wanted, &x, &root, &divisor);
+                apus_lanes_reciprocal(&divisor, &reciprocal);
+                adam_step(work->arrays.rate, &reciprocal, &x);
+            }
+            store_state(work, start + j, columns - j, has_velocity, &x);
         }
     }
 }
@@ -184,6 +202,28 @@ APUS_TILED_VARIANTS(run_rows)
 
 #if APUS_HAS_VARIANTS
 
+/// As `finish_columns` with Adam's rule: the first guesses are AVX-512's, of 14 bits, and one step makes them better.
+APUS_PAIRS_INLINE void finish_adam(
+    const job *work, const float *tile, place place, int rows, const int width, int64_t columns) {
+    const apus_matmul_update_description *wanted = &work->update->description;
+    for (int r = 0; r < rows; r++) {
+        int64_t start = (place.row + r) * wanted->columns + place.column;
+        for (int64_t j = 0; j < columns; j += APUS_LANE_COUNT) {
+            state x;
+            apus_lanes divisor;
+            load_state(work, start + j, columns - j, true, &x);
+            adam_moments(wanted, (const apus_lanes *)(tile + r * width + j), &x);
+            apus_lanes root = (apus_lanes)_mm512_rsqrt14_ps((__m512)x.velocity);
+            root = root * (1.5f - x.velocity * 0.5f * root * root);
+            adam_divisor(wanted, &x, &root, &divisor);
+            apus_lanes reciprocal = (apus_lanes)_mm512_rcp14_ps((__m512)divisor);
+            reciprocal += reciprocal * (1.0f - divisor * reciprocal);
+            adam_step(work->arrays.rate, &reciprocal, &x);
+            store_state(work, start + j, columns - j, true, &x);
+        }
+    }
+}
+
 /// `rows` and `vectors` are constants.
 APUS_PAIRS_INLINE void run_pair_tile(
     const job *work, float *tile, const int rows, const int vectors, apus_left_pairs left, const uint32_t *packed,
@@ -195,10 +235,12 @@ APUS_PAIRS_INLINE void run_pair_tile(
     _Pragma("clang loop unroll(full)") for (int r = 0; r < rows; r++)
         _Pragma("clang loop unroll(full)") for (int v = 0; v < vectors; v++)
             _mm512_storeu_ps(tile + r * width + v * APUS_LANE_COUNT, sums[r][v]);
-    switch (work->update->description.rule) {
-        case APUS_UPDATE_NESTEROV: finish_tile(work, tile, place, rows, APUS_UPDATE_NESTEROV, vectors); break;
-        case APUS_UPDATE_ADAM: finish_tile(work, tile, place, rows, APUS_UPDATE_ADAM, vectors); break;
-    }
+    if (work->update->description.rule == APUS_UPDATE_NESTEROV)
+        finish_tile(work, tile, place, rows, APUS_UPDATE_NESTEROV, vectors);
+    else if (place.columns == width)
+        finish_adam(work, tile, place, rows, width, width);
+    else
+        finish_adam(work, tile, place, rows, width, place.columns);
 }
 
 APUS_PAIRS_INLINE void run_pair_vectors(

@@ -18,6 +18,8 @@ extension KernelTests {
             var scale: Float?
             /// Whether oneDNN is told that the operands are bfloat16 numbers.
             var hasRoundedFactors = false
+            /// Whether the product rounds its operands to bfloat16 itself.
+            var multipliesPairs = false
             var testDescription: String {
                 "\(batch)x\(m)x\(n)x\(k) \(transposes) bias \(hasBias) sum \(accumulates) shared \(shared) "
                     + "activation \(activation.rawValue) scale \(scale.map { "\($0)" } ?? "none")"
@@ -28,6 +30,7 @@ extension KernelTests {
                 try check(apus_engine_create(&engine))
                 defer { apus_engine_destroy(engine) }
                 if hasRoundedFactors { apus_engine_set_rounded_factors(engine) }
+                if multipliesPairs { apus_engine_set_pair_products(engine) }
                 var description = apus_matmul_description()
                 (description.batch, description.rows) = (Int64(batch), Int64(m))
                 (description.columns, description.inner) = (Int64(n), Int64(k))

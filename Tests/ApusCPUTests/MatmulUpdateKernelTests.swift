@@ -7,6 +7,7 @@ extension KernelTests {
             var rows: Int, columns: Int, inner: Int
             var rule = APUS_UPDATE_ADAM
             var epsilon: Float = 1e-7
+            var multipliesPairs = false
             var testDescription: String { "\(rows)x\(columns)x\(inner) rule \(rule.rawValue)" }
 
             var description: apus_matmul_update_description {
@@ -15,6 +16,7 @@ extension KernelTests {
                 (description.inner, description.rule) = (Int64(inner), rule)
                 (description.decay, description.epsilon) = (0.9, epsilon)
                 (description.momentum_share, description.velocity_share) = (0.1, 0.001)
+                description.multiplies_pairs = multipliesPairs
                 return description
             }
 

@@ -57,6 +57,31 @@ import Testing
         #expect(!program.sums.map(\.value).contains(first + rounding))
     }
 
+    /// Where products round for themselves, passes that only round go, unless somebody else reads what they make.
+    @Test func productsThatRoundTheirFactors() throws {
+        func plan(_ inputs: [Tensor], _ outputs: [Tensor], _ precision: Precision = .bfloat16) throws -> Plan {
+            try Plan(
+                Trace(inputs: inputs, outputs: outputs, mode: .training, batchSize: 1).graph, precision: precision,
+                roundsFactors: true)
+        }
+        let product = matMul(x, kernel.tensor)
+        let slopes = try gradient(of: square(product).sum(), withRespectTo: [kernel.tensor])
+        let own = try plan([x], [product] + slopes)
+        #expect(own.roundsFactors)
+        #expect(own.steps.map(\.kernel.description).filter { $0 == round }.isEmpty)
+        #expect(own.steps[0].kernel.description == "matMul")
+        #expect(own.steps[0].inputs.map { own.values[$0].location } == [.input(0), .variable(0)])
+        // Asked for by the caller.
+        let rounded = roundedToBfloat16(x)
+        #expect(try plan([x], [rounded, matMul(rounded, kernel.tensor)]).steps.map(\.kernel.description) == [round, "matMul"])
+        // A convolution reads it, too.
+        let image = Tensor.placeholder([1, 4, 3]), filter = Variable("filter", shape: [1, 3, 2])
+        let both = try plan(
+            [image], [convolution(image, kernel: filter.tensor), matMul(image.reshaped(to: [4, 3]), kernel.tensor)])
+        #expect(both.steps.map(\.kernel.description).filter { $0 == round }.count == 2)
+        #expect(try !plan([x], [product], .float32).roundsFactors)
+    }
+
     @Test func float32RoundsNothing() throws {
         #expect(try kernels([x], [matMul(x, kernel.tensor)], [], .float32) == ["matMul"])
     }

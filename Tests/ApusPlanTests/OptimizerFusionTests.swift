@@ -25,10 +25,13 @@ import Testing
     }
 
     private func plan(
-        _ inputs: [Tensor], _ updates: [VariableUpdate], precision: Precision = .float32, hasFastBfloat16: Bool = false
+        _ inputs: [Tensor], _ updates: [VariableUpdate], precision: Precision = .float32, hasFastBfloat16: Bool = false,
+        roundsFactors: Bool = false
     ) throws -> (plan: Plan, kernels: [String], variables: [Variable]) {
         let trace = try Trace(inputs: inputs + [rate], outputs: [], updates: updates, mode: .training, batchSize: 1)
-        let plan = Plan(trace.graph, precision: precision, hasFastBfloat16: hasFastBfloat16, largeElementCount: 1)
+        let plan = Plan(
+            trace.graph, precision: precision, hasFastBfloat16: hasFastBfloat16, roundsFactors: roundsFactors,
+            largeElementCount: 1)
         return (plan, plan.steps.map(\.kernel.description), trace.variables)
     }
 
@@ -72,6 +75,7 @@ import Testing
         let apart = try plan([x, y], updates, precision: .bfloat16, hasFastBfloat16: true).kernels
         #expect(apart.prefix(3) == [round, round, "matMul(left transposed)"] && apart.count == 4)
         #expect(try plan([x, y], updates, hasFastBfloat16: true).kernels == [fused])
+        #expect(try plan([x, y], updates, precision: .bfloat16, roundsFactors: true).kernels == [fused])
     }
 
     /// What a step writes, by the numbers of its variables; `nil` for the arena.

@@ -1,0 +1,151 @@
+import ApusCore
+import CApusKernels
+import Testing
+
+/// Products that round their factors to bfloat16 and multiply pairs.
+extension KernelTests.Matmul {
+    @Suite(.enabled(if: apus_has_bfloat16_pairs())) struct Pairs {
+        /// As `Case.verify`, with operands that rounding changes: what is expected is of the rounded ones.
+        private func verify(_ product: Case) throws {
+            var product = product
+            product.multipliesPairs = true
+            let (m, n, k) = (product.m, product.n, product.k)
+            let left = sampleValues((product.shared.left ? 1 : product.batch) * m * k, seed: 1, scale: 0.5)
+            let right = sampleValues((product.shared.right ? 1 : product.batch) * k * n, seed: 2, scale: 0.5)
+            let (bias, output) = (sampleValues(n, seed: 3), sampleValues(product.batch * m * n, seed: 4))
+            let result = try product.run(left: left, right: right, bias: bias, output: output)
+            let (roundedLeft, roundedRight) = (left.map(\.roundedToBfloat16), right.map(\.roundedToBfloat16))
+            let expected = product.expected(left: roundedLeft, right: roundedRight, bias: bias, output: output)
+            #expect(relativeError(result, expected, floor: 1) < 2e-5, "\(product)")
+            // Rounding once more changes nothing.
+            let again = try product.run(left: roundedLeft, right: roundedRight, bias: bias, output: output)
+            #expect(bits(again) == bits(result), "\(product)")
+            #expect(k == 0 || left != roundedLeft)
+        }
+
+        // By hand: 1 + 2^-8 becomes 1 and 1 + 3 * 2^-8 becomes 1 + 2^-6, both halfway, to even: 1 * 3 + 1.015625 * 5 +
+        // 2 * 7 = 22.078125, an odd number of terms. With a scale of -2 and on top of 1: -43.15625.
+        @Test func aProductByHand() throws {
+            let (left, right): ([Float], [Float]) = ([1.00390625, 1.01171875, 2], [3, 5, 7])
+            let product = try Case(m: 1, n: 1, k: 3, multipliesPairs: true)
+                .run(left: left, right: right, bias: [], output: [0])
+            #expect(product == [22.078125])
+            let scaled = try Case(m: 1, n: 1, k: 3, accumulates: true, scale: -2, multipliesPairs: true)
+                .run(left: left, right: right, bias: [], output: [1])
+            #expect(scaled == [-43.15625])
+        }
+
+        // Around the borders of tiles (6 rows, 64 columns), vectors (16), pairs, and blocks (384 rows).
+        @Test(arguments: [
+            (1, 1, 1), (1, 17, 2), (5, 64, 3), (6, 65, 31), (7, 15, 32), (13, 128, 33), (2, 48, 63), (128, 10, 65),
+            (385, 20, 5), (770, 3, 17), (12, 150, 129), (3, 5, 0),
+        ])
+        func sizesAndTranspositions(m: Int, n: Int, k: Int) throws {
+            for transposes in [(false, false), (true, false), (false, true), (true, true)] {
+                try verify(Case(m: m, n: n, k: k, transposes: transposes))
+                try verify(Case(m: m, n: n, k: k, transposes: transposes, accumulates: true, scale: -0.375))
+                try verify(Case(m: m, n: n, k: k, transposes: transposes, hasBias: true, accumulates: true))
+            }
+        }
+
+        @Test(arguments: [APUS_ACTIVATION_RELU, APUS_ACTIVATION_SIGMOID, APUS_ACTIVATION_TANH])
+        func functionsAfterIt(_ activation: apus_activation) throws {
+            for alpha in activation == APUS_ACTIVATION_RELU ? [0, 0.25] : [0] as [Float] {
+                try verify(Case(m: 9, n: 70, k: 21, hasBias: true, activation: activation, alpha: alpha))
+            }
+        }
+
+        @Test func batches() throws {
+            for shared in [(false, false), (true, false), (false, true)] {
+                for batch in [2, 5] {
+                    try verify(Case(batch: batch, m: 7, n: 33, k: 12, accumulates: true, shared: shared))
+                    try verify(
+                        Case(batch: batch, m: 7, n: 33, k: 12, transposes: (true, true), hasBias: true, shared: shared))
+                }
+            }
+        }
+
+        // By hand: 3.4e38 rounds to infinity; 2^-133 is below the smallest normal number and counts as 0, so that times
+        // 2^120 it is 0; NaN and infinity stay, through ReLU too.
+        @Test func numbersAtTheEnds() throws {
+            func product(_ x: Float, _ y: Float, _ activation: apus_activation = APUS_ACTIVATION_NONE) throws -> Float {
+                try Case(m: 1, n: 1, k: 1, activation: activation, multipliesPairs: true)
+                    .run(left: [x], right: [y], bias: [], output: [0])[0]
+            }
+            #expect(try product(3.4e38, 1) == .infinity)
+            #expect(try product(.leastNormalMagnitude / 128, 0x1p120) == 0)
+            #expect(try product(-.infinity, 1) == -.infinity)
+            #expect(try product(-.infinity, 1, APUS_ACTIVATION_RELU) == 0)
+            #expect(try product(.nan, 1).isNaN && product(1, .nan, APUS_ACTIVATION_RELU).isNaN)
+            #expect(try product(0, .infinity).isNaN)
+        }
+
+        /// A part is one thread's, and each number is added up in one order.
+        @Test func threadsDoNotChangeThem() throws {
+            for (m, n, batch) in [(128, 512, 1), (600, 40, 1), (20, 30, 8)] {
+                let results = try withThreadCounts {
+                    try Case(batch: batch, m: m, n: n, k: 50, transposes: (true, false), multipliesPairs: true).run(
+                        left: sampleValues(batch * 50 * m, seed: 1), right: sampleValues(batch * 50 * n, seed: 2),
+                        bias: [], output: sampleValues(batch * m * n, seed: 3))
+                }
+                let areEqual = bits(results.one) == bits(results.two)
+                #expect(areEqual, "\(batch) of \(m) x \(n)")
+            }
+        }
+
+        /// Only what plans put after a product.
+        @Test func otherFunctionsAreRefused() throws {
+            var engine: OpaquePointer?
+            try check(apus_engine_create(&engine))
+            defer { apus_engine_destroy(engine) }
+            apus_engine_set_pair_products(engine)
+            #expect(apus_engine_has_pair_products(engine))
+            var description = apus_matmul_description()
+            (description.batch, description.rows, description.columns, description.inner) = (1, 2, 2, 2)
+            description.activation = APUS_ACTIVATION_GELU
+            var matmul: OpaquePointer?
+            #expect(apus_matmul_create(engine, &description, &matmul) == Int32(APUS_UNSUPPORTED))
+            #expect(matmul == nil)
+        }
+
+        // The gradient is of rounded factors: g = r(1.00390625) * 3 = 3, m' = 0.9 * 10 - 0.5 * 3 = 7.5,
+        // w' = 1 - (1.5 - 0.9 * 7.5) = 6.25.
+        @Test func anUpdateByHand() throws {
+            let new = try KernelTests.MatmulUpdate.Case(
+                rows: 1, columns: 1, inner: 1, rule: APUS_UPDATE_NESTEROV, multipliesPairs: true
+            ).run([1.00390625], [3], [[1], [10], [4]], rate: 0.5)
+            #expect(relativeError(new[0], [6.25]) < 2e-7 && new[1] == [7.5])
+        }
+
+        // Around the borders of tiles, panels and blocks (96 rows); more columns than one block holds with so many terms.
+        @Test(arguments: [(1, 1, 1), (6, 64, 2), (97, 65, 33), (193, 17, 128), (13, 300, 2048), (5, 7, 0)])
+        func updates(rows: Int, columns: Int, inner: Int) throws {
+            for rule in [APUS_UPDATE_NESTEROV, APUS_UPDATE_ADAM] {
+                let update = KernelTests.MatmulUpdate.Case(
+                    rows: rows, columns: columns, inner: inner, rule: rule, multipliesPairs: true)
+                let left = sampleValues(rows * inner, seed: 1), right = sampleValues(columns * inner, seed: 2)
+                var old = (3...5).map { sampleValues(rows * columns, seed: $0) }
+                old[2] = old[2].map { $0 * $0 + 0.1 }
+                let new = try update.run(left, right, old, rate: 0.01)
+                let expected = update.expected(
+                    left.map(\.roundedToBfloat16), right.map(\.roundedToBfloat16), old, rate: 0.01)
+                for (array, numbers) in zip(new, expected) { #expect(relativeError(array, numbers, floor: 1) < 2e-5) }
+            }
+        }
+    }
+
+    /// A processor without the instructions says so.
+    @Test(.enabled(if: !apus_has_bfloat16_pairs())) func pairsAreRefused() throws {
+        var engine: OpaquePointer?
+        try check(apus_engine_create(&engine))
+        defer { apus_engine_destroy(engine) }
+        apus_engine_set_pair_products(engine)
+        var description = apus_matmul_description()
+        (description.batch, description.rows, description.columns, description.inner) = (1, 2, 2, 2)
+        var matmul: OpaquePointer?
+        #expect(apus_matmul_create(engine, &description, &matmul) == Int32(APUS_UNSUPPORTED))
+        var update = KernelTests.MatmulUpdate.Case(rows: 2, columns: 2, inner: 2, multipliesPairs: true).description
+        var kernel: OpaquePointer?
+        #expect(apus_matmul_update_create(&update, &kernel) == Int32(APUS_UNSUPPORTED))
+    }
+}
