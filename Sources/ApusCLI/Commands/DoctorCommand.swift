@@ -42,7 +42,10 @@ struct Finding {
             Finding(
                 subject: "bfloat16",
                 text: Device.cpu.hasFastBfloat16
-                    ? "AMX multiplies it faster than float32" : "no faster than float32 (AMX and oneDNN 2.7 make it so)"
+                    ? "AMX multiplies it faster than float32"
+                    : Device.cpu.roundsFactors
+                        ? "AVX-512's dot products multiply it faster than float32"
+                        : "no faster than float32 (AMX and oneDNN 2.7 make it so, or AMD's AVX-512 of Zen 4 and later)"
             ),
             Finding(
                 subject: "threads",
