@@ -1,4 +1,5 @@
 import ApusCore
+import CGather
 
 extension Dataset.Column {
     /// Copies one sample to `target`, as the batch's element type.
@@ -76,20 +77,16 @@ private func copyRows(
     of source: UnsafeRawPointer, _ indices: UnsafeBufferPointer<Int32>, byteCount: Int,
     into target: UnsafeMutableRawPointer
 ) {
-    for (place, index) in indices.enumerated() {
-        (target + place * byteCount).copyMemory(from: source + Int(index) * byteCount, byteCount: byteCount)
-    }
+    apus_gather_samples(target, source, indices.baseAddress, Int64(indices.count), Int64(byteCount))
 }
 
 private func scaleRows(
     of source: UnsafePointer<UInt8>, _ indices: UnsafeBufferPointer<Int32>, _ size: Int, by scale: Float,
     into target: UnsafeMutableRawPointer
 ) {
-    for (place, index) in indices.enumerated() {
-        let row = source + Int(index) * size
-        let result = (target + place * size * 4).assumingMemoryBound(to: Float.self)
-        for element in 0..<size { result[element] = Float(row[element]) * scale }
-    }
+    apus_gather_byte_samples(
+        target.assumingMemoryBound(to: Float.self), source, indices.baseAddress, Int64(indices.count), Int64(size),
+        scale)
 }
 
 private func scaleRows(
