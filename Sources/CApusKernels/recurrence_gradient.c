@@ -12,7 +12,7 @@ struct apus_recurrence_gradient {
     // With pairs, gradients of sixteen units are computed and then packed, and sums are over pairs of rows.
     const apus_pair_loops *pairs;
     uint32_t *packed_pairs;  // [panel, gate * unit_pairs + pair, 64]
-    int64_t unit_pairs, left_stride;
+    int64_t unit_pairs, left_pairs, left_stride;
     float *workspace;  // of each thread, see `area`
     int64_t row_stride, gate_stride;  // of the gates' gradients where they are computed
     int64_t state_width, slope_stride, thread_size, byte_count;
@@ -252,46 +252,18 @@ static void gather_factor_pairs(const job *work, const spot *at, uint32_t *targe
     }
 }
 
-/// `add_to_totals` of pairs of rows.
-static void add_pairs_to_totals(const job *work, const area *own, int64_t pairs) {
-    const apus_recurrence_gradient *gradient = work->gradient;
-    for (int64_t column = 0; column < gradient->total_stride; column += PANEL) {
-        int64_t first = 0;
-        for (int32_t index = 0; index < gradient->sum_count; index++) {
-            const apus_recurrence_sum *sum = &gradient->sums[index];
-            int64_t count = sum->width == 0 ? 1 : sum->width;
-            float *totals = own->totals + first * gradient->total_stride + column;
-            const uint32_t *slopes = (sum->is_of_products ? own->product_rows : own->projected_rows) + column;
-            const apus_pair_product product = {
-                .rows = count,
-                .parts = {{own->factor_rows + first, slopes, 1, gradient->factor_stride, gradient->slope_stride, pairs}},
-                .first = totals,
-                .first_stride = gradient->total_stride,
-                .output = totals,
-                .output_stride = gradient->total_stride,
-            };
-            gradient->pairs->multiply(&product);
-            first += count;
-        }
-    }
-}
-
-/// Adds the product of the gates' gradients and the transposed kernel to those of the hidden states.
-static void multiply_pairs(const job *work, const area *own, int64_t rows) {
-    const apus_recurrence_gradient *gradient = work->gradient;
-    int64_t pairs = gradient->unit_pairs * apus_cell_gates(gradient->description.cell);
-    for (int64_t panel = 0; panel < gradient->panel_count; panel++) {
-        const uint32_t *packed = gradient->packed_pairs + panel * pairs * PANEL;
-        const apus_pair_product product = {
-            .rows = rows,
-            .parts = {{own->left, packed, gradient->left_stride, 1, PANEL, pairs}},
-            .first = own->hidden + panel * PANEL,
-            .first_stride = gradient->state_width,
-            .output = own->hidden + panel * PANEL,
-            .output_stride = gradient->state_width,
-        };
-        gradient->pairs->multiply(&product);
-    }
+/// Adds the product of `terms`, pairs of both sides, to rows of the output.
+static void add_pair_product(
+    const apus_recurrence_gradient *gradient, int64_t rows, apus_pair_terms terms, float *output, int64_t stride) {
+    const apus_pair_product product = {
+        .rows = rows,
+        .parts = {terms},
+        .first = output,
+        .first_stride = stride,
+        .output = output,
+        .output_stride = stride,
+    };
+    gradient->pairs->multiply(&product);
 }
 
 /// Adds the products of the first `rows` rows' factors and gradients to the totals.
@@ -302,12 +274,20 @@ APUS_INLINE void add_to_totals(const job *work, const area *own, int64_t rows, c
         for (int32_t index = 0; index < gradient->sum_count; index++) {
             const apus_recurrence_sum *sum = &gradient->sums[index];
             int64_t count = sum->width == 0 ? 1 : sum->width;
-            apus_left left = {own->factors + first, 1, gradient->factor_stride};
-            apus_right right = {
-                (sum->is_of_products ? own->products : own->projected) + column, gradient->slope_stride, rows, false};
-            apus_multiply_rows(
-                tile, APUS_PANEL_VECTORS, 0, count, left, right, own->totals + first * gradient->total_stride + column,
-                gradient->total_stride, true);
+            float *totals = own->totals + first * gradient->total_stride + column;
+            if (gradient->pairs) {
+                apus_pair_terms terms = {
+                    own->factor_rows + first, (sum->is_of_products ? own->product_rows : own->projected_rows) + column,
+                    1, gradient->factor_stride, gradient->slope_stride, apus_pairs_of(rows)};
+                add_pair_product(gradient, count, terms, totals, gradient->total_stride);
+            } else {
+                apus_left left = {own->factors + first, 1, gradient->factor_stride};
+                apus_right right = {
+                    (sum->is_of_products ? own->products : own->projected) + column, gradient->slope_stride, rows,
+                    false};
+                apus_multiply_rows(
+                    tile, APUS_PANEL_VECTORS, 0, count, left, right, totals, gradient->total_stride, true);
+            }
             first += count;
         }
     }
@@ -320,6 +300,7 @@ APUS_INLINE void run_rows(void *context, int64_t begin, int64_t end, int32_t thr
     int64_t units = wanted->units, width = gradient->state_width, terms = units * apus_cell_gates(wanted->cell);
     area own = area_of(gradient, thread);
     const apus_cell_form form = apus_form_of(wanted);
+    const bool is_packed = gradient->pairs != NULL;
     memset(own.totals, 0, (size_t)(gradient->total_count * gradient->total_stride) * sizeof *own.totals);
     gradient->has_totals[thread] = true;
     int64_t block = apus_recurrence_block(end - begin);
@@ -331,39 +312,41 @@ APUS_INLINE void run_rows(void *context, int64_t begin, int64_t end, int32_t thr
             bool is_end = number == wanted->steps - 1;
             spot at = {.row = row, .rows = rows, .is_first = number == 0};
             at.step = wanted->is_reversed ? number : wanted->steps - 1 - number;
-            // Where pairs are packed, the next step's may take their place.
-            int64_t row_offset = gradient->pairs ? 0 : waiting * gradient->row_stride;
-            float *products = own.products + row_offset;
+            // What is packed as pairs makes room for the next.
+            int64_t place = is_packed ? 0 : waiting * gradient->row_stride;
+            const float *products = own.products + place;
             for (at.unit = 0; at.unit < units; at.unit += APUS_LANE_COUNT) {
                 at.count = units - at.unit;
                 at.hidden = own.hidden + at.unit;
                 at.cells = own.cells + at.unit;
-                at.products = products + (gradient->pairs ? 0 : at.unit);
-                at.projected = own.projected + row_offset + (gradient->pairs ? 0 : at.unit);
+                at.products = own.products + place + (is_packed ? 0 : at.unit);
+                at.projected = own.projected + place + (is_packed ? 0 : at.unit);
                 run_units_of_any(work, form, &at);
-                if (gradient->pairs) pack_slopes(work, &own, &at, waiting);
+                if (is_packed) pack_slopes(work, &own, &at, waiting);
             }
-            if (gradient->pairs)
+            if (is_packed)
                 gather_factor_pairs(work, &at, own.factor_rows + waiting / 2 * gradient->factor_stride);
             else
                 gather_factors(work, &at, own.factors + waiting * gradient->factor_stride);
-            if (gradient->sum_count > 0) waiting += gradient->pairs ? apus_rounded_up(rows, 2) : rows;
+            if (gradient->sum_count > 0) waiting += is_packed ? apus_rounded_up(rows, 2) : rows;
             if (waiting >= SUM_ROWS || (is_end && waiting > 0)) {
-                if (gradient->pairs)
-                    add_pairs_to_totals(work, &own, waiting / 2);
-                else
-                    add_to_totals(work, &own, waiting, tile);
+                add_to_totals(work, &own, waiting, tile);
                 waiting = 0;
             }
             if (is_end && !work->arrays.initial_hidden) break;
-            if (gradient->pairs) {
-                multiply_pairs(work, &own, rows);
-                continue;
+            for (int64_t panel = 0; panel < gradient->panel_count; panel++) {
+                float *hidden = own.hidden + panel * PANEL;
+                if (is_packed) {
+                    int64_t pairs = gradient->left_pairs;
+                    const uint32_t *packed = gradient->packed_pairs + panel * pairs * PANEL;
+                    apus_pair_terms all = {own.left, packed, gradient->left_stride, 1, PANEL, pairs};
+                    add_pair_product(gradient, rows, all, hidden, width);
+                } else {
+                    apus_multiply_panel(
+                        tile, APUS_PANEL_VECTORS, 0, rows, products, gradient->slope_stride,
+                        gradient->packed + panel * terms * PANEL, terms, hidden, width, true);
+                }
             }
-            for (int64_t panel = 0; panel < gradient->panel_count; panel++)
-                apus_multiply_panel(
-                    tile, APUS_PANEL_VECTORS, 0, rows, products, gradient->slope_stride,
-                    gradient->packed + panel * terms * PANEL, terms, own.hidden + panel * PANEL, width, true);
         }
         float *first = work->arrays.initial_hidden, *first_cells = work->arrays.initial_cells;
         write_states(first ? first + row * units : NULL, own.hidden, width, rows, units);
@@ -401,8 +384,8 @@ static void pack_pairs(void *context, int64_t begin, int64_t end, int32_t thread
         for (int64_t unit = panel * PANEL; unit < (panel + 1) * PANEL && unit < units; unit += APUS_LANE_COUNT)
             for (int64_t gate = 0; gate < gates; gate++)
                 gradient->pairs->pack_transposed(
-                    gradient->packed_pairs + (panel * gates + gate) * gradient->unit_pairs * PANEL + unit % PANEL, PANEL,
-                    work->arrays.kernel + (unit * gates + gate) * units, units * gates,
+                    gradient->packed_pairs + (panel * gates + gate) * gradient->unit_pairs * PANEL + unit % PANEL,
+                    PANEL, work->arrays.kernel + (unit * gates + gate) * units, units * gates,
                     units - unit < APUS_LANE_COUNT ? units - unit : APUS_LANE_COUNT, units);
 }
 
@@ -473,14 +456,15 @@ apus_status apus_recurrence_gradient_create(
     gradient->row_stride = pairs ? gates * APUS_LANE_COUNT : gradient->slope_stride;
     gradient->gate_stride = pairs ? APUS_LANE_COUNT : description->units;
     gradient->unit_pairs = apus_pairs_of(description->units);
-    gradient->left_stride = pairs ? apus_rounded_up(gates * gradient->unit_pairs, PANEL) + APUS_LANE_COUNT : 0;
+    gradient->left_pairs = gates * gradient->unit_pairs;
+    gradient->left_stride = pairs ? apus_rounded_up(gradient->left_pairs, PANEL) + APUS_LANE_COUNT : 0;
     lay_out_sums(gradient, sums, sum_count);
     int64_t slopes = gradient->row_capacity * gradient->row_stride + gradient->pair_capacity * gradient->slope_stride;
     gradient->thread_size =
         APUS_RECURRENCE_ROWS * (2 * gradient->state_width + gradient->left_stride) +
         slopes * (gradient->keeps_both ? 2 : 1) + gradient->total_count * gradient->total_stride +
         (pairs ? gradient->pair_capacity : gradient->row_capacity) * gradient->factor_stride;
-    int64_t packed_size = gradient->panel_count * (pairs ? gates * gradient->unit_pairs : terms) * PANEL;
+    int64_t packed_size = gradient->panel_count * (pairs ? gradient->left_pairs : terms) * PANEL;
     gradient->byte_count =
         (packed_size + gradient->thread_count * gradient->thread_size) * (int64_t)sizeof(float);
     gradient->packed = aligned_alloc(64, (size_t)gradient->byte_count);
