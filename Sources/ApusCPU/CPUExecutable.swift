@@ -102,15 +102,16 @@ private func makeKernel(_ step: Plan.Step, _ plan: Plan, _ engine: KernelObject)
             activation: activation, output: convolution.resultType(of: Array(step.inputTypes.prefix(2))), step, engine)
     case .projectedRecurrence(let rules, let stepCount, let hasBias, let keepsByStep):
         return try RecurrenceKernel(
-            rules, projection: .init(stepCount: stepCount, hasBias: hasBias), keepsByStep: keepsByStep, step)
+            rules, projection: .init(stepCount: stepCount, hasBias: hasBias), keepsByStep: keepsByStep, step,
+            engine)
     case .recurrenceGradient(let rule, let results, let sums, let isKeptByStep):
-        return try RecurrenceGradientKernel(rule, results, sums: sums, isKeptByStep: isKeptByStep, step)
+        return try RecurrenceGradientKernel(rule, results, sums: sums, isKeptByStep: isKeptByStep, step, engine)
     case .copy:
         let type = step.inputTypes[0]
         return try CopyKernel(
             [CopyPart(step.inputs[0], from: [1], to: [1], over: [type.shape.elementCount])], type, step)
     case .operation(let operation): return try makeKernel(operation, step, plan, engine)
-    case .shared(let operations): return try makeSharedKernel(operations, step)
+    case .shared(let operations): return try makeSharedKernel(operations, step, engine)
     }
 }
 
@@ -169,7 +170,7 @@ private func makeKernel(
     case .firstRow:
         let row = CopyPart(step.inputs[0], from: [1], to: [1], over: [type.shape.elementCount])
         return try CopyKernel([row], type, step)
-    case .recurrence, .recurrenceGradient: return try makeSharedKernel([operation], step)
+    case .recurrence, .recurrenceGradient: return try makeSharedKernel([operation], step, engine)
     case .broadcast(let broadcast):
         let strides = Broadcast.strides(of: inputType(0).shape, over: broadcast.shape)
         return try CopyKernel(
@@ -214,14 +215,16 @@ private func makeKernel(
 }
 
 /// The kernel for operations that share a pass; see `Operation.sharing`.
-private func makeSharedKernel(_ operations: [Operation], _ step: Plan.Step) throws -> any CPUKernel {
+private func makeSharedKernel(
+    _ operations: [Operation], _ step: Plan.Step, _ engine: KernelObject
+) throws -> any CPUKernel {
     switch operations.first {
     case .recurrence:
         let rules = operations.compactMap { if case .recurrence(let rule) = $0 { rule } else { nil } }
-        return try RecurrenceKernel(rules, projection: nil, keepsByStep: false, step)
+        return try RecurrenceKernel(rules, projection: nil, keepsByStep: false, step, engine)
     case .recurrenceGradient:
         let rules = operations.compactMap { if case .recurrenceGradient(let rule) = $0 { rule } else { nil } }
-        return try RecurrenceGradientKernel(rules[0], rules.map(\.result), sums: [], isKeptByStep: false, step)
+        return try RecurrenceGradientKernel(rules[0], rules.map(\.result), sums: [], isKeptByStep: false, step, engine)
     default: preconditionFailure("\(operations) share no pass")
     }
 }

@@ -5,8 +5,6 @@
 // for float32.
 #include "recurrence.h"
 
-#include "status.h"
-
 struct apus_recurrence {
     apus_recurrence_description description;
     apus_range_body body;
@@ -17,8 +15,14 @@ struct apus_recurrence {
     // of h in the hidden state's.
     int64_t lead, input_terms, hidden_lead;
     float *packed;     // [panel, input_terms + hidden_lead + units, panel_vectors * 16]
-    // Of each thread: hidden states (two), cells, with rounding the hidden states as they are, sums.
+    // Of each thread: hidden states (two), cells, with rounding the hidden states as they are, sums, factors as pairs.
     float *workspace;
+    // With pairs the states' rows have no lead: inputs and hidden states are packed for each step, and biases are what
+    // sums begin with.
+    const apus_pair_loops *pairs;
+    int64_t input_pairs, hidden_pairs, factor_stride;
+    uint32_t *packed_pairs;  // [panel, input_pairs + hidden_pairs, panel_vectors * 16]
+    float *first_sums;       // [panel, SUM_WIDTH]
     int64_t state_width, thread_size, byte_count;
 };
 
@@ -168,6 +172,39 @@ APUS_INLINE void multiply_panel(
         sums, SUM_WIDTH, inputs > 0);
 }
 
+/// The same by pairs: `factors` are those of `gather_pairs`.
+static void multiply_pairs(
+    const job *work, int64_t panel, int64_t rows, bool hidden_is_zero, const uint32_t *factors, float *sums) {
+    const apus_recurrence *recurrence = work->recurrence;
+    int64_t inputs = recurrence->input_pairs, hidden = recurrence->hidden_pairs, stride = recurrence->factor_stride;
+    int64_t width = recurrence->panel_vectors * APUS_LANE_COUNT;
+    const uint32_t *packed = recurrence->packed_pairs + panel * (inputs + hidden) * width;
+    const apus_pair_product product = {
+        .rows = rows,
+        .parts = {{factors, packed, stride, 1, width, inputs},
+                  {factors + inputs, packed + inputs * width, stride, 1, width, hidden_is_zero ? 0 : hidden}},
+        .is_split = recurrence->panel_vectors < APUS_PANEL_VECTORS,
+        .first = recurrence->first_sums + panel * SUM_WIDTH,
+        .output = sums,
+        .output_stride = SUM_WIDTH,
+    };
+    recurrence->pairs->multiply(&product);
+}
+
+/// The inputs of a step and the hidden states as pairs.
+static void gather_pairs(
+    const job *work, int64_t row, int64_t rows, int64_t step, const float *hidden, uint32_t *factors) {
+    const apus_recurrence *recurrence = work->recurrence;
+    const apus_recurrence_description *wanted = &recurrence->description;
+    int64_t features = wanted->features, stride = recurrence->factor_stride;
+    if (features > 0)
+        recurrence->pairs->pack_neighbours(
+            factors, stride, work->arrays.inputs + (row * wanted->steps + step) * features, wanted->steps * features,
+            rows, features);
+    recurrence->pairs->pack_neighbours(
+        factors + recurrence->input_pairs, stride, hidden, recurrence->state_width, rows, wanted->units);
+}
+
 /// Puts the inputs of a step before the hidden states.
 static void gather_inputs(const job *work, int64_t row, int64_t rows, int64_t step, float *hidden) {
     const apus_recurrence *recurrence = work->recurrence;
@@ -206,6 +243,7 @@ APUS_INLINE void run_rows(void *context, int64_t begin, int64_t end, int32_t thr
     float *next_hidden = hidden + APUS_RECURRENCE_ROWS * width, *cells = next_hidden + APUS_RECURRENCE_ROWS * width;
     float *states = wanted->rounds_factors ? cells + APUS_RECURRENCE_ROWS * width : NULL;
     float *sums = (states ? states : cells) + APUS_RECURRENCE_ROWS * width - recurrence->lead;
+    uint32_t *factors = (uint32_t *)(sums + APUS_RECURRENCE_ROWS * SUM_WIDTH);
     int64_t block = apus_recurrence_block(end - begin);
     for (int64_t row = begin; row < end; row += block) {
         spot at = {.row = row, .rows = end - row < block ? end - row : block};
@@ -219,9 +257,15 @@ APUS_INLINE void run_rows(void *context, int64_t begin, int64_t end, int32_t thr
         for (int64_t number = 0; number < wanted->steps; number++) {
             at.step = wanted->is_reversed ? wanted->steps - 1 - number : number;
             at.is_last = number == wanted->steps - 1;
-            gather_inputs(work, row, at.rows, at.step, hidden);
+            if (recurrence->pairs)
+                gather_pairs(work, row, at.rows, at.step, hidden, factors);
+            else
+                gather_inputs(work, row, at.rows, at.step, hidden);
             for (int64_t panel = 0; panel < recurrence->panel_count; panel++) {
-                multiply_panel(work, tile, panel, at.rows, number == 0 && !first, hidden, sums);
+                if (recurrence->pairs)
+                    multiply_pairs(work, panel, at.rows, number == 0 && !first, factors, sums);
+                else
+                    multiply_panel(work, tile, panel, at.rows, number == 0 && !first, hidden, sums);
                 int64_t stop = (panel + 1) * recurrence->panel_units;
                 for (at.unit = panel * recurrence->panel_units; at.unit < stop && at.unit < units;
                      at.unit += APUS_LANE_COUNT) {
@@ -243,18 +287,28 @@ APUS_INLINE void run_rows(void *context, int64_t begin, int64_t end, int32_t thr
 
 APUS_TILED_VARIANTS(run_rows)
 
-/// A row of a panel: of a simple cell 64 units, else 16 units of each gate; zeros for a row that is not there.
-static void pack_row(const apus_recurrence *recurrence, int64_t panel, const float *source, float *target) {
-    int64_t units = recurrence->description.units, vectors = recurrence->panel_vectors;
+/// The kernel's columns in a vector of a panel, of which a simple cell's has 64 units, others' 16 units of each gate.
+typedef struct {
+    int64_t first, count;  // none: not above 0
+} kernel_columns;
+
+static kernel_columns columns_of(const apus_recurrence *recurrence, int64_t panel, int64_t vector) {
+    int64_t units = recurrence->description.units;
     bool is_simple = recurrence->description.cell == APUS_CELL_SIMPLE;
+    int64_t unit = (is_simple ? panel * recurrence->panel_vectors + vector : panel) * APUS_LANE_COUNT;
+    return (kernel_columns){
+        (is_simple ? 0 : vector * units) + unit, units - unit < APUS_LANE_COUNT ? units - unit : APUS_LANE_COUNT};
+}
+
+/// A row of a panel; zeros for a row that is not there.
+static void pack_row(const apus_recurrence *recurrence, int64_t panel, const float *source, float *target) {
+    int64_t vectors = recurrence->panel_vectors;
     memset(target, 0, (size_t)(vectors * APUS_LANE_COUNT) * sizeof *target);
     for (int64_t vector = 0; source && vector < vectors; vector++) {
-        int64_t unit = (is_simple ? panel * vectors + vector : panel) * APUS_LANE_COUNT;
-        int64_t count = units - unit < APUS_LANE_COUNT ? units - unit : APUS_LANE_COUNT;
-        if (count <= 0) continue;
-        memcpy(
-            target + vector * APUS_LANE_COUNT, source + (is_simple ? 0 : vector * units) + unit,
-            (size_t)count * sizeof *target);
+        kernel_columns columns = columns_of(recurrence, panel, vector);
+        if (columns.count > 0)
+            memcpy(
+                target + vector * APUS_LANE_COUNT, source + columns.first, (size_t)columns.count * sizeof *target);
     }
 }
 
@@ -285,10 +339,46 @@ static void pack(void *context, int64_t begin, int64_t end, int32_t thread) {
     }
 }
 
+/// Panels `begin..<end` as pairs, and what their sums begin with.
+static void pack_pairs(void *context, int64_t begin, int64_t end, int32_t thread) {
+    (void)thread;
+    const job *work = context;
+    const apus_recurrence *recurrence = work->recurrence;
+    const apus_recurrence_description *wanted = &recurrence->description;
+    const apus_recurrence_arrays *arrays = &work->arrays;
+    int64_t stride = wanted->units * apus_cell_gates(wanted->cell);
+    int64_t width = recurrence->panel_vectors * APUS_LANE_COUNT;
+    for (int64_t panel = begin; panel < end; panel++) {
+        float *first = recurrence->first_sums + panel * SUM_WIDTH, recurrent[SUM_WIDTH];
+        pack_row(recurrence, panel, arrays->bias, first);
+        if (wanted->cell == APUS_CELL_GRU) {
+            float *product = first + GRU_PRODUCT * APUS_LANE_COUNT;
+            pack_row(recurrence, panel, arrays->recurrent_bias, recurrent);
+            for (int64_t j = 0; j < 2 * APUS_LANE_COUNT; j++) first[j] += recurrent[j];
+            memcpy(product, recurrent + 2 * APUS_LANE_COUNT, APUS_LANE_COUNT * sizeof *product);
+        }
+        uint32_t *target =
+            recurrence->packed_pairs + panel * (recurrence->input_pairs + recurrence->hidden_pairs) * width;
+        for (int64_t vector = 0; vector < recurrence->panel_vectors; vector++, target += APUS_LANE_COUNT) {
+            kernel_columns columns = columns_of(recurrence, panel, vector);
+            if (columns.count <= 0) continue;
+            if (wanted->features > 0)
+                recurrence->pairs->pack_lanes(
+                    target, width, arrays->input_kernel + columns.first, stride, wanted->features, columns.count);
+            recurrence->pairs->pack_lanes(
+                target + recurrence->input_pairs * width, width, arrays->kernel + columns.first, stride, wanted->units,
+                columns.count);
+        }
+    }
+}
+
 apus_status apus_recurrence_create(const apus_recurrence_description *description, apus_recurrence **result) {
     *result = NULL;
     if (!apus_recurrence_is_valid(description))
         return apus_fail("apus_recurrence_create", APUS_INVALID_DESCRIPTION);
+    const apus_pair_loops *pairs;
+    apus_status status = apus_choose_pair_loops(description, &pairs, "apus_recurrence_create");
+    if (status) return status;
     apus_recurrence *recurrence = calloc(1, sizeof *recurrence);
     if (!recurrence) return apus_fail("apus_recurrence_create", APUS_OUT_OF_MEMORY);
     recurrence->description = *description;
@@ -301,20 +391,30 @@ apus_status apus_recurrence_create(const apus_recurrence_description *descriptio
     recurrence->input_terms = description->features > 0 ? description->features + 1 : 0;
     recurrence->hidden_lead = description->cell == APUS_CELL_GRU ? 1 : 0;
     int64_t before = recurrence->input_terms > 0 ? recurrence->input_terms : recurrence->hidden_lead;
-    recurrence->lead = apus_rounded_up(before, APUS_LANE_COUNT);
+    recurrence->lead = pairs ? 0 : apus_rounded_up(before, APUS_LANE_COUNT);
     recurrence->state_width = recurrence->lead + recurrence->panel_count * recurrence->panel_units;
-    recurrence->thread_size =
-        APUS_RECURRENCE_ROWS * ((description->rounds_factors ? 4 : 3) * recurrence->state_width + SUM_WIDTH);
-    int64_t terms = recurrence->input_terms + recurrence->hidden_lead + description->units;
+    recurrence->pairs = pairs;
+    recurrence->input_pairs = apus_pairs_of(description->features);
+    recurrence->hidden_pairs = apus_pairs_of(description->units);
+    int64_t pair_count = recurrence->input_pairs + recurrence->hidden_pairs;
+    recurrence->factor_stride = pairs ? apus_rounded_up(pair_count, APUS_LANE_COUNT) : 0;
+    recurrence->thread_size = APUS_RECURRENCE_ROWS * ((description->rounds_factors ? 4 : 3) * recurrence->state_width +
+                                                      SUM_WIDTH + recurrence->factor_stride);
+    int64_t terms = pairs ? pair_count : recurrence->input_terms + recurrence->hidden_lead + description->units;
+    int64_t first_size = pairs ? recurrence->panel_count * SUM_WIDTH : 0;
     int64_t packed_size = recurrence->panel_count * terms * recurrence->panel_vectors * APUS_LANE_COUNT;
     int64_t workspace_size = recurrence->thread_count * recurrence->thread_size;
-    recurrence->byte_count = (packed_size + workspace_size) * (int64_t)sizeof(float);
+    recurrence->byte_count = (packed_size + first_size + workspace_size) * (int64_t)sizeof(float);
     recurrence->packed = aligned_alloc(64, (size_t)recurrence->byte_count);
     if (!recurrence->packed) {
         free(recurrence);
         return apus_fail("apus_recurrence_create", APUS_OUT_OF_MEMORY);
     }
-    recurrence->workspace = recurrence->packed + packed_size;
+    recurrence->packed_pairs = (uint32_t *)recurrence->packed;
+    recurrence->first_sums = recurrence->packed + packed_size;
+    recurrence->workspace = recurrence->first_sums + first_size;
+    // Columns beyond the last unit are packed as pairs by nobody.
+    if (pairs) memset(recurrence->packed_pairs, 0, (size_t)packed_size * sizeof *recurrence->packed_pairs);
     *result = recurrence;
     return APUS_SUCCESS;
 }
@@ -323,7 +423,8 @@ void apus_recurrence_run(apus_recurrence *recurrence, const apus_recurrence_arra
     const apus_recurrence_description *wanted = &recurrence->description;
     job work = {recurrence, *arrays};
     int64_t panel_size = (recurrence->input_terms + wanted->units) * recurrence->panel_vectors * APUS_LANE_COUNT;
-    apus_parallel(recurrence->panel_count, 1 + APUS_GRAIN / panel_size, pack, &work);
+    apus_parallel(
+        recurrence->panel_count, 1 + APUS_GRAIN / panel_size, recurrence->pairs ? pack_pairs : pack, &work);
     apus_parallel_limited(
         wanted->batch, apus_recurrence_grain(wanted), recurrence->thread_count, recurrence->body, &work);
 }

@@ -13,6 +13,8 @@
 #include "lanes.h"
 #include "lanes_functions.h"
 #include "lanes_product.h"
+#include "recurrence_pairs.h"
+#include "status.h"
 #include "threads.h"
 
 enum {
@@ -34,6 +36,13 @@ static inline bool apus_recurrence_is_valid(const apus_recurrence_description *w
            wanted->steps >= 1 && wanted->units >= 1 && wanted->features >= 0 &&
            wanted->activation >= APUS_CELL_LINEAR && wanted->activation <= APUS_CELL_HARD_SIGMOID &&
            wanted->gate_activation >= APUS_CELL_LINEAR && wanted->gate_activation <= APUS_CELL_HARD_SIGMOID;
+}
+
+/// The loops for pairs, if such are wanted; fails where there are none.
+static inline apus_status apus_choose_pair_loops(
+    const apus_recurrence_description *wanted, const apus_pair_loops **loops, const char *call) {
+    *loops = wanted->multiplies_pairs && wanted->rounds_factors ? apus_find_pair_loops() : NULL;
+    return wanted->multiplies_pairs && !*loops ? apus_fail(call, APUS_UNSUPPORTED) : APUS_SUCCESS;
 }
 
 /// Rows of the batch worth a thread.

@@ -65,3 +65,22 @@ func offsets(_ dimensions: [Int], _ strides: [Int]) -> [Int] {
         offsets.flatMap { offset in (0..<axis.0).map { offset + $0 * axis.1 } }
     }
 }
+
+/// Numbers at a fixed place.
+final class FloatMemory {
+    let start: UnsafeMutablePointer<Float>
+    private let count: Int
+
+    init(_ values: [Float]) {
+        count = values.count
+        start = .allocate(capacity: values.count)
+        start.initialize(from: values, count: values.count)
+    }
+
+    convenience init(count: Int) { self.init([Float](repeating: .nan, count: count)) }
+
+    deinit { start.deallocate() }
+
+    var values: UnsafePointer<Float> { UnsafePointer(start) }
+    var numbers: [Float] { Array(UnsafeBufferPointer(start: start, count: count)) }
+}

@@ -183,6 +183,8 @@ import Testing
         return [
             recurrence(Recurrence(cell: cell, result: .lastHidden), batch: 19, steps: 4, features: 7, units: 33),
             recurrence(Recurrence(cell: cell, isReversed: true), batch: 5, steps: 3, features: 7, units: 16),
+            recurrence(Recurrence(cell: cell), batch: 1, steps: 3, features: 5, units: 17),
+            recurrence(Recurrence(cell: cell, result: .lastHidden), batch: 128, steps: 3, features: 28, units: 65),
             recurrence(
                 Recurrence(
                     cell: cell, hasRecurrentBias: kind == .gru, hasInitialState: true, hasMask: true,

@@ -232,17 +232,17 @@ extension KernelTests {
             let last = FloatMemory(count: batch * units)
 
             var arrays = apus_recurrence_arrays()
-            (arrays.projected, arrays.kernel) = (UnsafePointer(projected.start), UnsafePointer(kernel.start))
+            (arrays.projected, arrays.kernel) = (projected.values, kernel.values)
             (arrays.last_hidden, arrays.previous_hidden, arrays.gates) = (last.start, previous.start, kept.start)
             if cell == APUS_CELL_LSTM { arrays.previous_cells = cells.start }
             apus_recurrence_run(recurrence, &arrays)
 
             var back = apus_recurrence_gradient_arrays()
-            (back.gates, back.kernel) = (UnsafePointer(kept.start), UnsafePointer(kernel.start))
-            back.previous = UnsafePointer(cell == APUS_CELL_LSTM ? cells.start : previous.start)
-            (back.hidden, back.projected) = (UnsafePointer(upstream.start), slopes.start)
+            (back.gates, back.kernel) = (kept.values, kernel.values)
+            back.previous = cell == APUS_CELL_LSTM ? cells.values : previous.values
+            (back.hidden, back.projected) = (upstream.values, slopes.start)
             apus_recurrence_gradient_run(gradient, &back)
-            return last.values + slopes.values
+            return last.numbers + slopes.numbers
         }
 
         @Test(arguments: [0, 1, 2]) func threadsDoNotChangeTheNumbers(_ cell: Int32) throws {
@@ -280,22 +280,4 @@ extension KernelTests {
             }
         }
     }
-}
-
-/// Numbers at a fixed place.
-private final class FloatMemory {
-    let start: UnsafeMutablePointer<Float>
-    private let count: Int
-
-    init(_ values: [Float]) {
-        count = values.count
-        start = .allocate(capacity: values.count)
-        start.initialize(from: values, count: values.count)
-    }
-
-    convenience init(count: Int) { self.init([Float](repeating: .nan, count: count)) }
-
-    deinit { start.deallocate() }
-
-    var values: [Float] { Array(UnsafeBufferPointer(start: start, count: count)) }
 }

@@ -20,7 +20,9 @@ final class RecurrenceKernel: CPUKernel {
     private let outputs: [Recurrence.Result: Int]
 
     /// - Parameter rules: one for each of the step's outputs, all of them results of one recurrence.
-    init(_ rules: [Recurrence], projection: Projection?, keepsByStep: Bool, _ step: Plan.Step) throws {
+    init(
+        _ rules: [Recurrence], projection: Projection?, keepsByStep: Bool, _ step: Plan.Step, _ engine: KernelObject
+    ) throws {
         self.projection = projection
         inputs = step.inputs
         // The last of a projection's inputs takes the place of the projected ones, which are not there.
@@ -33,7 +35,7 @@ final class RecurrenceKernel: CPUKernel {
             rules[0].cell, batch: projection == nil ? rows[0] : rows[0] / stepCount, steps: stepCount,
             units: kernel[0], isReversed: rules[0].isReversed)
         if projection != nil { description.features = Int64(rows[1]) }
-        description.rounds_factors = rules[0].roundsFactors
+        description.setFactors(areRounded: rules[0].roundsFactors, engine)
         description.keeps_by_step = keepsByStep
         recurrence = try KernelObject("apus_recurrence_create", destroy: apus_recurrence_destroy) {
             apus_recurrence_create(&description, &$0)
@@ -85,7 +87,7 @@ final class RecurrenceGradientKernel: CPUKernel {
     ///   - sums: one for each of the others; their factors are the step's last inputs.
     init(
         _ rule: RecurrenceGradient, _ results: [RecurrenceGradient.Result], sums: [Plan.RecurrenceSum],
-        isKeptByStep: Bool, _ step: Plan.Step
+        isKeptByStep: Bool, _ step: Plan.Step, _ engine: KernelObject
     ) throws {
         roles = rule.roles(step.inputs)
         upstream = rule.upstream
@@ -94,7 +96,7 @@ final class RecurrenceGradientKernel: CPUKernel {
         var description = apus_recurrence_description(
             rule.cell, batch: types.gates.shape[0], steps: types.gates.shape[1], units: types.kernel.shape[0],
             isReversed: rule.isReversed)
-        description.rounds_factors = rule.roundsFactors
+        description.setFactors(areRounded: rule.roundsFactors, engine)
         description.keeps_by_step = isKeptByStep
         var factor = rule.inputCount
         var described: [apus_recurrence_sum] = []
@@ -154,6 +156,11 @@ extension apus_recurrence_description {
         (activation, slope) = cell.activation.kernelActivation
         (gate_activation, gate_slope) = cell.gateActivation.kernelActivation
         is_reversed = isReversed
+    }
+
+    fileprivate mutating func setFactors(areRounded: Bool, _ engine: KernelObject) {
+        rounds_factors = areRounded
+        multiplies_pairs = areRounded && apus_engine_has_pair_products(engine.pointer)
     }
 }
 

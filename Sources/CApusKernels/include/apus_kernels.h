@@ -544,6 +544,9 @@ typedef struct apus_recurrence_description {
     // What enters the products is rounded to bfloat16: h, and on the way back the gradients with respect to x and to p.
     // The kernel is given rounded.
     bool rounds_factors;
+    // These products are taken by AVX-512's dot products of bfloat16 pairs: the same, added up in another order. It
+    // takes rounded factors, and a processor that has them.
+    bool multiplies_pairs;
     // Gates and an LSTM's previous cells, which the way back reads, lie in the order of the walk, so that memory is
     // walked without jumps: for each step in time, each sixteen units (the last are fewer), each row and each block,
     // the units. They overlap nothing then. Else they are as the arrays say.
