@@ -91,6 +91,9 @@ struct CheckedRun {
             case .arena: break
             }
         }
+        // Its factors are rounded, and multiplied as the device does it in a step.
+        var plan = plan
+        plan.roundsFactors = plan.precision == .bfloat16 && device.roundsFactors
         try device.compile(plan, trace.variables).run(inputs: inputs, context: context) { step, address in
             for output in plan.steps[step].outputs { measure(output, at: address(output)) }
         }
