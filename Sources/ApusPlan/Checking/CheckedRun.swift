@@ -92,9 +92,9 @@ struct CheckedRun {
             }
         }
         // Its factors are rounded, and multiplied as the device does it in a step.
-        var plan = plan
-        plan.roundsFactors = plan.precision == .bfloat16 && device.roundsFactors
-        try device.compile(plan, trace.variables).run(inputs: inputs, context: context) { step, address in
+        var ownPlan = plan
+        ownPlan.roundsFactors = plan.precision == .bfloat16 && device.roundsFactors
+        try device.compile(ownPlan, trace.variables).run(inputs: inputs, context: context) { step, address in
             for output in plan.steps[step].outputs { measure(output, at: address(output)) }
         }
         var result: [Measured] = []
