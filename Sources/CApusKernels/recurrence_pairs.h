@@ -9,33 +9,34 @@
 /// `count` numbers make so many pairs; an odd one's partner is 0.
 static inline int64_t apus_pairs_of(int64_t count) { return (count + 1) / 2; }
 
-/// Some terms of a product: pair k of the left side's row r at `left[r * left_row + k * left_pair]`, of the right side
-/// `vectors` times sixteen columns a pair at `right`, without gaps.
+/// Some terms of a product: pair k of the left side's row r is at `left[r * left_row + k * left_pair]`, of the right
+/// side's column j at `right[k * right_stride + j]`.
 typedef struct {
     const uint32_t *left, *right;
     int64_t left_row, left_pair, right_stride, pairs;
 } apus_pair_terms;
 
-/// output[r, j] = first[r, j] + the sums over both parts' terms, for four vectors of columns.
+/// output[r, j] = first[r, j] + the sums over both parts' terms, for four vectors of columns. Rows are `first_stride`
+/// (0: all have the same) and `output_stride` numbers apart; `output` may be `first`.
 typedef struct {
     int64_t rows;
     apus_pair_terms parts[2];
     // A GRU's: parts have three vectors, and the second part's last one goes to the fourth of the output.
     bool is_split;
-    const float *first;    // with
-    int64_t first_stride;  // from one row to the next; 0: the same for all
+    const float *first;
     float *output;
-    int64_t output_stride;
+    int64_t first_stride, output_stride;
 } apus_pair_product;
 
+/// The last number of an odd count has 0 for a partner.
 typedef struct {
     /// to[r * to_stride + k] = the pair from[r * stride + 2 k, + 1], for `count` numbers of a row.
     void (*pack_neighbours)(
         uint32_t *to, int64_t to_stride, const float *from, int64_t stride, int64_t rows, int64_t count);
-    /// to[k * to_stride + j] = the pair of from[2 k * stride + j] and the number in the next row, for `count` columns.
+    /// to[k * to_stride + j] = the pair of from[2 k * stride + j] and the number below it, for `count` columns.
     void (*pack_lanes)(
         uint32_t *to, int64_t to_stride, const float *from, int64_t stride, int64_t rows, int64_t count);
-    /// Both of the same rows, of sixteen numbers at most.
+    /// Both, of rows of sixteen numbers at most.
     void (*pack_both)(
         uint32_t *neighbours, int64_t neighbours_stride, uint32_t *lanes, int64_t lanes_stride, const float *from,
         int64_t stride, int64_t rows, int64_t count);
