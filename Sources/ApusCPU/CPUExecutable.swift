@@ -15,6 +15,7 @@ package final class CPUExecutable: Executable {
         memory = try CPUMemory(plan, variables: variables)
         let engine = try KernelObject("apus_engine_create", destroy: apus_engine_destroy) { apus_engine_create(&$0) }
         if plan.precision != .float32, apus_has_bfloat16_tiles() { apus_engine_set_rounded_factors(engine.pointer) }
+        if plan.precision == .bfloat16, apus_has_fast_bfloat16_pairs() { apus_engine_set_pair_products(engine.pointer) }
         self.engine = engine
         kernels = try plan.steps.map { try makeKernel($0, plan, engine) }
     }
