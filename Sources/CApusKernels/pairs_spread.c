@@ -12,8 +12,6 @@
 #include "threads.h"
 
 enum {
-    // Columns of the product that are worked on together.
-    PANEL = APUS_PAIRS_TILE_VECTORS * APUS_PAIRS_LANES,
     // Rows of the product at least, where the upstream has as many: whole tiles.
     LEAST_ROWS = 8,
 };
