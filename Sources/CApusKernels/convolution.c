@@ -1,11 +1,16 @@
 // One oneDNN primitive with its three arrays, or our own loops. Arrays arrive and leave in
 // plain layouts, channels last; where the primitive wants another one for the kernel, a reorder with a buffer of our
-// own stands between.
+// own stands between. Where it multiplies bfloat16 numbers, the other factors are rounded into the engine's scratch
+// memory first.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bfloat16_numbers.h"
 #include "engine.h"
+#include "pairs_filter.h"
+#include "pairs_gradient.h"
+#include "pairs_spread.h"
 #include "spread_gradient.h"
 #include "threads.h"
 #include "winograd.h"
@@ -18,6 +23,9 @@ typedef struct {
     dnnl_memory_t inside;     // the same object as `outside` without a reorder
     dnnl_primitive_t reorder;  // NULL where both layouts are one
     void *buffer;              // of what is reordered
+    // A factor that is rounded first: its numbers, and the bytes before them in the engine's scratch memory.
+    bool is_rounded;
+    int64_t count, place;
 } operand;
 
 enum { IMAGE, KERNEL, OUTPUT, OPERAND_COUNT };
@@ -29,6 +37,9 @@ struct apus_convolution {
     // In place of the primitive, or NULL.
     apus_winograd *winograd;
     apus_spread_gradient *spread;
+    apus_pairs_filter *filter;
+    apus_pairs_gradient *gradient;
+    apus_pairs_spread *paired_spread;
     operand operands[OPERAND_COUNT];
     dnnl_memory_t bias, scratchpad;
     dnnl_exec_arg_t arguments[OPERAND_COUNT + 2];
@@ -36,12 +47,30 @@ struct apus_convolution {
     int64_t result_count;  // elements of the array that is computed
     int32_t thread_count;  // at creation: the primitive's plan and its scratch memory are for it
     int64_t workspace;  // bytes of the operands' buffers
+    int64_t scratch, scratchpad_place;  // bytes of the engine's scratch memory, and those before the scratchpad
     char implementation[64];
 };
 
+static int64_t product(int64_t first, const int64_t *sizes, int rank) {
+    for (int axis = 0; axis < rank; axis++) first *= sizes[axis];
+    return first;
+}
+
+/// What the primitive reads or writes as an array. Forward it also stands as a hint for the gradients, all of whose
+/// arrays are factors.
+static dnnl_data_type_t element_type(const apus_convolution_description *wanted, int place, bool is_hint) {
+    static const int results[] = {
+        [APUS_CONVOLUTION_FORWARD] = OUTPUT,
+        [APUS_CONVOLUTION_IMAGE_GRADIENT] = IMAGE,
+        [APUS_CONVOLUTION_KERNEL_GRADIENT] = KERNEL,
+    };
+    bool is_factor = is_hint || place != results[wanted->kind];
+    return wanted->method == APUS_CONVOLUTION_BY_ONEDNN_PAIRS && is_factor ? dnnl_bf16 : dnnl_f32;
+}
+
 /// Batch, channels, then the spatial sizes: oneDNN's order of axes, whatever the order in memory.
 static apus_status array_layout(
-    apus_layout *layout, int rank, int64_t batch, int64_t channels, const int64_t *sizes) {
+    apus_layout *layout, dnnl_data_type_t type, int rank, int64_t batch, int64_t channels, const int64_t *sizes) {
     dnnl_dims_t dims = {batch, channels}, strides = {0, 1};
     int64_t stride = channels;
     for (int axis = rank - 1; axis >= 0; axis--) {
@@ -50,13 +79,13 @@ static apus_status array_layout(
         stride *= sizes[axis];
     }
     strides[0] = stride;
-    return apus_layout_create(layout, rank + 2, dims, strides);
+    return apus_typed_layout_create(layout, type, rank + 2, dims, strides);
 }
 
-/// [spatial..., channels / groups, filters] in memory; to oneDNN (groups,) filters, channels, spatial sizes.
-static apus_status kernel_layout(apus_layout *layout, const apus_convolution_description *wanted, bool is_free) {
+/// [spatial..., channels / groups, filters] in memory; to oneDNN (groups,) filters, channels, spatial sizes. Gives the
+/// rank.
+static int kernel_axes(const apus_convolution_description *wanted, dnnl_dims_t dims, dnnl_dims_t strides) {
     int64_t channels = wanted->channels / wanted->groups, filters = wanted->filters / wanted->groups;
-    dnnl_dims_t dims = {0}, strides = {0};
     int first = 0;
     if (wanted->groups > 1) {
         dims[first] = wanted->groups;
@@ -72,26 +101,36 @@ static apus_status kernel_layout(apus_layout *layout, const apus_convolution_des
         strides[first + axis] = stride;
         stride *= wanted->kernel[axis];
     }
-    int rank = first + wanted->rank;
-    return is_free ? apus_layout_create_any(layout, rank, dims) : apus_layout_create(layout, rank, dims, strides);
+    return first + wanted->rank;
 }
 
-/// The layouts that the primitive is asked for: its own choice for the kernel.
-static apus_status make_wanted_layouts(const apus_convolution_description *wanted, apus_layout layouts[3]) {
-    apus_status status = kernel_layout(&layouts[KERNEL], wanted, true);
+/// The layouts that the primitive, or its hint, is asked for: its own choice for the kernel.
+static apus_status make_wanted_layouts(
+    const apus_convolution_description *wanted, bool is_hint, apus_layout layouts[OPERAND_COUNT]) {
+    dnnl_data_type_t types[OPERAND_COUNT];
+    for (int place = 0; place < OPERAND_COUNT; place++) types[place] = element_type(wanted, place, is_hint);
+    dnnl_dims_t dims = {0}, strides = {0};
+    int rank = kernel_axes(wanted, dims, strides);
+    apus_status status = apus_layout_create_any(&layouts[KERNEL], types[KERNEL], rank, dims);
     if (status) return status;
-    if ((status = array_layout(&layouts[IMAGE], wanted->rank, wanted->batch, wanted->channels, wanted->image)))
-        return status;
-    return array_layout(&layouts[OUTPUT], wanted->rank, wanted->batch, wanted->filters, wanted->output);
+    status = array_layout(
+        &layouts[IMAGE], types[IMAGE], wanted->rank, wanted->batch, wanted->channels, wanted->image);
+    if (status) return status;
+    return array_layout(
+        &layouts[OUTPUT], types[OUTPUT], wanted->rank, wanted->batch, wanted->filters, wanted->output);
 }
 
 /// The layouts of the caller's arrays.
-static apus_status make_plain_layouts(const apus_convolution_description *wanted, apus_layout layouts[3]) {
-    apus_status status;
-    if ((status = array_layout(&layouts[IMAGE], wanted->rank, wanted->batch, wanted->channels, wanted->image)) ||
-        (status = array_layout(&layouts[OUTPUT], wanted->rank, wanted->batch, wanted->filters, wanted->output)))
-        return status;
-    return kernel_layout(&layouts[KERNEL], wanted, false);
+static apus_status make_plain_layouts(
+    const apus_convolution_description *wanted, apus_layout layouts[OPERAND_COUNT]) {
+    apus_status status =
+        array_layout(&layouts[IMAGE], dnnl_f32, wanted->rank, wanted->batch, wanted->channels, wanted->image);
+    if (status) return status;
+    status = array_layout(&layouts[OUTPUT], dnnl_f32, wanted->rank, wanted->batch, wanted->filters, wanted->output);
+    if (status) return status;
+    dnnl_dims_t dims = {0}, strides = {0};
+    int rank = kernel_axes(wanted, dims, strides);
+    return apus_layout_create(&layouts[KERNEL], rank, dims, strides);
 }
 
 /// The buffer may be padded, with zeros that stay.
@@ -118,8 +157,19 @@ static apus_status add_operand(
     operand *array = &convolution->operands[place];
     array->kind = kind;
     array->is_output = kind == DNNL_ARG_DST || kind == DNNL_ARG_DIFF_SRC || kind == DNNL_ARG_DIFF_WEIGHTS;
-    APUS_TRY(dnnl_memory_create, &array->outside, plain, convolution->engine->engine, DNNL_MEMORY_NONE);
     apus_layout_view used = dnnl_primitive_desc_query_md(description, dnnl_query_exec_arg_md, kind);
+    const apus_convolution_description *wanted = &convolution->description;
+    if (place != KERNEL && element_type(wanted, place, false) == dnnl_bf16) {
+        array->is_rounded = true;
+        array->count = place == IMAGE ? product(wanted->batch * wanted->channels, wanted->image, wanted->rank)
+                                      : product(wanted->batch * wanted->filters, wanted->output, wanted->rank);
+        array->place = convolution->scratch;
+        convolution->scratch += (array->count * (int64_t)sizeof(uint16_t) + 63) / 64 * 64;
+        APUS_TRY(dnnl_memory_create, &array->inside, used, convolution->engine->engine, DNNL_MEMORY_NONE);
+        convolution->arguments[convolution->argument_count++] = (dnnl_exec_arg_t){kind, array->inside};
+        return APUS_SUCCESS;
+    }
+    APUS_TRY(dnnl_memory_create, &array->outside, plain, convolution->engine->engine, DNNL_MEMORY_NONE);
     if (dnnl_memory_desc_equal(plain, used)) {
         array->inside = array->outside;
     } else {
@@ -139,12 +189,14 @@ static apus_status add_scratch(apus_convolution *convolution, dnnl_primitive_des
         DNNL_MEMORY_NONE);
     convolution->arguments[convolution->argument_count++] =
         (dnnl_exec_arg_t){DNNL_ARG_SCRATCHPAD, convolution->scratchpad};
+    convolution->scratchpad_place = convolution->scratch;
+    convolution->scratch += size;
     return APUS_SUCCESS;
 }
 
 /// What is made while preparing and not needed afterwards.
 typedef struct {
-    apus_layout wanted[OPERAND_COUNT], plain[OPERAND_COUNT], bias;
+    apus_layout wanted[OPERAND_COUNT], hint[OPERAND_COUNT], plain[OPERAND_COUNT], bias;
     dnnl_post_ops_t operations;
     dnnl_primitive_attr_t attributes;
     dnnl_primitive_desc_t forward, description;
@@ -162,15 +214,17 @@ static apus_status describe(apus_convolution *convolution, preparation *parts) {
         geometry.after[axis] = (wanted->output[axis] - 1) * wanted->strides[axis] + extent - wanted->image[axis] -
                                wanted->padding_before[axis];
     }
-    apus_layout_view views[OPERAND_COUNT] = {
-        APUS_LAYOUT_VIEW(parts->wanted[IMAGE]), APUS_LAYOUT_VIEW(parts->wanted[KERNEL]),
-        APUS_LAYOUT_VIEW(parts->wanted[OUTPUT])};
+    apus_layout_view views[OPERAND_COUNT], hints[OPERAND_COUNT];
+    for (int place = 0; place < OPERAND_COUNT; place++) {
+        views[place] = APUS_LAYOUT_VIEW(parts->wanted[place]);
+        hints[place] = APUS_LAYOUT_VIEW(parts->hint[place]);
+    }
     dnnl_engine_t engine = convolution->engine->engine;
     apus_layout_view bias = wanted->has_bias ? APUS_LAYOUT_VIEW(parts->bias) : NULL;
     bool is_forward = wanted->kind == APUS_CONVOLUTION_FORWARD;
     apus_status status = apus_convolution_describe(
-        is_forward ? &parts->description : &parts->forward, engine, APUS_CONVOLUTION_FORWARD, views, bias, &geometry,
-        NULL, parts->attributes);
+        is_forward ? &parts->description : &parts->forward, engine, APUS_CONVOLUTION_FORWARD,
+        is_forward ? views : hints, bias, &geometry, NULL, parts->attributes);
     if (status || is_forward) return status;
     return apus_convolution_describe(
         &parts->description, engine, wanted->kind, views, NULL, &geometry, parts->forward, parts->attributes);
@@ -179,7 +233,9 @@ static apus_status describe(apus_convolution *convolution, preparation *parts) {
 static apus_status prepare(apus_convolution *convolution, preparation *parts) {
     const apus_convolution_description *wanted = &convolution->description;
     apus_status status;
-    if ((status = make_wanted_layouts(wanted, parts->wanted)) || (status = make_plain_layouts(wanted, parts->plain)))
+    if ((status = make_wanted_layouts(wanted, false, parts->wanted)) ||
+        (status = make_wanted_layouts(wanted, true, parts->hint)) ||
+        (status = make_plain_layouts(wanted, parts->plain)))
         return status;
     if (wanted->has_bias &&
         (status = apus_layout_create(&parts->bias, 1, (dnnl_dims_t){wanted->filters}, (dnnl_dims_t){1})))
@@ -190,11 +246,16 @@ static apus_status prepare(apus_convolution *convolution, preparation *parts) {
         (status = apus_append_activation(parts->operations, wanted->activation, wanted->activation_alpha)))
         return status;
     APUS_TRY(dnnl_primitive_attr_set_post_ops, parts->attributes, parts->operations);
-    if ((status = describe(convolution, parts))) return status;
+    status = describe(convolution, parts);
+    if (status == dnnl_unimplemented && wanted->method == APUS_CONVOLUTION_BY_ONEDNN_PAIRS) status = APUS_UNSUPPORTED;
+    if (status) return status;
 
     const char *name = NULL;
     APUS_TRY(dnnl_primitive_desc_query, parts->description, dnnl_query_impl_info_str, 0, &name);
     snprintf(convolution->implementation, sizeof convolution->implementation, "%s", name ? name : "unknown");
+    // oneDNN's reference code goes one number at a time.
+    if (wanted->method == APUS_CONVOLUTION_BY_ONEDNN_PAIRS && strncmp(convolution->implementation, "ref", 3) == 0)
+        return apus_fail("apus_convolution_create", APUS_UNSUPPORTED);
     APUS_TRY(dnnl_primitive_create, &convolution->primitive, parts->description);
 
     bool gives_image = wanted->kind == APUS_CONVOLUTION_IMAGE_GRADIENT;
@@ -214,7 +275,7 @@ static apus_status prepare(apus_convolution *convolution, preparation *parts) {
         convolution->arguments[convolution->argument_count++] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, convolution->bias};
     }
     if ((status = add_scratch(convolution, parts->description))) return status;
-    return apus_engine_reserve(convolution->engine, apus_scratchpad_size(parts->description));
+    return apus_engine_reserve(convolution->engine, convolution->scratch);
 }
 
 static bool is_valid(const apus_convolution_description *wanted) {
@@ -237,9 +298,17 @@ static bool is_valid(const apus_convolution_description *wanted) {
     return true;
 }
 
-static int64_t product(int64_t first, const int64_t *sizes, int rank) {
-    for (int axis = 0; axis < rank; axis++) first *= sizes[axis];
-    return first;
+static apus_status create_pairs(apus_convolution *convolution) {
+    const apus_convolution_description *wanted = &convolution->description;
+    switch (wanted->kind) {
+        case APUS_CONVOLUTION_FORWARD:
+            return apus_pairs_filter_create(convolution->engine, wanted, &convolution->filter);
+        case APUS_CONVOLUTION_IMAGE_GRADIENT:
+            return apus_pairs_spread_create(convolution->engine, wanted, &convolution->paired_spread);
+        case APUS_CONVOLUTION_KERNEL_GRADIENT:
+            return apus_pairs_gradient_create(convolution->engine, wanted, &convolution->gradient);
+    }
+    return apus_fail("apus_convolution_create", APUS_INVALID_DESCRIPTION);
 }
 
 apus_status apus_convolution_create(
@@ -248,6 +317,10 @@ apus_status apus_convolution_create(
     if (!engine || !is_valid(description)) return apus_fail("apus_convolution_create", APUS_INVALID_DESCRIPTION);
     // Its transformed factors are not rounded.
     if (description->method == APUS_CONVOLUTION_BY_WINOGRAD && engine->has_rounded_factors)
+        return apus_fail("apus_convolution_create", APUS_UNSUPPORTED);
+    if (description->method == APUS_CONVOLUTION_BY_ONEDNN_PAIRS && !apus_has_bfloat16_pairs())
+        return apus_fail("apus_convolution_create", APUS_UNSUPPORTED);
+    if (description->method == APUS_CONVOLUTION_BY_PAIRS && !apus_pairs_convolution_is_possible(description))
         return apus_fail("apus_convolution_create", APUS_UNSUPPORTED);
     apus_convolution *convolution = calloc(1, sizeof *convolution);
     if (!convolution) return apus_fail("apus_convolution_create", APUS_OUT_OF_MEMORY);
@@ -268,6 +341,9 @@ apus_status apus_convolution_create(
     } else if (wanted->batch > 0 && wanted->method == APUS_CONVOLUTION_BY_SPREADING) {
         snprintf(convolution->implementation, sizeof convolution->implementation, "spread");
         status = apus_spread_gradient_create(engine, wanted, &convolution->spread);
+    } else if (wanted->batch > 0 && wanted->method == APUS_CONVOLUTION_BY_PAIRS) {
+        snprintf(convolution->implementation, sizeof convolution->implementation, "pairs");
+        status = create_pairs(convolution);
     } else if (wanted->batch > 0) {
         preparation parts = {0};
         status = prepare(convolution, &parts);
@@ -277,6 +353,7 @@ apus_status apus_convolution_create(
         if (parts.operations) dnnl_post_ops_destroy(parts.operations);
         for (int place = 0; place < OPERAND_COUNT; place++) {
             apus_layout_destroy(&parts.wanted[place]);
+            apus_layout_destroy(&parts.hint[place]);
             apus_layout_destroy(&parts.plain[place]);
         }
         apus_layout_destroy(&parts.bias);
@@ -308,6 +385,18 @@ apus_status apus_convolution_run(
         apus_spread_gradient_run(convolution->spread, kernel, output, result);
         return APUS_SUCCESS;
     }
+    if (convolution->filter) {
+        apus_pairs_filter_run(convolution->filter, image, kernel, bias, result);
+        return APUS_SUCCESS;
+    }
+    if (convolution->gradient) {
+        apus_pairs_gradient_run(convolution->gradient, image, output, result);
+        return APUS_SUCCESS;
+    }
+    if (convolution->paired_spread) {
+        apus_pairs_spread_run(convolution->paired_spread, kernel, output, result);
+        return APUS_SUCCESS;
+    }
     if (!convolution->primitive) {
         if (convolution->result_count) memset(result, 0, (size_t)convolution->result_count * sizeof *result);
         return APUS_SUCCESS;
@@ -315,9 +404,17 @@ apus_status apus_convolution_run(
     apus_prepare_thread(convolution->thread_count);
     const float *given[OPERAND_COUNT] = {image, kernel, output};
     if (convolution->scratchpad)
-        APUS_TRY(dnnl_memory_set_data_handle, convolution->scratchpad, convolution->engine->scratch);
+        APUS_TRY(
+            dnnl_memory_set_data_handle, convolution->scratchpad,
+            (char *)convolution->engine->scratch + convolution->scratchpad_place);
     for (int place = 0; place < OPERAND_COUNT; place++) {
         operand *array = &convolution->operands[place];
+        if (array->is_rounded) {
+            void *rounded = (char *)convolution->engine->scratch + array->place;
+            apus_write_bfloat16(rounded, given[place], array->count, convolution->thread_count);
+            APUS_TRY(dnnl_memory_set_data_handle, array->inside, rounded);
+            continue;
+        }
         // oneDNN's handles are not const, its inputs are only read.
         void *handle = array->is_output ? (void *)result : (void *)(uintptr_t)given[place];
         APUS_TRY(dnnl_memory_set_data_handle, array->outside, handle);
@@ -348,6 +445,9 @@ void apus_convolution_destroy(apus_convolution *convolution) {
     }
     apus_winograd_destroy(convolution->winograd);
     apus_spread_gradient_destroy(convolution->spread);
+    apus_pairs_filter_destroy(convolution->filter);
+    apus_pairs_gradient_destroy(convolution->gradient);
+    apus_pairs_spread_destroy(convolution->paired_spread);
     if (convolution->bias) dnnl_memory_destroy(convolution->bias);
     if (convolution->scratchpad) dnnl_memory_destroy(convolution->scratchpad);
     if (convolution->primitive) dnnl_primitive_destroy(convolution->primitive);

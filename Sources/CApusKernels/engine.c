@@ -170,8 +170,9 @@ apus_status apus_append_activation(dnnl_post_ops_t operations, apus_activation a
 
 #if DNNL_VERSION_MAJOR >= 3
 
-apus_status apus_layout_create(apus_layout *layout, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides) {
-    APUS_TRY(dnnl_memory_desc_create_with_strides, layout, rank, dims, dnnl_f32, strides);
+apus_status apus_typed_layout_create(
+    apus_layout *layout, dnnl_data_type_t type, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides) {
+    APUS_TRY(dnnl_memory_desc_create_with_strides, layout, rank, dims, type, strides);
     return APUS_SUCCESS;
 }
 
@@ -193,8 +194,8 @@ apus_status apus_matmul_describe(
     return APUS_SUCCESS;
 }
 
-apus_status apus_layout_create_any(apus_layout *layout, int rank, const dnnl_dims_t dims) {
-    APUS_TRY(dnnl_memory_desc_create_with_tag, layout, rank, dims, dnnl_f32, dnnl_format_tag_any);
+apus_status apus_layout_create_any(apus_layout *layout, dnnl_data_type_t type, int rank, const dnnl_dims_t dims) {
+    APUS_TRY(dnnl_memory_desc_create_with_tag, layout, rank, dims, type, dnnl_format_tag_any);
     return APUS_SUCCESS;
 }
 
@@ -227,8 +228,9 @@ apus_status apus_convolution_describe(
 
 #else
 
-apus_status apus_layout_create(apus_layout *layout, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides) {
-    APUS_TRY(dnnl_memory_desc_init_by_strides, layout, rank, dims, dnnl_f32, strides);
+apus_status apus_typed_layout_create(
+    apus_layout *layout, dnnl_data_type_t type, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides) {
+    APUS_TRY(dnnl_memory_desc_init_by_strides, layout, rank, dims, type, strides);
     return APUS_SUCCESS;
 }
 
@@ -249,8 +251,8 @@ apus_status apus_matmul_describe(
     return APUS_SUCCESS;
 }
 
-apus_status apus_layout_create_any(apus_layout *layout, int rank, const dnnl_dims_t dims) {
-    APUS_TRY(dnnl_memory_desc_init_by_tag, layout, rank, dims, dnnl_f32, dnnl_format_tag_any);
+apus_status apus_layout_create_any(apus_layout *layout, dnnl_data_type_t type, int rank, const dnnl_dims_t dims) {
+    APUS_TRY(dnnl_memory_desc_init_by_tag, layout, rank, dims, type, dnnl_format_tag_any);
     return APUS_SUCCESS;
 }
 

@@ -39,10 +39,16 @@ typedef const dnnl_memory_desc_t *apus_layout_view;
 #define APUS_LAYOUT_VIEW(layout) (&(layout))
 #endif
 
-/// A float32 array's layout by strides; rank up to DNNL_MAX_NDIMS.
-apus_status apus_layout_create(apus_layout *layout, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides);
-/// A float32 array in whatever layout the primitive prefers.
-apus_status apus_layout_create_any(apus_layout *layout, int rank, const dnnl_dims_t dims);
+/// An array's layout by strides; rank up to DNNL_MAX_NDIMS.
+apus_status apus_typed_layout_create(
+    apus_layout *layout, dnnl_data_type_t type, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides);
+/// An array in whatever layout the primitive prefers.
+apus_status apus_layout_create_any(apus_layout *layout, dnnl_data_type_t type, int rank, const dnnl_dims_t dims);
+/// A float32 array's layout by strides.
+static inline apus_status apus_layout_create(
+    apus_layout *layout, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides) {
+    return apus_typed_layout_create(layout, dnnl_f32, rank, dims, strides);
+}
 void apus_layout_destroy(apus_layout *layout);
 
 /// The scratchpad's size in bytes that a primitive asks for.

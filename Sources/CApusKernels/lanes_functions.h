@@ -4,6 +4,7 @@
 #ifndef APUS_LANES_FUNCTIONS_H
 #define APUS_LANES_FUNCTIONS_H
 
+#include "apus_kernels.h"
 #include "lanes.h"
 #include "math_functions.h"
 
@@ -64,6 +65,19 @@ APUS_INLINE void apus_lanes_tanh(apus_lanes *x) {
     apus_lanes scale = APUS_POWER_OF_TWO(shifted), h = p * scale + (scale * 0.5f - 0.5f), sum = h + 1.0f;
     apus_lanes_reciprocal(&sum, &reciprocal);
     *x = h * reciprocal;
+}
+
+/// Activations up to tanh.
+APUS_INLINE void apus_lanes_activate(apus_lanes *x, apus_activation activation, float alpha) {
+    switch (activation) {
+        // Zero times infinity would be no number, and times what is below zero it would be -0.
+        case APUS_ACTIVATION_RELU:
+            *x = alpha == 0.0f ? APUS_BLEND(*x <= 0.0f, (apus_lanes){0}, *x) : APUS_BLEND(*x < 0.0f, alpha * *x, *x);
+            break;
+        case APUS_ACTIVATION_SIGMOID: apus_lanes_sigmoid(x); break;
+        case APUS_ACTIVATION_TANH: apus_lanes_tanh(x); break;
+        default: break;
+    }
 }
 
 #endif

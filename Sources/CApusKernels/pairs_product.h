@@ -9,6 +9,12 @@
 
 #include "instruction_set.h"
 
+enum {
+    APUS_PAIRS_LANES = 16,
+    APUS_PAIRS_TILE_ROWS = 6,      // with
+    APUS_PAIRS_TILE_VECTORS = 4,   // the sums fill 24 of the 32 registers
+};
+
 #if APUS_HAS_VARIANTS
 
 #include <immintrin.h>
@@ -17,12 +23,6 @@
 
 #define APUS_PAIRS_TARGET __attribute__((target("arch=x86-64-v4,avx512bf16"), min_vector_width(512)))
 #define APUS_PAIRS_INLINE static inline __attribute__((always_inline)) APUS_PAIRS_TARGET
-
-enum {
-    APUS_PAIRS_LANES = 16,
-    APUS_PAIRS_TILE_ROWS = 6,      // with
-    APUS_PAIRS_TILE_VECTORS = 4,   // the sums fill 24 of the 32 registers
-};
 
 /// The first `count` (0...16) lanes.
 APUS_PAIRS_INLINE __mmask16 apus_first_lanes(int64_t count) {

@@ -6,6 +6,7 @@
 #include "engine.h"
 #include "instruction_set.h"
 #include "lanes_product.h"
+#include "spread_rows.h"
 #include "threads.h"
 
 enum {
@@ -60,21 +61,6 @@ APUS_INLINE void pack(void *context, int64_t begin, int64_t end, int32_t thread,
     }
 }
 
-/// Adds what the results of a row give to the places in row `ky` of their windows to a row of the image; a window's
-/// places in a row are neighbours.
-APUS_INLINE void add_row(
-    const apus_convolution_description *wanted, const float *products, int64_t stride, float *row) {
-    const int64_t channels = wanted->channels, width = wanted->image[1] * channels;
-    const int64_t terms = wanted->kernel[1] * channels;
-    for (int64_t x = 0; x < wanted->output[1]; x++, products += stride) {
-        int64_t first = (x * wanted->strides[1] - wanted->padding_before[1]) * channels;
-        int64_t begin = first < 0 ? -first : 0, end = width - first < terms ? width - first : terms;
-        if (begin >= end) continue;
-        float *restrict target = row + (first + begin);
-        for (int64_t t = begin; t < end; t++) *target++ += products[t];
-    }
-}
-
 /// Gradients of images `begin..<end`.
 APUS_INLINE void spread(void *context, int64_t begin, int64_t end, int32_t thread, const register_form form) {
     const job *work = context;
@@ -98,14 +84,7 @@ APUS_INLINE void spread(void *context, int64_t begin, int64_t end, int32_t threa
                     apus_multiply_rows(
                         form.rows, form.vectors, 0, rows * width, left, right, products + column, stride, false);
                 }
-            for (int64_t y = first; y < first + rows; y++)
-                for (int64_t ky = 0; ky < wanted->kernel[0]; ky++) {
-                    int64_t place = y * wanted->strides[0] + ky - wanted->padding_before[0];
-                    if (place < 0 || place >= wanted->image[0]) continue;
-                    const float *source =
-                        products + (y - first) * width * stride + ky * wanted->kernel[1] * wanted->channels;
-                    add_row(wanted, source, stride, result + place * row);
-                }
+            apus_spread_rows(wanted, first, rows, products, stride, result);
         }
     }
 }

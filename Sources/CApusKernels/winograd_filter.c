@@ -71,18 +71,6 @@ APUS_INLINE void transform_kernel(
     }
 }
 
-APUS_INLINE void activate(apus_lanes *x, apus_activation activation, float alpha) {
-    switch (activation) {
-        // Zero times infinity would be no number, and times what is below zero it would be -0.
-        case APUS_ACTIVATION_RELU:
-            *x = alpha == 0.0f ? APUS_BLEND(*x <= 0.0f, (apus_lanes){0}, *x) : APUS_BLEND(*x < 0.0f, alpha * *x, *x);
-            break;
-        case APUS_ACTIVATION_SIGMOID: apus_lanes_sigmoid(x); break;
-        case APUS_ACTIVATION_TANH: apus_lanes_tanh(x); break;
-        default: break;
-    }
-}
-
 /// What is written of a tile: rows and columns within the image (four of each at most), filters of a vector.
 typedef struct {
     int64_t rows, columns, filters;
@@ -105,7 +93,7 @@ APUS_INLINE void write_tile(
         APUS_UNROLLED for (int j = 0; j < 4; j++) {
             if (j >= extent.columns) break;
             y[j] += *bias;
-            activate(&y[j], activation, plan->activation_alpha);
+            apus_lanes_activate(&y[j], activation, plan->activation_alpha);
             apus_store_some(target + (i * plan->output_width + j) * plan->filters, &y[j], extent.filters);
         }
     }

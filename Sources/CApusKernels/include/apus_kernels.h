@@ -217,7 +217,8 @@ void apus_matmul_update_destroy(apus_matmul_update *update);
 /// The bytes that the object holds for its runs: 514 KiB a thread at most, a tile and what is packed of the right side.
 int64_t apus_matmul_update_workspace(const apus_matmul_update *update);
 
-// MARK: Convolutions (convolution.c, spread_gradient.c, winograd.c, winograd_filter.c, winograd_gradient.c)
+// MARK: Convolutions (convolution.c; spread_gradient.c; winograd.c, winograd_filter.c, winograd_gradient.c;
+// pairs_filter.c, pairs_spread.c, pairs_gradient.c)
 
 enum { APUS_MAXIMUM_SPATIAL_RANK = 3 };
 
@@ -236,6 +237,11 @@ typedef enum apus_convolution_method : int32_t {
     APUS_CONVOLUTION_BY_WINOGRAD = 1,
     // The image's gradient by products that are spread over it (spread_gradient.h).
     APUS_CONVOLUTION_BY_SPREADING = 2,
+    // Both factors rounded to bfloat16, by oneDNN's primitives for such numbers. Where the processor has no bfloat16
+    // pairs, or oneDNN nothing but its reference code: APUS_UNSUPPORTED.
+    APUS_CONVOLUTION_BY_ONEDNN_PAIRS = 3,
+    // The same by our own loops: pairs of a window's neighbours, of filters, or of neighbouring results.
+    APUS_CONVOLUTION_BY_PAIRS = 4,
 } apus_convolution_method;
 
 /// image [batch, image..., channels], kernel [kernel..., channels / groups, filters], output [batch, output...,
@@ -275,6 +281,10 @@ bool apus_winograd_is_possible(const apus_convolution_description *description);
 /// Whether the convolution is an image's gradient that can be spread: in two axes, with dilations and groups of 1.
 bool apus_spread_gradient_is_possible(const apus_convolution_description *description);
 
+/// Whether our loops for bfloat16 pairs can do the convolution: in two axes, with dilations and groups of 1 and
+/// activations up to tanh, on processors with such instructions.
+bool apus_pairs_convolution_is_possible(const apus_convolution_description *description);
+
 typedef struct apus_convolution apus_convolution;
 
 /// Prepares a convolution, its arguments, reorders and scratch memory. The engine must outlive it.
@@ -291,8 +301,8 @@ void apus_convolution_destroy(apus_convolution *convolution);
 /// The bytes that the object holds for its runs besides what it is given and the engine's scratch memory.
 int64_t apus_convolution_workspace(const apus_convolution *convolution);
 
-/// What computes it, such as "brgconv:avx512_core", "winograd:F(4x4,3x3)" or "spread", or "none" for an empty one.
-/// Lives as long as the object.
+/// What computes it, such as "brgconv:avx512_core", "winograd:F(4x4,3x3)", "spread" or "pairs", or "none" for an
+/// empty one. Lives as long as the object.
 const char *apus_convolution_implementation(const apus_convolution *convolution);
 
 // MARK: Pooling (pooling.c)
