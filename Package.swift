@@ -51,7 +51,7 @@ let package = Package(
         // libjpeg, whose errors are long jumps.
         .target(name: "CApusJPEG", dependencies: ["CJPEG"], linkerSettings: [.linkedLibrary("jpeg")]),
         // Batches of a data set's rows.
-        .target(name: "CGather"),
+        .target(name: "CApusGather"),
         .target(name: "CSampleData", exclude: ["NOTICE", "make-sample.py", "mnist-sample.gz"]),
 
         // Values, random numbers, errors.
@@ -65,7 +65,7 @@ let package = Package(
         .target(name: "ApusNN", dependencies: ["ApusGraph"]),
         // Rasters, image files.
         .target(name: "ApusImages", dependencies: ["ApusCore", "CCairo", "CApusJPEG"]),
-        .target(name: "ApusData", dependencies: ["ApusImages", "CArchive", "CCrypto", "CGather", "CSampleData"]),
+        .target(name: "ApusData", dependencies: ["ApusImages", "CArchive", "CCrypto", "CApusGather", "CSampleData"]),
         .target(name: "ApusPictures", dependencies: ["ApusImages", "CCairo"]),
         .target(name: "ApusTrain", dependencies: ["ApusNN", "ApusPlan", "ApusData"]),
         // What users import.

@@ -235,7 +235,9 @@ private struct Planner {
         for root in graph.roots { unrounded[value(of: root)] = nil }
         for step in steps {
             switch step.kernel {
-            case .matMul, .operation(.matMul), .matMulUpdate: break
+            // Bias, variable and scale are no factors.
+            case .matMul, .operation(.matMul), .matMulUpdate:
+                for input in step.inputs.dropFirst(2) { unrounded[input] = nil }
             default: for input in step.inputs { unrounded[input] = nil }
             }
         }

@@ -27,15 +27,6 @@ APUS_PAIRS_INLINE void apus_write_numbers(uint16_t *to, const float *from, int64
     _mm512_mask_storeu_epi16(to + i, (__mmask32)((1ull << rest) - 1), apus_neighbour_pairs(low, high));
 }
 
-/// Runs the statements, in which `vectors` is a constant, for a panel of so many vectors, or four.
-#define APUS_PAIRS_FOR_VECTORS(count, ...)                        \
-    switch (count) {                                              \
-        case 1: { enum { vectors = 1 }; __VA_ARGS__; break; }     \
-        case 2: { enum { vectors = 2 }; __VA_ARGS__; break; }     \
-        case 3: { enum { vectors = 3 }; __VA_ARGS__; break; }     \
-        default: { enum { vectors = 4 }; __VA_ARGS__; break; }    \
-    }
-
 #endif
 
 #endif

@@ -220,7 +220,8 @@ apus_status apus_matmul_create(
     snprintf(matmul->implementation, sizeof matmul->implementation, "none");
     apus_status status;
     if (engine->has_pair_products) {
-        snprintf(matmul->implementation, sizeof matmul->implementation, "pairs:avx512_bf16");
+        if (description->batch > 0 && description->rows > 0 && description->columns > 0)
+            snprintf(matmul->implementation, sizeof matmul->implementation, "pairs:avx512_bf16");
         status = apus_pair_product_create(description, &matmul->pairs);
     } else {
         status = prepare_product(matmul);

@@ -244,12 +244,9 @@ APUS_PAIRS_INLINE void run_pair_tile(
 }
 
 APUS_PAIRS_INLINE void run_pair_vectors(
-    const job *work, float *tile, const int rows, int64_t vectors, apus_left_pairs left, const uint32_t *packed,
+    const job *work, float *tile, const int rows, int64_t count, apus_left_pairs left, const uint32_t *packed,
     place place) {
-    if (vectors == 4) run_pair_tile(work, tile, rows, 4, left, packed, place);
-    else if (vectors == 3) run_pair_tile(work, tile, rows, 3, left, packed, place);
-    else if (vectors == 2) run_pair_tile(work, tile, rows, 2, left, packed, place);
-    else run_pair_tile(work, tile, rows, 1, left, packed, place);
+    APUS_PAIRS_FOR_VECTORS(count, run_pair_tile(work, tile, rows, vectors, left, packed, place))
 }
 
 /// As `run_rows`, with factors rounded to bfloat16: here both sides are packed.
@@ -325,7 +322,7 @@ apus_status apus_matmul_update_create(
     update->workspace_size = TILE_ROWS * PANEL_WIDTH + update->block_columns * update->description.inner;
     if (description->multiplies_pairs)
         update->workspace_size =
-            TILE_ROWS * PANEL_WIDTH + (update->block_columns + PAIR_ROWS) * (description->inner + 1) / 2;
+            TILE_ROWS * PANEL_WIDTH + (update->block_columns + PAIR_ROWS) * apus_pair_count(description->inner);
     update->workspaces =
         aligned_alloc(64, (size_t)(update->thread_count * update->workspace_size) * sizeof *update->workspaces);
     if (!update->workspaces) {

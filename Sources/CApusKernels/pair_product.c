@@ -7,8 +7,8 @@
 
 #include <stdlib.h>
 
-#include "denormals.h"
 #include "lanes_functions.h"
+#include "lanes_product.h"
 #include "pairs_packing.h"
 #include "status.h"
 #include "threads.h"
@@ -18,12 +18,10 @@
 enum {
     FINISHING = 8,  // what a vector of the output takes, in dot products
     PANEL_WIDTH = APUS_PAIRS_TILE_VECTORS * APUS_PAIRS_LANES,
-    BLOCK_ROWS = 64 * APUS_PAIRS_TILE_ROWS,  // of the left side, packed at once
+    // Of the left side, packed at once: rows at most, and pairs where there are many terms, half of the second cache.
+    BLOCK_ROWS = 64 * APUS_PAIRS_TILE_ROWS,
+    BLOCK_PAIRS = 1 << 17,
 };
-
-static int64_t whole_lanes(int64_t count) {
-    return (count + APUS_PAIRS_LANES - 1) / APUS_PAIRS_LANES * APUS_PAIRS_LANES;
-}
 
 /// What the threads divide among them.
 typedef enum { BY_ROWS, BY_COLUMNS, BY_MATRICES } division;
@@ -69,11 +67,7 @@ APUS_PAIRS_INLINE void finish_tile(
             if (has_scale) x *= scale;
             x += shift;
             if (accumulates) x += (apus_lanes)_mm512_maskz_loadu_ps(lanes, target);
-            if (activation == APUS_ACTIVATION_SIGMOID) apus_lanes_sigmoid(&x);
-            if (activation == APUS_ACTIVATION_TANH) apus_lanes_tanh(&x);
-            // NaN stays, and minus infinity becomes 0 where the slope is 0.
-            if (activation == APUS_ACTIVATION_RELU)
-                x = APUS_BLEND(x < 0, slope == 0 ? (apus_lanes){0} : x * slope, x);
+            apus_lanes_activate(&x, activation, slope);
             _mm512_mask_storeu_ps(target, lanes, (__m512)x);
         }
     }
@@ -125,7 +119,7 @@ APUS_PAIRS_TARGET static void run_panel(
     const job *work, apus_left_pairs left, const float *right, float *sums, uint32_t *packed, part part,
     float *output) {
     const apus_matmul_description *wanted = &work->product->description;
-    int64_t vectors = (part.columns + APUS_PAIRS_LANES - 1) / APUS_PAIRS_LANES, width = vectors * APUS_PAIRS_LANES;
+    int64_t width = apus_rounded_up(part.columns, APUS_PAIRS_LANES);
     if (wanted->transposes_right)
         apus_pack_columns_of_pairs(
             packed, width, right + part.first_column * wanted->inner, wanted->inner, wanted->inner, part.columns);
@@ -135,10 +129,9 @@ APUS_PAIRS_TARGET static void run_panel(
     apus_right_pairs columns = {packed, width, work->product->pairs};
     output += part.first_row * wanted->columns + part.first_column;
     const float *bias = work->bias ? work->bias + part.first_column : NULL;
-    if (vectors == 4) run_tiles(work, 4, part.rows, left, columns, sums, output, bias, part.columns);
-    else if (vectors == 3) run_tiles(work, 3, part.rows, left, columns, sums, output, bias, part.columns);
-    else if (vectors == 2) run_tiles(work, 2, part.rows, left, columns, sums, output, bias, part.columns);
-    else run_tiles(work, 1, part.rows, left, columns, sums, output, bias, part.columns);
+    APUS_PAIRS_FOR_VECTORS(
+        width / APUS_PAIRS_LANES,
+        run_tiles(work, vectors, part.rows, left, columns, sums, output, bias, part.columns))
 }
 
 /// A part of one matrix of the output.
@@ -148,21 +141,21 @@ APUS_PAIRS_TARGET static void run_part(const job *work, int64_t matrix, part who
     uint32_t *own = product->workspaces + thread * product->workspace_size;
     float *sums = (float *)(void *)own;
     uint32_t *packed_left = own + APUS_PAIRS_TILE_ROWS * PANEL_WIDTH;
-    uint32_t *packed_right = packed_left + product->pairs * whole_lanes(product->block_rows);
+    uint32_t *packed_right = packed_left + product->pairs * apus_rounded_up(product->block_rows, APUS_PAIRS_LANES);
     const float *left = work->left + matrix * wanted->left_batch_stride;
     const float *right = work->right + matrix * wanted->right_batch_stride;
     float *output = work->output + matrix * wanted->rows * wanted->columns;
     int64_t last_row = whole.first_row + whole.rows, last_column = whole.first_column + whole.columns;
     // As equal as can be, like the panels below.
     int64_t tiles = (whole.rows + APUS_PAIRS_TILE_ROWS - 1) / APUS_PAIRS_TILE_ROWS;
-    int64_t blocks = (whole.rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    int64_t blocks = (whole.rows + product->block_rows - 1) / product->block_rows;
     for (int64_t block = 0; block < blocks; block++) {
         int64_t row = whole.first_row + tiles * block / blocks * APUS_PAIRS_TILE_ROWS;
         int64_t end_row = whole.first_row + tiles * (block + 1) / blocks * APUS_PAIRS_TILE_ROWS;
         part part = {row, (end_row < last_row ? end_row : last_row) - row, 0, 0};
         apus_left_pairs factors;
         if (wanted->transposes_left) {
-            int64_t width = whole_lanes(part.rows);
+            int64_t width = apus_rounded_up(part.rows, APUS_PAIRS_LANES);
             apus_pack_terms(packed_left, width, left + row, wanted->rows, wanted->inner, part.rows);
             factors = (apus_left_pairs){packed_left, 1, width};
         } else {
@@ -233,9 +226,12 @@ apus_status apus_pair_product_create(const apus_matmul_description *wanted, apus
         effort = wanted->rows * (product->pairs + FINISHING);
     }
     product->grain = 1 + APUS_GRAIN / 4 / (effort + 1);
-    product->block_rows = wanted->rows < BLOCK_ROWS ? wanted->rows : BLOCK_ROWS;
+    product->block_rows = BLOCK_PAIRS / (product->pairs + 1) / APUS_PAIRS_TILE_ROWS * APUS_PAIRS_TILE_ROWS;
+    if (product->block_rows > BLOCK_ROWS) product->block_rows = BLOCK_ROWS;
+    if (product->block_rows > wanted->rows) product->block_rows = apus_rounded_up(wanted->rows, APUS_PAIRS_TILE_ROWS);
+    if (product->block_rows < APUS_PAIRS_TILE_ROWS) product->block_rows = APUS_PAIRS_TILE_ROWS;
     product->workspace_size = APUS_PAIRS_TILE_ROWS * PANEL_WIDTH +
-                              (whole_lanes(product->block_rows) + PANEL_WIDTH) * product->pairs;
+                              (apus_rounded_up(product->block_rows, APUS_PAIRS_LANES) + PANEL_WIDTH) * product->pairs;
     product->workspaces = aligned_alloc(64, (size_t)apus_pair_product_workspace(product) + 64);
     if (!product->workspaces) {
         free(product);

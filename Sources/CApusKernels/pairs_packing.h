@@ -7,8 +7,6 @@
 
 #if APUS_HAS_VARIANTS
 
-static inline int64_t apus_pair_count(int64_t terms) { return (terms + 1) / 2; }
-
 /// pairs[k * width + j] = terms 2 k and 2 k + 1 of column j, where matrix[k * stride + j] is term k of column j.
 /// `width` is a multiple of `APUS_PAIRS_LANES`, and `columns` of them are read.
 APUS_PAIRS_INLINE void apus_pack_terms(
@@ -43,17 +41,23 @@ APUS_PAIRS_INLINE void apus_pack_rows_of_pairs(
     }
 }
 
+/// pairs[k * pair_stride + j] = terms 2 k and 2 k + 1 of column j, where matrix[j * stride + k] is term k of column j, for
+/// `columns`, sixteen at most; 0 for the columns from there to the sixteenth.
+APUS_PAIRS_INLINE void apus_pack_sixteen_columns(
+    uint32_t *pairs, int64_t pair_stride, const float *matrix, int64_t stride, int64_t columns, int64_t terms) {
+    for (int64_t k = 0; k < terms; k += 2 * APUS_PAIRS_LANES) {
+        __m512i rows[APUS_PAIRS_LANES];
+        _Pragma("clang loop unroll(full)") for (int r = 0; r < APUS_PAIRS_LANES; r++)
+            rows[r] = r < columns ? apus_row_pairs(matrix + r * stride, k, terms) : _mm512_setzero_si512();
+        apus_transpose_pairs(rows, pairs + k / 2 * pair_stride, pair_stride, apus_pair_count(terms) - k / 2);
+    }
+}
+
 /// As `apus_pack_terms`, where matrix[j * stride + k] is term k of column j.
 APUS_PAIRS_INLINE void apus_pack_columns_of_pairs(
     uint32_t *pairs, int64_t width, const float *matrix, int64_t stride, int64_t terms, int64_t columns) {
-    for (int64_t j = 0; j < width; j += APUS_PAIRS_LANES) {
-        for (int64_t k = 0; k < terms; k += 2 * APUS_PAIRS_LANES) {
-            __m512i rows[APUS_PAIRS_LANES];
-            _Pragma("clang loop unroll(full)") for (int r = 0; r < APUS_PAIRS_LANES; r++)
-                rows[r] = j + r < columns ? apus_row_pairs(matrix + (j + r) * stride, k, terms) : _mm512_setzero_si512();
-            apus_transpose_pairs(rows, pairs + k / 2 * width + j, width, apus_pair_count(terms) - k / 2);
-        }
-    }
+    for (int64_t j = 0; j < width; j += APUS_PAIRS_LANES)
+        apus_pack_sixteen_columns(pairs + j, width, matrix + j * stride, stride, columns - j, terms);
 }
 
 #endif

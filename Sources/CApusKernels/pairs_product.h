@@ -15,6 +15,9 @@ enum {
     APUS_PAIRS_TILE_VECTORS = 4,   // the sums fill 24 of the 32 registers
 };
 
+/// So many numbers make so many pairs; an odd one's partner is 0.
+static inline int64_t apus_pair_count(int64_t numbers) { return (numbers + 1) / 2; }
+
 #if APUS_HAS_VARIANTS
 
 #include <immintrin.h>
@@ -24,7 +27,7 @@ enum {
 #define APUS_PAIRS_TARGET __attribute__((target("arch=x86-64-v4,avx512bf16"), min_vector_width(512)))
 #define APUS_PAIRS_INLINE static inline __attribute__((always_inline)) APUS_PAIRS_TARGET
 
-/// The first `count` (0...16) lanes.
+/// The first `count` lanes: none below 0, all from 16 on.
 APUS_PAIRS_INLINE __mmask16 apus_first_lanes(int64_t count) {
     return count >= APUS_PAIRS_LANES ? (__mmask16)0xffff : (__mmask16)((1u << (count < 0 ? 0 : count)) - 1);
 }
@@ -103,6 +106,15 @@ APUS_PAIRS_INLINE void apus_transpose_pairs(__m512i r[16], uint32_t *to, int64_t
     _Pragma("clang loop unroll(full)") for (int i = 0; i < 16; i++)
         if (i < pairs) _mm512_storeu_si512(to + i * stride, r[i]);
 }
+
+/// Runs the statements, in which `vectors` is a constant, for a panel of so many vectors, or four.
+#define APUS_PAIRS_FOR_VECTORS(count, ...)                        \
+    switch (count) {                                              \
+        case 1: { enum { vectors = 1 }; __VA_ARGS__; break; }     \
+        case 2: { enum { vectors = 2 }; __VA_ARGS__; break; }     \
+        case 3: { enum { vectors = 3 }; __VA_ARGS__; break; }     \
+        default: { enum { vectors = 4 }; __VA_ARGS__; break; }    \
+    }
 
 #endif
 

@@ -179,7 +179,7 @@ static void multiply_pairs(
     int64_t inputs = recurrence->input_pairs, hidden = recurrence->hidden_pairs, stride = recurrence->factor_stride;
     int64_t width = recurrence->panel_vectors * APUS_LANE_COUNT;
     const uint32_t *packed = recurrence->packed_pairs + panel * (inputs + hidden) * width;
-    const apus_pair_product product = {
+    const apus_recurrence_product product = {
         .rows = rows,
         .parts = {{factors, packed, stride, 1, width, inputs},
                   {factors + inputs, packed + inputs * width, stride, 1, width, hidden_is_zero ? 0 : hidden}},
@@ -394,8 +394,8 @@ apus_status apus_recurrence_create(const apus_recurrence_description *descriptio
     recurrence->lead = pairs ? 0 : apus_rounded_up(before, APUS_LANE_COUNT);
     recurrence->state_width = recurrence->lead + recurrence->panel_count * recurrence->panel_units;
     recurrence->pairs = pairs;
-    recurrence->input_pairs = apus_pairs_of(description->features);
-    recurrence->hidden_pairs = apus_pairs_of(description->units);
+    recurrence->input_pairs = apus_pair_count(description->features);
+    recurrence->hidden_pairs = apus_pair_count(description->units);
     int64_t pair_count = recurrence->input_pairs + recurrence->hidden_pairs;
     recurrence->factor_stride = pairs ? apus_rounded_up(pair_count, APUS_LANE_COUNT) : 0;
     recurrence->thread_size = APUS_RECURRENCE_ROWS * ((description->rounds_factors ? 4 : 3) * recurrence->state_width +

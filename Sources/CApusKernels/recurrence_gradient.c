@@ -255,7 +255,7 @@ static void gather_factor_pairs(const job *work, const spot *at, uint32_t *targe
 /// Adds the product of `terms`, pairs of both sides, to rows of the output.
 static void add_pair_product(
     const apus_recurrence_gradient *gradient, int64_t rows, apus_pair_terms terms, float *output, int64_t stride) {
-    const apus_pair_product product = {
+    const apus_recurrence_product product = {
         .rows = rows,
         .parts = {terms},
         .first = output,
@@ -278,7 +278,7 @@ APUS_INLINE void add_to_totals(const job *work, const area *own, int64_t rows, c
             if (gradient->pairs) {
                 apus_pair_terms terms = {
                     own->factor_rows + first, (sum->is_of_products ? own->product_rows : own->projected_rows) + column,
-                    1, gradient->factor_stride, gradient->slope_stride, apus_pairs_of(rows)};
+                    1, gradient->factor_stride, gradient->slope_stride, apus_pair_count(rows)};
                 add_pair_product(gradient, count, terms, totals, gradient->total_stride);
             } else {
                 apus_left left = {own->factors + first, 1, gradient->factor_stride};
@@ -455,7 +455,7 @@ apus_status apus_recurrence_gradient_create(
     gradient->slope_stride = apus_rounded_up(terms, PANEL) + APUS_LANE_COUNT;
     gradient->row_stride = pairs ? gates * APUS_LANE_COUNT : gradient->slope_stride;
     gradient->gate_stride = pairs ? APUS_LANE_COUNT : description->units;
-    gradient->unit_pairs = apus_pairs_of(description->units);
+    gradient->unit_pairs = apus_pair_count(description->units);
     gradient->left_pairs = gates * gradient->unit_pairs;
     gradient->left_stride = pairs ? apus_rounded_up(gradient->left_pairs, PANEL) + APUS_LANE_COUNT : 0;
     lay_out_sums(gradient, sums, sum_count);

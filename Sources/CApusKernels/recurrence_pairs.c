@@ -3,7 +3,7 @@
 #include <stddef.h>
 
 #include "apus_kernels.h"
-#include "pairs_product.h"
+#include "pairs_packing.h"
 
 #if APUS_HAS_VARIANTS
 
@@ -13,18 +13,9 @@ APUS_PAIRS_INLINE __m512 load_first(int64_t count, const float *from) {
     return _mm512_maskz_loadu_ps(apus_first_lanes(count), from);
 }
 
-/// Thirty-two numbers of a row as neighbours, `count` of them, or fewer, from `from` on; 0 for the others.
-APUS_PAIRS_INLINE __m512i load_neighbours(int64_t count, const float *from) {
-    return apus_neighbour_pairs(load_first(count, from), load_first(count - APUS_PAIRS_LANES, from + APUS_PAIRS_LANES));
-}
-
 APUS_PAIRS_TARGET static void pack_neighbours(
     uint32_t *to, int64_t to_stride, const float *from, int64_t stride, int64_t rows, int64_t count) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t j = 0; j < count; j += 2 * APUS_PAIRS_LANES)
-            _mm512_mask_storeu_epi32(
-                to + r * to_stride + j / 2, apus_first_lanes(apus_pairs_of(count - j)),
-                load_neighbours(count - j, from + r * stride + j));
+    apus_pack_rows_of_pairs(to, to_stride, from, stride, rows, count);
 }
 
 APUS_PAIRS_TARGET static void pack_lanes(
@@ -43,7 +34,7 @@ APUS_PAIRS_TARGET static void pack_both(
     uint32_t *neighbours, int64_t neighbours_stride, uint32_t *lanes, int64_t lanes_stride, const float *from,
     int64_t stride, int64_t rows, int64_t count) {
     __mmask16 numbers = apus_first_lanes(count);
-    __mmask8 pairs = (__mmask8)apus_first_lanes(apus_pairs_of(count));
+    __mmask8 pairs = (__mmask8)apus_first_lanes(apus_pair_count(count));
     for (int64_t r = 0; r < rows; r += 2, neighbours += 2 * neighbours_stride, lanes += lanes_stride) {
         __m512 first = _mm512_maskz_loadu_ps(numbers, from + r * stride), second = _mm512_setzero_ps();
         if (r + 1 < rows) second = _mm512_maskz_loadu_ps(numbers, from + (r + 1) * stride);
@@ -57,17 +48,12 @@ APUS_PAIRS_TARGET static void pack_both(
 
 APUS_PAIRS_TARGET static void pack_transposed(
     uint32_t *to, int64_t to_stride, const float *from, int64_t stride, int64_t rows, int64_t count) {
-    for (int64_t j = 0; j < count; j += 2 * APUS_PAIRS_LANES) {
-        __m512i pairs[APUS_PAIRS_LANES];
-        UNROLLED for (int r = 0; r < APUS_PAIRS_LANES; r++)
-            pairs[r] = r < rows ? load_neighbours(count - j, from + r * stride + j) : _mm512_setzero_si512();
-        apus_transpose_pairs(pairs, to + j / 2 * to_stride, to_stride, apus_pairs_of(count - j));
-    }
+    apus_pack_sixteen_columns(to, to_stride, from, stride, rows, count);
 }
 
 /// `rows` rows from `row` on; it and `vectors`, of each part, are constants.
 APUS_PAIRS_INLINE void multiply_tile(
-    const int rows, const int vectors, const apus_pair_product *product, int64_t row) {
+    const int rows, const int vectors, const apus_recurrence_product *product, int64_t row) {
     const float *first = product->first + row * product->first_stride;
     float *output = product->output + row * product->output_stride;
     __m512 sums[APUS_PAIRS_TILE_ROWS][APUS_PAIRS_TILE_VECTORS];
@@ -91,7 +77,7 @@ APUS_PAIRS_INLINE void multiply_tile(
             _mm512_storeu_ps(output + r * product->output_stride + v * APUS_PAIRS_LANES, sums[r][v]);
 }
 
-APUS_PAIRS_INLINE void multiply_rows(const int vectors, const apus_pair_product *product) {
+APUS_PAIRS_INLINE void multiply_rows(const int vectors, const apus_recurrence_product *product) {
     for (int64_t row = 0, step; row < product->rows; row += step) {
         int64_t rest = product->rows - row;
         step = rest >= APUS_PAIRS_TILE_ROWS ? APUS_PAIRS_TILE_ROWS : rest >= 4 ? 4 : rest >= 2 ? 2 : 1;
@@ -106,7 +92,7 @@ APUS_PAIRS_INLINE void multiply_rows(const int vectors, const apus_pair_product 
     }
 }
 
-APUS_PAIRS_TARGET static void multiply(const apus_pair_product *product) {
+APUS_PAIRS_TARGET static void multiply(const apus_recurrence_product *product) {
     if (product->is_split)
         multiply_rows(APUS_PAIRS_TILE_VECTORS - 1, product);
     else

@@ -6,8 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/// `count` numbers make so many pairs; an odd one's partner is 0.
-static inline int64_t apus_pairs_of(int64_t count) { return (count + 1) / 2; }
+#include "pairs_product.h"
 
 /// Some terms of a product: pair k of the left side's row r is at `left[r * left_row + k * left_pair]`, of the right
 /// side's column j at `right[k * right_stride + j]`.
@@ -26,7 +25,7 @@ typedef struct {
     const float *first;
     float *output;
     int64_t first_stride, output_stride;
-} apus_pair_product;
+} apus_recurrence_product;
 
 /// The last number of an odd count has 0 for a partner.
 typedef struct {
@@ -44,7 +43,7 @@ typedef struct {
     /// row; to[.., r] = 0 for the rows from there to the sixteenth.
     void (*pack_transposed)(
         uint32_t *to, int64_t to_stride, const float *from, int64_t stride, int64_t rows, int64_t count);
-    void (*multiply)(const apus_pair_product *product);
+    void (*multiply)(const apus_recurrence_product *product);
 } apus_pair_loops;
 
 /// NULL where the processor has no such instructions.

@@ -95,7 +95,9 @@ final class ConvolutionKernel: CPUKernel {
         let (channels, filters) = (wanted.channels / wanted.groups, wanted.filters / wanted.groups)
         let isDense = (0..<Int(wanted.rank)).allSatisfy { axes(wanted.strides)[$0] == 1 }
         let isWide = wanted.kernel.1 > 1
-        let isKernelSmall = wanted.kernel.0 * wanted.kernel.1 * channels * filters <= 1 << 17
+        let kernelCount = wanted.kernel.0 * wanted.kernel.1 * channels * filters
+        // Sums of larger ones are taken in fewer parts, for fewer threads.
+        let (isKernelSmall, isFourfold) = (kernelCount <= 1 << 17, kernelCount <= 1 << 18)
         let areLoopsPossible =
             wanted.batch >= 16 && withUnsafePointer(to: wanted) { apus_pairs_convolution_is_possible($0) }
         let areOneDNNsFaster = channels * filters >= 96
@@ -106,8 +108,8 @@ final class ConvolutionKernel: CPUKernel {
             if areLoopsPossible && isWide && isKernelSmall && isSpread { return APUS_CONVOLUTION_BY_PAIRS }
         case APUS_CONVOLUTION_KERNEL_GRADIENT:
             let isSampleSmall = wanted.image.0 * wanted.image.1 * channels <= 1 << 17
-            let isOften = isWide || min(channels, filters) >= 24
-            if areLoopsPossible && isOften && isSampleSmall && (isKernelSmall || !isDense) {
+            let hasEnoughProducts = isWide || min(channels, filters) >= 24
+            if areLoopsPossible && hasEnoughProducts && isSampleSmall && (isKernelSmall || !isDense && isFourfold) {
                 return APUS_CONVOLUTION_BY_PAIRS
             }
             if !isDense || !(isWide || channels >= 32) { return nil }

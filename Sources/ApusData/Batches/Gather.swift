@@ -1,5 +1,5 @@
 import ApusCore
-import CGather
+import CApusGather
 
 extension Dataset.Column {
     /// Copies one sample to `target`, as the batch's element type.

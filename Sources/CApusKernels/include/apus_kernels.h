@@ -88,8 +88,9 @@ void apus_engine_destroy(apus_engine *engine);
 void apus_engine_set_rounded_factors(apus_engine *engine);
 bool apus_engine_has_rounded_factors(const apus_engine *engine);
 
-/// From now on products and convolutions that are made with the engine round their factors to bfloat16 themselves, and
-/// multiply them by AVX-512's dot products of pairs, where that is faster. The processor must have these.
+/// From now on matrix products that are made with the engine round their factors to bfloat16 themselves, and multiply
+/// them by AVX-512's dot products of pairs. The processor must have these. Convolutions go by their method: what they
+/// read must be rounded already.
 void apus_engine_set_pair_products(apus_engine *engine);
 bool apus_engine_has_pair_products(const apus_engine *engine);
 
@@ -214,7 +215,8 @@ void apus_matmul_update_run(
     apus_matmul_update *update, const float *left, const float *right, const apus_update_arrays *arrays);
 void apus_matmul_update_destroy(apus_matmul_update *update);
 
-/// The bytes that the object holds for its runs: 514 KiB a thread at most, a tile and what is packed of the right side.
+/// The bytes that the object holds for its runs: 514 KiB a thread at most, a tile and what is packed of the right side;
+/// 642 KiB where pairs are multiplied, rows of the left side among them.
 int64_t apus_matmul_update_workspace(const apus_matmul_update *update);
 
 // MARK: Convolutions (convolution.c; spread_gradient.c; winograd.c, winograd_filter.c, winograd_gradient.c;
