@@ -7,7 +7,8 @@ public struct Device: Sendable {
     public let name: String
     /// The threads that it was asked to use; `nil` where it decides by itself.
     public let threadCount: Int?
-    /// Whether it multiplies bfloat16 numbers faster than float32 ones, as processors with AMX do (from oneDNN 2.7 on).
+    /// Whether its library multiplies bfloat16 numbers faster than float32 ones, as oneDNN does by AMX from version 2.7
+    /// on.
     public let hasFastBfloat16: Bool
     /// Whether its matrix products, asked for bfloat16, round their factors themselves.
     package let roundsFactors: Bool

@@ -52,7 +52,9 @@ private struct Planner {
     /// The values that the caller reads.
     var outputs: [Int] = []
 
-    init(_ graph: Graph, largeElementCount: Int, fuses: Bool = true, fusesOptimizers: Bool, roundsFactors: Bool = false) {
+    init(
+        _ graph: Graph, largeElementCount: Int, fuses: Bool = true, fusesOptimizers: Bool, roundsFactors: Bool = false
+    ) {
         self.graph = graph
         self.fusesOptimizers = fusesOptimizers
         self.roundsFactors = roundsFactors

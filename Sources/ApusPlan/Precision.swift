@@ -21,7 +21,8 @@
 public enum Precision: String, Hashable, Sendable, Codable, CaseIterable {
     /// Nothing is rounded but by float32's own arithmetic: the default.
     case float32
-    /// Factors are rounded, sums are float32: what others call mixed precision. Faster where the processor has AMX.
+    /// Factors are rounded, sums are float32: what others call mixed precision. Faster where the processor has AMX,
+    /// or AMD's AVX-512 of Zen 4 and later.
     case bfloat16
     /// Three products of rounded numbers for one of float32: for processors with AMX, where they are faster (see
     /// `Device.hasFastBfloat16`). Elsewhere, and in recurrent layers, it is float32. A factor from 2^128 - 2^119 on, the

@@ -64,7 +64,8 @@ APUS_INLINE void store_state(const job *work, int64_t start, int64_t count, cons
     if (has_velocity) apus_store_some(work->arrays.new_velocity + start, &x->velocity, count);
 }
 
-APUS_INLINE void nesterov(const apus_matmul_update_description *wanted, float rate, const apus_lanes *gradient, state *x) {
+APUS_INLINE void nesterov(
+    const apus_matmul_update_description *wanted, float rate, const apus_lanes *gradient, state *x) {
     apus_lanes step = *gradient * rate;
     x->momentum = x->momentum * wanted->decay - step;
     x->parameter -= step - x->momentum * wanted->decay;

@@ -3,7 +3,8 @@
 //
 //     dK[i, f] = sum over samples and results x of image[x step + i] upstream[x, f]
 //
-// summed over chunks of the samples first, so that there is work for all threads.
+// summed over chunks of the samples first, so that there is work for all threads. What is infinite or no number can get
+// to places that no window takes it to, since padding and an odd row's partner are zeros that are multiplied.
 #include "pairs_gradient.h"
 
 #include <stdlib.h>

@@ -63,6 +63,9 @@ extension KernelTests {
             }
         }
 
+        /// Whether pairs are multiplied: that, too, where the processor can.
+        private static let ways = apus_has_bfloat16_pairs() ? [false, true] : [false]
+
         // By hand, one number, g = 2 * 3 = 6. Nesterov: m' = 0.9 * 10 - 0.5 * 6 = 6, w' = 1 - (3 - 5.4) = 3.4. Adam:
         // m' = 10 + (6 - 10) * 0.1 = 9.6, v' = 4 + (36 - 4) * 0.001 = 4.032, w' = 1 - 0.5 * 9.6 / sqrt(4.032).
         @Test func oneNumber() throws {
@@ -79,9 +82,12 @@ extension KernelTests {
             // A hundredth of the smallest normal number, 1.2e-38: as 0, it gives no gradient of 1.2e-10.
             @Test func denormalsAreZeros() throws {
                 let tiny = Float.leastNormalMagnitude / 100, large: Float = 1e30
-                let new = try Case(rows: 1, columns: 1, inner: 1, rule: APUS_UPDATE_NESTEROV)
-                    .run([tiny], [large], [[1], [0], [0]], rate: 1)
-                #expect(new[0] == [1] && new[1] == [0])
+                for pairs in Self.ways {
+                    let new = try Case(
+                        rows: 1, columns: 1, inner: 1, rule: APUS_UPDATE_NESTEROV, multipliesPairs: pairs
+                    ).run([tiny], [large], [[1], [0], [0]], rate: 1)
+                    #expect(new[0] == [1] && new[1] == [0])
+                }
                 // Outside the kernel this thread multiplies as before.
                 #expect(multiplied(tiny, large) > 1e-10)
             }
@@ -119,11 +125,13 @@ extension KernelTests {
                 0, .leastNonzeroMagnitude, .leastNormalMagnitude.nextDown, .leastNormalMagnitude.nextUp, 1e36,
             ] as [Float], [1e-7, 1e-12] as [Float])
         func rootsAtTheirLimits(_ velocity: Float, _ epsilon: Float) throws {
-            let gradient: Float = 1e-24
-            let adam = try Case(rows: 1, columns: 1, inner: 1, epsilon: epsilon)
-                .run([gradient], [1], [[0], [gradient], [velocity]], rate: 1e15)
-            let expected = -1e15 * Double(gradient) / (Double(adam[2][0]).squareRoot() + Double(epsilon))
-            #expect(relativeError(adam[0], [expected], floor: 1e-30) < 1e-6)
+            let gradient: Float = 0x1p-80  // 8.3e-25
+            for multipliesPairs in Self.ways {
+                let adam = try Case(rows: 1, columns: 1, inner: 1, epsilon: epsilon, multipliesPairs: multipliesPairs)
+                    .run([gradient], [1], [[0], [gradient], [velocity]], rate: 1e15)
+                let expected = -1e15 * Double(gradient) / (Double(adam[2][0]).squareRoot() + Double(epsilon))
+                #expect(relativeError(adam[0], [expected], floor: 1e-30) < 1e-6, "pairs: \(multipliesPairs)")
+            }
         }
 
         // The sums of the most terms, all positive: one after the other, they may be off by some units of 2^-24. From
@@ -139,8 +147,9 @@ extension KernelTests {
 
         // A panel of the most terms, and a tile of 8 x 64, for each thread.
         @Test func memory() throws {
-            func byteCount(_ columns: Int, _ inner: Int) throws -> Int {
-                var description = Case(rows: 1, columns: columns, inner: inner).description, update: OpaquePointer?
+            func byteCount(_ columns: Int, _ inner: Int, pairs: Bool = false) throws -> Int {
+                var description = Case(rows: 1, columns: columns, inner: inner, multipliesPairs: pairs).description
+                var update: OpaquePointer?
                 try check(apus_matmul_update_create(&description, &update))
                 defer { apus_matmul_update_destroy(update) }
                 return Int(apus_matmul_update_workspace(update)) / Int(apus_thread_count())
@@ -149,15 +158,22 @@ extension KernelTests {
             for inner in [1, 100, 1023, 1024, 2047] {
                 #expect(try byteCount(1_000_000, inner) <= 514 << 10, "\(inner) terms")
             }
+            guard apus_has_bfloat16_pairs() else { return }
+            // And 96 rows of the left side, in half as many 32-bit places as there are terms.
+            for inner in [1, 2, 100, 1023, 1024, 2047, 2048] {
+                #expect(try byteCount(1_000_000, inner, pairs: true) <= 642 << 10, "\(inner) terms")
+            }
         }
 
         // As the formula has it: an infinite velocity stops the parameter, a gradient that is no number spoils all.
         @Test func notFinite() throws {
-            let one = Case(rows: 1, columns: 1, inner: 1)
-            let infinite = try one.run([1e30], [1], [[1], [0], [0]], rate: 1)
-            #expect(infinite[0] == [1] && infinite[2] == [.infinity])
-            let none = try one.run([.nan], [1], [[1], [0], [0]], rate: 1)
-            #expect(none.joined().filter { !$0.isNaN }.isEmpty)
+            for pairs in Self.ways {
+                let one = Case(rows: 1, columns: 1, inner: 1, multipliesPairs: pairs)
+                let infinite = try one.run([1e30], [1], [[1], [0], [0]], rate: 1)
+                #expect(infinite[0] == [1] && infinite[2] == [.infinity])
+                let none = try one.run([.nan], [1], [[1], [0], [0]], rate: 1)
+                #expect(none.joined().filter { !$0.isNaN }.isEmpty)
+            }
         }
 
         @Test func senselessDescriptionsAreRefused() {

@@ -63,6 +63,12 @@ import Testing
     /// gradients, too, and for a convolution. The limits are those of `Precision`, with room for float32's sums.
     @Test(arguments: [(Precision.float32, 1e-6), (.float32Fast, 4.8e-5), (.bfloat16, 7.9e-3)])
     func errorsOfProducts(_ precision: Precision, _ limit: Double) throws {
+        for roundsFactors in apus_has_bfloat16_pairs() ? [false, true] : [false] {
+            try checkErrorsOfProducts(precision, limit, roundsFactors: roundsFactors)
+        }
+    }
+
+    private func checkErrorsOfProducts(_ precision: Precision, _ limit: Double, roundsFactors: Bool) throws {
         let (a, b) = (Tensor.placeholder([24, 200]), Tensor.placeholder([200, 16]))
         let (image, kernel) = (Tensor.placeholder([2, 8, 8, 12]), Tensor.placeholder([3, 3, 12, 7]))
         var worst = 0.0
@@ -73,7 +79,8 @@ import Testing
             let trace = try Trace(inputs: all, outputs: outputs, mode: .training, batchSize: 1)
             var numbers = SeededNumbers(seed: 11)
             let values = all.map { RowInput($0.shape, .range(-1...1)).values(batchSize: 1, from: &numbers) }
-            let executable = try Device.cpu.compile(Plan(trace.graph, precision: precision), [])
+            let plan = Plan(trace.graph, precision: precision, roundsFactors: roundsFactors)
+            let executable = try Device.cpu.compile(plan, [])
             try runOnce(executable, values, RunContext())
             func exact(_ values: [ReferenceArray<Double>]) -> [[Double]] {
                 ReferenceExecutor(trace.graph).run(inputs: values, variables: [], context: RunContext()).outputs

@@ -117,7 +117,7 @@ extension KernelTests.Matmul {
             #expect(relativeError(new[0], [6.25]) < 2e-7 && new[1] == [7.5])
         }
 
-        // Around the borders of tiles, panels and blocks (96 rows); more columns than one block holds with so many terms.
+        // Around the borders of tiles, panels and blocks (96 rows); more columns than a block holds with so many terms.
         @Test(arguments: [(1, 1, 1), (6, 64, 2), (97, 65, 33), (193, 17, 128), (13, 300, 2048), (5, 7, 0)])
         func updates(rows: Int, columns: Int, inner: Int) throws {
             for rule in [APUS_UPDATE_NESTEROV, APUS_UPDATE_ADAM] {

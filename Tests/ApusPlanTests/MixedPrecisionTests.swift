@@ -73,7 +73,11 @@ import Testing
         #expect(own.steps[0].inputs.map { own.values[$0].location } == [.input(0), .variable(0)])
         // Asked for by the caller.
         let rounded = roundedToBfloat16(x)
-        #expect(try plan([x], [rounded, matMul(rounded, kernel.tensor)]).steps.map(\.kernel.description) == [round, "matMul"])
+        let asked = try plan([x], [rounded, matMul(rounded, kernel.tensor)])
+        #expect(asked.steps.map(\.kernel.description) == [round, "matMul"])
+        // A bias is no factor.
+        let shifted = matMul(x, kernel.tensor) + roundedToBfloat16(bias.tensor)
+        #expect(try plan([x], [shifted]).steps.map(\.kernel.description) == [round, "matMul+bias"])
         // A convolution reads it, too.
         let image = Tensor.placeholder([1, 4, 3]), filter = Variable("filter", shape: [1, 3, 2])
         let both = try plan(
