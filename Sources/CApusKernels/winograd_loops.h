@@ -67,18 +67,29 @@ APUS_INLINE void apus_winograd_find_window(
     }
 }
 
+/// Half of the rows of B^T d, for one tile and `count` channels, sixteen at most: they stay in registers.
+APUS_INLINE void apus_winograd_begin_window(
+    const bool is_second, const float *const places[APUS_WINOGRAD_POINTS], int64_t channel, int64_t count,
+    apus_lanes half[3][6]) {
+    APUS_UNROLLED for (int j = 0; j < 6; j++) {
+        apus_lanes line[6], v[3];
+        APUS_UNROLLED for (int i = 0; i < 6; i++) apus_load_some(&line[i], places[i * 6 + j] + channel, count);
+        apus_winograd_image_half(is_second, line, v);
+        APUS_UNROLLED for (int i = 0; i < 3; i++) half[i][j] = v[i];
+    }
+}
+
 /// B^T d B of one tile and `count` channels, sixteen at most.
 APUS_INLINE void apus_winograd_transform_window(
     const float *const places[APUS_WINOGRAD_POINTS], int64_t channel, int64_t count, float *target, int64_t stride) {
-    apus_lanes half[6][6], line[6], v[6];
-    APUS_UNROLLED for (int j = 0; j < 6; j++) {
-        APUS_UNROLLED for (int i = 0; i < 6; i++) apus_load_some(&line[i], places[i * 6 + j] + channel, count);
-        apus_winograd_image_line(line, v);
-        APUS_UNROLLED for (int i = 0; i < 6; i++) half[i][j] = v[i];
-    }
-    APUS_UNROLLED for (int i = 0; i < 6; i++) {
-        apus_winograd_image_line(half[i], v);
-        APUS_UNROLLED for (int j = 0; j < 6; j++) *(apus_lanes *)(target + (i * 6 + j) * stride) = v[j];
+    APUS_UNROLLED for (int second = 0; second < 2; second++) {
+        apus_lanes half[3][6], v[6];
+        apus_winograd_begin_window(second, places, channel, count, half);
+        APUS_UNROLLED for (int i = 0; i < 3; i++) {
+            apus_winograd_image_line(half[i], v);
+            APUS_UNROLLED for (int j = 0; j < 6; j++)
+                *(apus_lanes *)(target + ((second * 3 + i) * 6 + j) * stride) = v[j];
+        }
     }
 }
 

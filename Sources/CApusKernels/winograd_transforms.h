@@ -26,6 +26,8 @@
 #ifndef APUS_WINOGRAD_TRANSFORMS_H
 #define APUS_WINOGRAD_TRANSFORMS_H
 
+#include <stdbool.h>
+
 #include "lanes.h"
 #include "math_functions.h"
 
@@ -43,18 +45,26 @@ enum {
 #define APUS_WINOGRAD_P (1 / (2 * APUS_WINOGRAD_AA * (APUS_WINOGRAD_AA - APUS_WINOGRAD_BB)))
 #define APUS_WINOGRAD_Q (1 / (2 * APUS_WINOGRAD_BB * (APUS_WINOGRAD_BB - APUS_WINOGRAD_AA)))
 
+/// Half of B^T d: the rows of 0, a and -a, or those of b, -b and infinity.
+APUS_INLINE void apus_winograd_image_half(const bool is_second, const apus_lanes d[6], apus_lanes v[3]) {
+    const float a = APUS_WINOGRAD_A, b = APUS_WINOGRAD_B, aa = a * a, bb = b * b;
+    if (!is_second) {
+        apus_lanes even = d[4] - bb * d[2], odd = d[3] - bb * d[1];
+        v[0] = aa * bb * d[0] + (d[4] - (aa + bb) * d[2]);
+        v[1] = even + a * odd;
+        v[2] = even - a * odd;
+    } else {
+        apus_lanes even = d[4] - aa * d[2], odd = d[3] - aa * d[1];
+        v[0] = even + b * odd;
+        v[1] = even - b * odd;
+        v[2] = aa * bb * d[1] + (d[5] - (aa + bb) * d[3]);
+    }
+}
+
 /// B^T d.
 APUS_INLINE void apus_winograd_image_line(const apus_lanes d[6], apus_lanes v[6]) {
-    const float a = APUS_WINOGRAD_A, b = APUS_WINOGRAD_B, aa = a * a, bb = b * b;
-    apus_lanes even = d[4] - bb * d[2], odd = d[3] - bb * d[1];
-    v[1] = even + a * odd;
-    v[2] = even - a * odd;
-    even = d[4] - aa * d[2];
-    odd = d[3] - aa * d[1];
-    v[3] = even + b * odd;
-    v[4] = even - b * odd;
-    v[0] = aa * bb * d[0] + (d[4] - (aa + bb) * d[2]);
-    v[5] = aa * bb * d[1] + (d[5] - (aa + bb) * d[3]);
+    apus_winograd_image_half(false, d, v);
+    apus_winograd_image_half(true, d, v + 3);
 }
 
 /// G g.
