@@ -318,7 +318,9 @@ apus_status apus_convolution_create(
     // Its transformed factors are not rounded.
     if (description->method == APUS_CONVOLUTION_BY_WINOGRAD && engine->has_rounded_factors)
         return apus_fail("apus_convolution_create", APUS_UNSUPPORTED);
-    if (description->method == APUS_CONVOLUTION_BY_ONEDNN_PAIRS && !apus_has_bfloat16_pairs())
+    bool needs_pairs = description->method == APUS_CONVOLUTION_BY_ONEDNN_PAIRS ||
+                       description->method == APUS_CONVOLUTION_BY_WINOGRAD_PAIRS;
+    if (needs_pairs && !apus_has_bfloat16_pairs())
         return apus_fail("apus_convolution_create", APUS_UNSUPPORTED);
     if (description->method == APUS_CONVOLUTION_BY_PAIRS && !apus_pairs_convolution_is_possible(description))
         return apus_fail("apus_convolution_create", APUS_UNSUPPORTED);
@@ -335,8 +337,11 @@ apus_status apus_convolution_create(
         convolution->result_count =
             product(wanted->channels / wanted->groups * wanted->filters, wanted->kernel, wanted->rank);
     apus_status status = APUS_SUCCESS;
-    if (wanted->batch > 0 && wanted->method == APUS_CONVOLUTION_BY_WINOGRAD) {
-        snprintf(convolution->implementation, sizeof convolution->implementation, "winograd:F(4x4,3x3)");
+    bool has_pairs = wanted->method == APUS_CONVOLUTION_BY_WINOGRAD_PAIRS;
+    if (wanted->batch > 0 && (has_pairs || wanted->method == APUS_CONVOLUTION_BY_WINOGRAD)) {
+        snprintf(
+            convolution->implementation, sizeof convolution->implementation, "winograd:F(4x4,3x3)%s",
+            has_pairs ? ":pairs" : "");
         status = apus_winograd_create(engine, wanted, &convolution->winograd);
     } else if (wanted->batch > 0 && wanted->method == APUS_CONVOLUTION_BY_SPREADING) {
         snprintf(convolution->implementation, sizeof convolution->implementation, "spread");

@@ -27,12 +27,10 @@ bool apus_winograd_is_possible(const apus_convolution_description *wanted) {
     return true;
 }
 
-/// Tiles a block, of which `width` channels and filters are transformed: a good part of the second cache, and whole
-/// tiles of the products.
-static int64_t block_size(int64_t width) {
-    enum { FLOATS = 220000, LEAST = 2, MOST = 3 };
-    int64_t groups = FLOATS / (APUS_WINOGRAD_POINTS * width * APUS_WINOGRAD_GROUP);
-    return larger(LEAST, smaller(groups, MOST)) * APUS_WINOGRAD_GROUP;
+/// Groups of tiles a block, of whose tiles so many floats are in work: a good part of the second cache.
+static int64_t block_groups(int64_t tile_floats, int64_t group, int64_t most) {
+    enum { FLOATS = 220000, LEAST = 2 };
+    return larger(LEAST, smaller(FLOATS / (APUS_WINOGRAD_POINTS * tile_floats * group), most));
 }
 
 /// Chunks of tiles that the kernel's gradient is summed over: a function of the shape alone, so that bits do not depend
@@ -46,6 +44,9 @@ static int64_t chunk_count(const apus_winograd_plan *plan) {
     int64_t most = smaller(blocks / LEAST_BLOCKS, MOST_FLOATS / apus_winograd_kernel_count(plan));
     return larger(1, smaller(wanted, most));
 }
+
+// Tiles whose sums fill the registers, and how many such groups are in work together at most.
+enum { GROUP = 14, MOST_GROUPS = 3, PAIRS_GROUP = 12, MOST_PAIRS_GROUPS = 6 };
 
 static apus_winograd_plan make_plan(const apus_convolution_description *wanted) {
     bool is_turned = wanted->kind == APUS_CONVOLUTION_IMAGE_GRADIENT;
@@ -64,6 +65,7 @@ static apus_winograd_plan make_plan(const apus_convolution_description *wanted) 
         .left = is_turned ? 2 - wanted->padding_before[1] : wanted->padding_before[1],
         .tile_rows = (output[0] + APUS_WINOGRAD_TILE - 1) / APUS_WINOGRAD_TILE,
         .tile_columns = (output[1] + APUS_WINOGRAD_TILE - 1) / APUS_WINOGRAD_TILE,
+        .is_paired = wanted->method == APUS_CONVOLUTION_BY_WINOGRAD_PAIRS,
         .has_bias = wanted->has_bias,
         .activation = wanted->activation,
         .activation_alpha = wanted->activation_alpha,
@@ -81,11 +83,17 @@ static apus_winograd_plan make_plan(const apus_convolution_description *wanted) 
         plan.filter_parts = (plan.filters + plan.part_filters - 1) / plan.part_filters;
         plan.sum_stride = plan.part_channels * plan.part_filters + APUS_LANE_COUNT;
     }
-    plan.block = block_size(image_width + product_width);
-    if (plan.kind == APUS_CONVOLUTION_KERNEL_GRADIENT) plan.chunk_count = chunk_count(&plan);
+    // Pairs of channels, or of tiles.
+    bool has_upstream = plan.kind == APUS_CONVOLUTION_KERNEL_GRADIENT;
+    int64_t image_floats = plan.is_paired ? image_width / 2 : image_width;
+    int64_t product_floats = plan.is_paired && has_upstream ? product_width / 2 : product_width;
+    plan.group = plan.is_paired ? PAIRS_GROUP : GROUP;
+    plan.block = plan.group * block_groups(
+                                  image_floats + product_floats, plan.group, plan.is_paired ? MOST_PAIRS_GROUPS : MOST_GROUPS);
+    if (has_upstream) plan.chunk_count = chunk_count(&plan);
     // A step of a whole page would put all points into the same set of the first cache.
-    plan.image_stride = plan.block * image_width + APUS_LANE_COUNT;
-    plan.product_stride = plan.block * product_width + APUS_LANE_COUNT;
+    plan.image_stride = plan.block * image_floats + APUS_LANE_COUNT;
+    plan.product_stride = plan.block * product_floats + APUS_LANE_COUNT;
     return plan;
 }
 
@@ -101,6 +109,8 @@ apus_status apus_winograd_create(
     bool gives_kernel = plan.kind == APUS_CONVOLUTION_KERNEL_GRADIENT;
     winograd->loops = gives_kernel ? apus_winograd_gradient_loops(description->instruction_limit)
                                    : apus_winograd_filter_loops(description->instruction_limit);
+    if (plan.is_paired && gives_kernel) winograd->loops.first = apus_winograd_pairs_gradient_loop();
+    if (plan.is_paired && !gives_kernel) winograd->loops = apus_winograd_pairs_filter_loops();
     winograd->zeros_size = larger(plan.padded_channels, plan.padded_filters);
     int64_t panels = plan.padded_filters / APUS_WINOGRAD_PANEL + 1;
     winograd->kernel_size =
@@ -150,7 +160,7 @@ void apus_winograd_run(
         int64_t blocks = (plan->channels + APUS_WINOGRAD_KERNEL_ROWS - 1) / APUS_WINOGRAD_KERNEL_ROWS;
         int64_t grain = 1 + APUS_GRAIN / (APUS_WINOGRAD_KERNEL_ROWS * row);
         apus_parallel_limited(blocks, grain, threads, loops->first, &job);
-        int64_t groups = (plan->tile_count + APUS_WINOGRAD_GROUP - 1) / APUS_WINOGRAD_GROUP;
+        int64_t groups = (plan->tile_count + plan->group - 1) / plan->group;
         apus_parallel_limited(groups, 1, threads, loops->second, &job);
     }
 }

@@ -15,8 +15,10 @@ typedef struct {
     int64_t top, left;                                       // padding before; negative: cut off
     int64_t tile_rows, tile_columns, tile_count;             // 4 x 4 results a tile
     int64_t padded_channels, padded_filters;                 // to whole vectors of sixteen
-    int64_t block;                                           // tiles that are in work together
-    int64_t image_stride, product_stride;                    // floats from one of the 36 points to the next
+    int64_t group;                                           // tiles that are multiplied together
+    int64_t block;                                           // tiles that are in work together: groups
+    bool is_paired;                                          // multiplied as bfloat16 pairs
+    int64_t image_stride, product_stride;                    // floats, or pairs, from one of the 36 points to the next
     // The kernel's gradient: a sum over the tiles for each chunk of them, part of the channels and part of the filters;
     // `sum_stride` floats from one point's to the next.
     int64_t chunk_count, part_channels, channel_parts, part_filters, filter_parts, sum_stride;
@@ -31,14 +33,14 @@ typedef struct {
     const float *image, *kernel, *upstream, *bias;
     float *result;
     float *zeros;               // as many as channels or filters
-    float *transformed_kernel;  // [panel, 36, channels, 32]
+    float *transformed_kernel;  // [panel, 36, channels, 32], or pairs of channels
     float *chunks;              // the kernel's gradient of each chunk but the first: [chunk, 3, 3, channels, filters]
     float *thread_memory;       // each thread's
     int64_t thread_size;        // floats
 } apus_winograd_job;
 
 /// What is done one after the other, on ranges. Filtering: blocks of `APUS_WINOGRAD_KERNEL_ROWS` channels, whose
-/// kernels are transformed; groups of `APUS_WINOGRAD_GROUP` tiles. The kernel's gradient: parts, each with a gradient
+/// kernels are transformed; groups of tiles. The kernel's gradient: parts, each with a gradient
 /// of its own; blocks of `APUS_WINOGRAD_ADDED` numbers of the chunks' gradients, which are added.
 typedef struct {
     apus_range_body first, second;
@@ -46,7 +48,6 @@ typedef struct {
 
 enum {
     APUS_WINOGRAD_KERNEL_ROWS = 16,
-    APUS_WINOGRAD_GROUP = 14,
     APUS_WINOGRAD_PANEL = 32,  // filters that are worked on together
     APUS_WINOGRAD_ADDED = 1024,
 };
@@ -62,6 +63,11 @@ static inline int64_t apus_winograd_kernel_count(const apus_winograd_plan *plan)
 
 apus_winograd_loops apus_winograd_filter_loops(apus_instruction_limit limit);
 apus_winograd_loops apus_winograd_gradient_loops(apus_instruction_limit limit);
+
+/// The same by bfloat16 pairs, where the processor has them; of the kernel's gradient the first loop, the second one is
+/// the same.
+apus_winograd_loops apus_winograd_pairs_filter_loops(void);
+apus_range_body apus_winograd_pairs_gradient_loop(void);
 
 typedef struct apus_winograd apus_winograd;
 

@@ -47,8 +47,8 @@ APUS_INLINE void filter(void *context, int64_t begin, int64_t end, int32_t threa
     const apus_winograd_plan *plan = job->plan;
     float *transformed = job->thread_memory + thread * job->thread_size;
     float *products = transformed + APUS_WINOGRAD_POINTS * plan->image_stride;
-    int64_t stop = end * APUS_WINOGRAD_GROUP < plan->tile_count ? end * APUS_WINOGRAD_GROUP : plan->tile_count;
-    for (int64_t first = begin * APUS_WINOGRAD_GROUP; first < stop; first += plan->block) {
+    int64_t stop = end * plan->group < plan->tile_count ? end * plan->group : plan->tile_count;
+    for (int64_t first = begin * plan->group; first < stop; first += plan->block) {
         int64_t count = stop - first < plan->block ? stop - first : plan->block;
         apus_winograd_transform_images(job, first, count, 0, plan->channels, transformed, plan->padded_channels);
         const float *kernel = job->transformed_kernel;

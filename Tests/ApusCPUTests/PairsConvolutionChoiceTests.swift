@@ -7,7 +7,7 @@ import Testing
 
 /// Where the executor multiplies pairs of bfloat16 numbers in convolutions.
 @Suite struct PairsConvolutionChoiceTests {
-    enum Way: String, Sendable { case pairs, oneDNNPairs, winograd, spread, float32 }
+    enum Way: String, Sendable { case pairs, oneDNNPairs, winograd, winogradPairs, spread, float32 }
 
     /// Forward, the image's gradient, the kernel's gradient; of `relu`'s result, so that all three are computed.
     private func ways(
@@ -32,6 +32,7 @@ import Testing
                 switch name {
                 case "pairs": .pairs
                 case "spread": .spread
+                case "winograd:F(4x4,3x3):pairs": .winogradPairs
                 case let name where name.hasPrefix("winograd"): .winograd
                 case let name where name.contains("bf16"): .oneDNNPairs
                 default: .float32
@@ -50,7 +51,7 @@ import Testing
         ([128, 28, 28, 1], [5, 5, 1, 24], [1, 1], [.pairs, .pairs, .pairs]),
         ([128, 12, 12, 24], [5, 5, 24, 48], [1, 1], [.oneDNNPairs, .pairs, .pairs]),
         ([128, 8, 8, 128], [1, 1, 128, 10], [1, 1], [.oneDNNPairs, .oneDNNPairs, .oneDNNPairs]),
-        ([64, 8, 8, 16], [3, 3, 16, 16], [1, 1], [.winograd, .winograd, .winograd]),
+        ([64, 8, 8, 16], [3, 3, 16, 16], [1, 1], [.winogradPairs, .winogradPairs, .winogradPairs]),
         ([64, 8, 8, 12], [3, 3, 12, 12], [1, 1], [.oneDNNPairs, .oneDNNPairs, .pairs]),
         ([64, 9, 9, 32], [3, 3, 32, 32], [2, 2], [.oneDNNPairs, .oneDNNPairs, .pairs]),
         ([15, 9, 9, 32], [3, 3, 32, 32], [2, 2], [.oneDNNPairs, .oneDNNPairs, .float32]),
@@ -71,6 +72,7 @@ import Testing
         for precision in [Precision.float32, .float32Fast] {
             #expect(try ways(image: image, kernel: kernel, precision: precision) == [.float32, .float32, .float32])
         }
+        #expect(try ways(image: [64, 8, 8, 16], kernel: [3, 3, 16, 16], precision: .float32) == [.winograd, .winograd, .winograd])
         #expect(try ways(image: image, kernel: kernel, roundsFactors: false) == [.float32, .float32, .float32])
     }
 }

@@ -38,7 +38,7 @@ extension KernelTests {
 
         /// Channels below, at and beyond whole vectors, panels and parts; tiles within and over the edge, one block and
         /// chunk of them and several.
-        private static let cases = [
+        static let cases = [
             Case(1, 1, 1, 1, 1), Case(2, 1, 1, 3, 16), Case(1, 4, 4, 16, 3), Case(3, 9, 9, 17, 24),
             Case(2, 6, 11, 24, 17),
             Case(1, 8, 8, 128, 128), Case(2, 5, 4, 200, 17), Case(1, 4, 9, 70, 140), Case(2, 33, 32, 16, 24),
@@ -47,12 +47,25 @@ extension KernelTests {
             Case(Case(1, 13, 6, 3, 1), padding: (2, 2, 2, 2)), Case(Case(2, 6, 11, 16, 64), padding: (0, 1, 2, 1)),
             Case(Case(1, 2, 3, 5, 6), padding: (4, 3, 3, 6)), Case(Case(1, 1, 8, 48, 32), padding: (0, 2, 2, 0)),
         ]
-        private static let kinds = [
+        static let kinds = [
             APUS_CONVOLUTION_FORWARD, APUS_CONVOLUTION_IMAGE_GRADIENT, APUS_CONVOLUTION_KERNEL_GRADIENT,
         ]
 
+        /// The second one where the processor has its instructions.
+        static let methods =
+            [APUS_CONVOLUTION_BY_WINOGRAD] + (apus_has_bfloat16_pairs() ? [APUS_CONVOLUTION_BY_WINOGRAD_PAIRS] : [])
+
+        /// Errors as a share of the largest result: of float32 sums, and of factors that are rounded to bfloat16 twice,
+        /// which are off by 0.011 of a result's root mean square (`WinogradPairsKernelTests.swift`), and that is the
+        /// smaller one.
+        private static func tolerance(_ method: apus_convolution_method) -> Double {
+            method == APUS_CONVOLUTION_BY_WINOGRAD ? 5e-6 : 0.04
+        }
+
         private static func description(
-            _ kind: apus_convolution_kind, _ size: Case, limit: apus_instruction_limit = APUS_BEST_INSTRUCTIONS
+            _ kind: apus_convolution_kind, _ size: Case,
+            _ method: apus_convolution_method = APUS_CONVOLUTION_BY_WINOGRAD,
+            limit: apus_instruction_limit = APUS_BEST_INSTRUCTIONS
         ) -> apus_convolution_description {
             var description = apus_convolution_description()
             description.kind = kind
@@ -68,12 +81,12 @@ extension KernelTests {
             description.padding_before = (Int64(size.padding.0), Int64(size.padding.1), 0)
             description.padding_after = (Int64(size.padding.2), Int64(size.padding.3), 0)
             description.has_bias = kind == APUS_CONVOLUTION_FORWARD
-            description.method = APUS_CONVOLUTION_BY_WINOGRAD
+            description.method = method
             description.instruction_limit = limit
             return description
         }
 
-        private struct Arrays {
+        struct Arrays {
             var image, kernel, output, bias: [Float]
 
             init(_ size: Case) {
@@ -133,7 +146,8 @@ extension KernelTests {
             try check(apus_convolution_create(engine, &description, &convolution))
             defer { apus_convolution_destroy(convolution) }
             #expect(apus_engine_workspace(engine) > 0)
-            #expect(String(cString: apus_convolution_implementation(convolution)) == "winograd:F(4x4,3x3)")
+            let suffix = description.method == APUS_CONVOLUTION_BY_WINOGRAD ? "" : ":pairs"
+            #expect(String(cString: apus_convolution_implementation(convolution)) == "winograd:F(4x4,3x3)\(suffix)")
             return try runs.map { arrays in
                 var result = [Float](repeating: .nan, count: count)
                 try check(
@@ -143,11 +157,12 @@ extension KernelTests {
             }
         }
 
-        private static func result(
+        static func result(
             _ kind: apus_convolution_kind, _ size: Case, _ arrays: Arrays,
+            _ method: apus_convolution_method = APUS_CONVOLUTION_BY_WINOGRAD,
             limit: apus_instruction_limit = APUS_BEST_INSTRUCTIONS
         ) throws -> [Float] {
-            try results(description(kind, size, limit: limit), count: size.resultCount(kind), [arrays])[0]
+            try results(description(kind, size, method, limit: limit), count: size.resultCount(kind), [arrays])[0]
         }
 
         @Test(arguments: cases) func agreesWithThePlainSum(_ size: Case) throws {
@@ -163,7 +178,7 @@ extension KernelTests {
             }
         }
 
-        @Test func handWorkedSums() throws {
+        @Test(arguments: methods) func handWorkedSums(_ method: apus_convolution_method) throws {
             let size = Case(1, 3, 3, 1, 1)
             var arrays = Arrays(size)
             arrays.image = [1, 2, 3, 4, 5, 6, 7, 8, 9]
@@ -171,20 +186,21 @@ extension KernelTests {
             arrays.output = [1, 0, 0, 0, 0, 0, 0, 0, 0]
             arrays.bias = [0.5]
             func error(_ kind: apus_convolution_kind, _ expected: [Double]) throws -> Double {
-                relativeError(try Self.result(kind, size, arrays), expected, floor: 20)
+                relativeError(try Self.result(kind, size, arrays, method), expected, floor: 20)
             }
+            let tolerance = Self.tolerance(method)
             // The pixel above, and twice the one below to the right.
             let output = [10.5, 12.5, 0.5, 17.5, 20.5, 3.5, 4.5, 5.5, 6.5]
             let forward = try error(APUS_CONVOLUTION_FORWARD, output)
-            #expect(forward < 1e-6)
+            #expect(forward < tolerance)
             // The output's corner sees the image through the kernel's last four places.
             let image = try error(APUS_CONVOLUTION_IMAGE_GRADIENT, [0, 0, 0, 0, 2, 0, 0, 0, 0])
-            #expect(image < 1e-6)
+            #expect(image < tolerance)
             let kernel = try error(APUS_CONVOLUTION_KERNEL_GRADIENT, [0, 0, 0, 0, 1, 2, 0, 4, 5])
-            #expect(kernel < 1e-6)
+            #expect(kernel < tolerance)
         }
 
-        @Test func activationsFollow() throws {
+        @Test(arguments: methods) func activationsFollow(_ method: apus_convolution_method) throws {
             let size = Case(2, 9, 7, 16, 20)
             let arrays = Arrays(size)
             let plain = arrays.plainSum(APUS_CONVOLUTION_FORWARD, size)
@@ -195,21 +211,23 @@ extension KernelTests {
                 (APUS_ACTIVATION_TANH, 0, { Double.tanh($0) }),
             ]
             for (activation, alpha, function) in functions {
-                var description = Self.description(APUS_CONVOLUTION_FORWARD, size)
+                var description = Self.description(APUS_CONVOLUTION_FORWARD, size, method)
                 (description.activation, description.activation_alpha) = (activation, alpha)
                 let result = try Self.results(description, count: size.outputCount, [arrays])[0]
-                #expect(relativeError(result, plain.map(function), floor: largest) <= 5e-6, "\(activation.rawValue)")
+                let error = relativeError(result, plain.map(function), floor: largest)
+                #expect(error <= Self.tolerance(method), "\(activation.rawValue)")
             }
         }
 
         /// The image is 0, so that the bias is all there is: nothing below 0 is -0 or no number afterwards.
-        @Test(arguments: [1, 20]) func nothingBelowZeroPassesRelu(repeats: Int) throws {
+        @Test(arguments: [1, 20], methods)
+        func nothingBelowZeroPassesRelu(repeats: Int, _ method: apus_convolution_method) throws {
             let biases: [Float] = [-.infinity, -0.0, -3, -.leastNonzeroMagnitude, 0, 2, .infinity, .nan]
             let size = Case(1, 4, 5, 1, biases.count * repeats)
             var arrays = Arrays(size)
             arrays.image = arrays.image.map { _ in 0 }
             arrays.bias = (0..<repeats).flatMap { _ in biases }
-            var description = Self.description(APUS_CONVOLUTION_FORWARD, size)
+            var description = Self.description(APUS_CONVOLUTION_FORWARD, size, method)
             description.activation = APUS_ACTIVATION_RELU
             let results = try Self.results(description, count: size.outputCount, [arrays])[0]
             for (index, result) in results.enumerated() {
@@ -224,10 +242,15 @@ extension KernelTests {
 
         /// Sums of the kernel's gradient beside the first, by the memory that two threads need more than one does. 2,048
         /// tiles are 49 blocks of 42, and chunks have two of them; 32 parts of a large kernel need no chunks, but 128,000
-        /// tiles would have 63 chunks of 2,048 if there were memory for more than seven.
-        @Test(arguments: [(Case(8, 64, 64, 16, 16), 24), (Case(2000, 32, 32, 512, 512), 7)])
-        func chunksOfTheKernelsGradient(_ size: Case, _ expected: Int) throws {
-            let description = Self.description(APUS_CONVOLUTION_KERNEL_GRADIENT, size)
+        /// tiles would have 63 chunks of 2,048 if there were memory for more than seven. Pairs: 29 blocks of 72.
+        @Test(arguments: [
+            (APUS_CONVOLUTION_BY_WINOGRAD, Case(8, 64, 64, 16, 16), 24),
+            (APUS_CONVOLUTION_BY_WINOGRAD, Case(2000, 32, 32, 512, 512), 7),
+            (APUS_CONVOLUTION_BY_WINOGRAD_PAIRS, Case(8, 64, 64, 16, 16), 14),
+        ])
+        func chunksOfTheKernelsGradient(_ method: apus_convolution_method, _ size: Case, _ expected: Int) throws {
+            guard Self.methods.contains(method) else { return }
+            let description = Self.description(APUS_CONVOLUTION_KERNEL_GRADIENT, size, method)
             let (one, two) = try withThreadCounts { () -> Int in
                 var engine: OpaquePointer?
                 try check(apus_engine_create(&engine))
@@ -241,7 +264,8 @@ extension KernelTests {
         }
 
         /// Several blocks of tiles and parts of channels for each thread.
-        @Test(arguments: kinds) func bitsDoNotDependOnThreadsNorRuns(_ kind: apus_convolution_kind) throws {
+        @Test(arguments: kinds, methods)
+        func bitsDoNotDependOnThreadsNorRuns(_ kind: apus_convolution_kind, _ method: apus_convolution_method) throws {
             let size = Case(5, 23, 26, 70, 34)
             let arrays = Arrays(size)
             var spoiled = arrays
@@ -249,7 +273,7 @@ extension KernelTests {
             spoiled.output = spoiled.output.map { _ in .nan }
             let (one, two) = try withThreadCounts {
                 try Self.results(
-                    Self.description(kind, size), count: size.resultCount(kind), [arrays, spoiled, arrays])
+                    Self.description(kind, size, method), count: size.resultCount(kind), [arrays, spoiled, arrays])
             }
             #expect(one[0].allSatisfy { $0.isFinite })
             #expect(one[1].allSatisfy { $0.isNaN })
@@ -258,11 +282,11 @@ extension KernelTests {
             #expect(bits(two[0]) == bits(two[2]))
         }
 
-        @Test func emptyBatchGivesZeros() throws {
+        @Test(arguments: methods) func emptyBatchGivesZeros(_ method: apus_convolution_method) throws {
             var engine: OpaquePointer?
             try check(apus_engine_create(&engine))
             defer { apus_engine_destroy(engine) }
-            var description = Self.description(APUS_CONVOLUTION_KERNEL_GRADIENT, Case(0, 4, 4, 2, 3))
+            var description = Self.description(APUS_CONVOLUTION_KERNEL_GRADIENT, Case(0, 4, 4, 2, 3), method)
             var convolution: OpaquePointer?
             try check(apus_convolution_create(engine, &description, &convolution))
             defer { apus_convolution_destroy(convolution) }
@@ -271,7 +295,7 @@ extension KernelTests {
             #expect(result == [Float](repeating: 0, count: 54))
         }
 
-        @Test func othersAreRefused() throws {
+        @Test(arguments: methods) func othersAreRefused(_ method: apus_convolution_method) throws {
             var engine: OpaquePointer?
             try check(apus_engine_create(&engine))
             defer { apus_engine_destroy(engine) }
@@ -292,7 +316,7 @@ extension KernelTests {
                 { $0.groups = 2 }, { $0.activation = APUS_ACTIVATION_GELU },
             ]
             for change in changes {
-                var description = Self.description(APUS_CONVOLUTION_FORWARD, size)
+                var description = Self.description(APUS_CONVOLUTION_FORWARD, size, method)
                 change(&description)
                 var convolution: OpaquePointer?
                 #expect(apus_convolution_create(engine, &description, &convolution) == Int32(APUS_UNSUPPORTED))

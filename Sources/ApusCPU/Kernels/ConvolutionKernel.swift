@@ -17,6 +17,7 @@ final class ConvolutionKernel: CPUKernel {
     var name: String {
         switch method {
         case APUS_CONVOLUTION_BY_WINOGRAD: "Convolution by Winograd's filtering"
+        case APUS_CONVOLUTION_BY_WINOGRAD_PAIRS: "Convolution by Winograd's filtering in bfloat16"
         case APUS_CONVOLUTION_BY_SPREADING: "Convolution's gradient, spread"
         case APUS_CONVOLUTION_BY_ONEDNN_PAIRS, APUS_CONVOLUTION_BY_PAIRS: "Convolution in bfloat16"
         default: "Convolution"
@@ -75,8 +76,7 @@ final class ConvolutionKernel: CPUKernel {
         // Where oneDNN multiplies in bfloat16, that is faster still.
         if apus_engine_has_rounded_factors(engine.pointer) { return APUS_CONVOLUTION_BY_ONEDNN }
         guard apus_engine_has_pair_products(engine.pointer) else { return methodOfFloats(wanted) }
-        // Winograd's is the fastest even so: fewer multiplications than half.
-        if isFilteredFaster(wanted, fewestChannels: 16) { return APUS_CONVOLUTION_BY_WINOGRAD }
+        if isFilteredFaster(wanted, fewestChannels: 16) { return APUS_CONVOLUTION_BY_WINOGRAD_PAIRS }
         return methodOfPairs(wanted) ?? methodOfFloats(wanted)
     }
 
