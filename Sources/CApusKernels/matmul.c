@@ -10,6 +10,7 @@
 
 #include "engine.h"
 #include "pair_product.h"
+#include "thin_pairs.h"
 #include "thin_product.h"
 #include "threads.h"
 
@@ -18,6 +19,7 @@ struct apus_matmul {
     apus_engine *engine;
     // In place of the primitive, or NULL.
     apus_pair_product *pairs;
+    apus_thin_pairs *thin_pairs;
     apus_thin_product *thin;
     dnnl_primitive_t primitive;  // NULL, too, if nothing is to be multiplied
     dnnl_memory_t left, right, bias, factor, output, scratchpad;
@@ -219,7 +221,10 @@ apus_status apus_matmul_create(
     matmul->description = *description;
     snprintf(matmul->implementation, sizeof matmul->implementation, "none");
     apus_status status;
-    if (engine->has_pair_products) {
+    if (engine->has_pair_products && apus_thin_pairs_are_faster(description)) {
+        snprintf(matmul->implementation, sizeof matmul->implementation, "pairs:thin");
+        status = apus_thin_pairs_create(description, &matmul->thin_pairs);
+    } else if (engine->has_pair_products) {
         if (description->batch > 0 && description->rows > 0 && description->columns > 0)
             snprintf(matmul->implementation, sizeof matmul->implementation, "pairs:avx512_bf16");
         status = apus_pair_product_create(description, &matmul->pairs);
@@ -240,6 +245,10 @@ apus_status apus_matmul_run(
     apus_matmul *matmul, const float *left, const float *right, const float *bias, float scale, float *output) {
     if (matmul->pairs) {
         apus_pair_product_run(matmul->pairs, left, right, bias, scale, output);
+        return APUS_SUCCESS;
+    }
+    if (matmul->thin_pairs) {
+        apus_thin_pairs_run(matmul->thin_pairs, left, right, bias, scale, output);
         return APUS_SUCCESS;
     }
     int64_t size = matmul->description.rows * matmul->description.columns;
@@ -278,6 +287,7 @@ void apus_matmul_destroy(apus_matmul *matmul) {
     if (!matmul) return;
     release_primitive(matmul);
     apus_pair_product_destroy(matmul->pairs);
+    apus_thin_pairs_destroy(matmul->thin_pairs);
     apus_thin_product_destroy(matmul->thin);
     free(matmul->zeros);
     free(matmul->scaled);
@@ -286,6 +296,7 @@ void apus_matmul_destroy(apus_matmul *matmul) {
 
 int64_t apus_matmul_workspace(const apus_matmul *matmul) {
     return matmul->workspace + (matmul->pairs ? apus_pair_product_workspace(matmul->pairs) : 0) +
+           (matmul->thin_pairs ? apus_thin_pairs_workspace(matmul->thin_pairs) : 0) +
            (matmul->thin ? apus_thin_product_workspace(matmul->thin) : 0);
 }
 

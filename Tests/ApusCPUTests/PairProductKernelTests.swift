@@ -39,6 +39,8 @@ extension KernelTests.Matmul {
         @Test(arguments: [
             (1, 1, 1), (1, 17, 2), (5, 64, 3), (6, 65, 31), (7, 15, 32), (13, 128, 33), (2, 48, 63), (128, 10, 65),
             (385, 20, 5), (770, 3, 17), (12, 150, 129), (3, 5, 0),
+            // The thin ones: four at most of the short axis, vectors of the long one and of the terms.
+            (130, 2, 70), (2, 130, 70), (33, 1, 1), (1, 16, 31), (4, 17, 32), (17, 4, 33), (70, 3, 131), (4, 4, 64),
         ])
         func sizesAndTranspositions(m: Int, n: Int, k: Int) throws {
             for transposes in [(false, false), (true, false), (false, true), (true, true)] {
@@ -51,7 +53,9 @@ extension KernelTests.Matmul {
         @Test(arguments: [APUS_ACTIVATION_RELU, APUS_ACTIVATION_SIGMOID, APUS_ACTIVATION_TANH])
         func functionsAfterIt(_ activation: apus_activation) throws {
             for alpha in activation == APUS_ACTIVATION_RELU ? [0, 0.25] : [0] as [Float] {
-                try verify(Case(m: 9, n: 70, k: 21, hasBias: true, activation: activation, alpha: alpha))
+                for n in [70, 3] {
+                    try verify(Case(m: 9, n: n, k: 21, hasBias: true, activation: activation, alpha: alpha))
+                }
             }
         }
 
@@ -82,7 +86,7 @@ extension KernelTests.Matmul {
 
         /// A part is one thread's, and each number is added up in one order.
         @Test func threadsDoNotChangeThem() throws {
-            for (m, n, batch) in [(128, 512, 1), (600, 40, 1), (20, 30, 8)] {
+            for (m, n, batch) in [(128, 512, 1), (600, 40, 1), (20, 30, 8), (2000, 2, 1), (3, 2000, 1)] {
                 let results = try withThreadCounts {
                     try Case(batch: batch, m: m, n: n, k: 50, transposes: (true, false), multipliesPairs: true).run(
                         left: sampleValues(batch * 50 * m, seed: 1), right: sampleValues(batch * 50 * n, seed: 2),
@@ -90,6 +94,30 @@ extension KernelTests.Matmul {
                 }
                 let areEqual = bits(results.one) == bits(results.two)
                 #expect(areEqual, "\(batch) of \(m) x \(n)")
+            }
+        }
+
+        /// Four columns, or rows where the left side is transposed, go by loops of their own.
+        @Test func thinOnesAreChosen() throws {
+            for (m, n, k, transposesLeft, hasBias, isThin) in [
+                (128, 4, 512, false, true, true), (128, 5, 512, false, true, false), (4, 128, 512, false, false, false),
+                (4, 128, 512, true, false, true), (128, 4, 512, true, false, true), (5, 128, 512, true, false, false),
+                (4, 128, 512, true, true, false), (128, 4, 4096, false, false, true), (128, 4, 4097, false, false, false),
+            ] {
+                var engine: OpaquePointer?
+                try check(apus_engine_create(&engine))
+                defer { apus_engine_destroy(engine) }
+                apus_engine_set_pair_products(engine)
+                var description = apus_matmul_description()
+                (description.batch, description.inner) = (1, Int64(k))
+                (description.rows, description.columns) = (Int64(m), Int64(n))
+                (description.transposes_left, description.has_bias) = (transposesLeft, hasBias)
+                var matmul: OpaquePointer?
+                try check(apus_matmul_create(engine, &description, &matmul))
+                defer { apus_matmul_destroy(matmul) }
+                let name = String(cString: apus_matmul_implementation(matmul))
+                #expect(name == (isThin ? "pairs:thin" : "pairs:avx512_bf16"), "\(m) x \(n) x \(k)")
+                #expect(apus_matmul_workspace(matmul) > 0)
             }
         }
 
