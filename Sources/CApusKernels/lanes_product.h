@@ -24,27 +24,35 @@ static inline int64_t apus_rounded_up(int64_t count, int64_t unit) { return (cou
 
 // Vectors are handed on by address: by value they would need one convention for all instruction sets.
 
+/// Copies `count` numbers, less than a vector, in pieces of fixed sizes that may overlap: without a call.
+APUS_INLINE void apus_copy_some(float *to, const float *from, int64_t count) {
+    enum { HALF = 8 * sizeof(float), QUARTER = 4 * sizeof(float), EIGHTH = 2 * sizeof(float) };
+    if (count >= 8) {
+        memcpy(to, from, HALF);
+        if (count > 8) memcpy(to + count - 8, from + count - 8, HALF);
+    } else if (count >= 4) {
+        memcpy(to, from, QUARTER);
+        memcpy(to + count - 4, from + count - 4, QUARTER);
+    } else if (count >= 2) {
+        memcpy(to, from, EIGHTH);
+        memcpy(to + count - 2, from + count - 2, EIGHTH);
+    } else if (count == 1) {
+        *to = *from;
+    }
+}
+
 APUS_INLINE void apus_load_some(apus_lanes *to, const float *from, int64_t count) {
     if (count >= APUS_LANE_COUNT) {
         *to = *(const apus_lanes *)from;
     } else {
         *to = (apus_lanes){0};
-        // Half a vector is not rare, and copied without a call.
-        if (count == APUS_LANE_COUNT / 2)
-            memcpy(to, from, APUS_LANE_COUNT / 2 * sizeof(float));
-        else
-            memcpy(to, from, (size_t)count * sizeof(float));
+        apus_copy_some((float *)to, from, count);
     }
 }
 
 APUS_INLINE void apus_store_some(float *to, const apus_lanes *from, int64_t count) {
-    if (count >= APUS_LANE_COUNT) {
-        *(apus_lanes *)to = *from;
-    } else if (count == APUS_LANE_COUNT / 2) {
-        memcpy(to, from, APUS_LANE_COUNT / 2 * sizeof(float));
-    } else {
-        memcpy(to, from, (size_t)count * sizeof(float));
-    }
+    if (count >= APUS_LANE_COUNT) *(apus_lanes *)to = *from;
+    else apus_copy_some(to, (const float *)from, count);
 }
 
 #define APUS_UNROLLED _Pragma("clang loop unroll(full)")

@@ -62,8 +62,11 @@ APUS_INLINE void filter(void *context, int64_t begin, int64_t end, int32_t threa
                     products + point * plan->product_stride, APUS_WINOGRAD_PANEL, false);
                 kernel += kernel_stride(plan, columns);
             }
-            for (int64_t vector = 0; vector < columns; vector += APUS_LANE_COUNT)
+            int64_t filters = plan->filters - filter < columns ? plan->filters - filter : columns;
+            for (int64_t next = 0; next < filters; next += APUS_LANE_COUNT) {
+                int64_t vector = apus_winograd_lanes_from(next, 0, filters);
                 apus_winograd_write_results(job, first, count, products + vector, filter + vector);
+            }
         }
     }
 }

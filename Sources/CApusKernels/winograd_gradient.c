@@ -22,11 +22,14 @@ APUS_INLINE void transform_upstream(
     for (int64_t t = 0; t < count; t++) {
         apus_winograd_upstream upstream;
         apus_winograd_find_upstream(job, first + t, &upstream);
-        float *point = target + t * width;
-        int64_t filter = begin;
-        for (; filter + APUS_LANE_COUNT <= end; filter += APUS_LANE_COUNT, point += APUS_LANE_COUNT)
-            transform_upstream_tile(&upstream, filter, APUS_LANE_COUNT, point, stride);
-        if (filter < end) transform_upstream_tile(&upstream, filter, end - filter, point, stride);
+        for (int64_t next = begin; next < end; next += APUS_LANE_COUNT) {
+            int64_t filter = apus_winograd_lanes_from(next, begin, end);
+            float *point = target + t * width + filter - begin;
+            if (filter + APUS_LANE_COUNT <= end)
+                transform_upstream_tile(&upstream, filter, APUS_LANE_COUNT, point, stride);
+            else
+                transform_upstream_tile(&upstream, filter, end - filter, point, stride);
+        }
     }
 }
 

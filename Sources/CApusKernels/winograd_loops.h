@@ -93,6 +93,12 @@ APUS_INLINE void apus_winograd_transform_window(
     }
 }
 
+/// Where the sixteen numbers from `next` on begin within `begin..<end`: the last sixteen overlap those before, whose
+/// results they repeat. Where there are fewer than sixteen, all of them.
+APUS_INLINE int64_t apus_winograd_lanes_from(int64_t next, int64_t begin, int64_t end) {
+    return next + APUS_LANE_COUNT <= end || end - begin < APUS_LANE_COUNT ? next : end - APUS_LANE_COUNT;
+}
+
 /// The same of tiles `first..<first + count` and channels `begin..<end`, to [36, count, width].
 APUS_INLINE void apus_winograd_transform_images(
     const apus_winograd_job *job, int64_t first, int64_t count, int64_t begin, int64_t end, float *target,
@@ -101,11 +107,14 @@ APUS_INLINE void apus_winograd_transform_images(
     for (int64_t t = 0; t < count; t++) {
         const float *places[APUS_WINOGRAD_POINTS];
         apus_winograd_find_window(job, first + t, places);
-        int64_t channel = begin;
-        float *point = target + t * width;
-        for (; channel + APUS_LANE_COUNT <= end; channel += APUS_LANE_COUNT, point += APUS_LANE_COUNT)
-            apus_winograd_transform_window(places, channel, APUS_LANE_COUNT, point, stride);
-        if (channel < end) apus_winograd_transform_window(places, channel, end - channel, point, stride);
+        for (int64_t next = begin; next < end; next += APUS_LANE_COUNT) {
+            int64_t channel = apus_winograd_lanes_from(next, begin, end);
+            float *point = target + t * width + channel - begin;
+            if (channel + APUS_LANE_COUNT <= end)
+                apus_winograd_transform_window(places, channel, APUS_LANE_COUNT, point, stride);
+            else
+                apus_winograd_transform_window(places, channel, end - channel, point, stride);
+        }
     }
 }
 

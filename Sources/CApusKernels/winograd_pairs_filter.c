@@ -75,12 +75,15 @@ APUS_PAIRS_INLINE void transform_images(
     for (int64_t t = 0; t < count; t++) {
         const float *places[APUS_WINOGRAD_POINTS];
         apus_winograd_find_window(job, first + t, places);
-        int64_t channel = 0;
-        uint32_t *point = target + t * plan->padded_channels / 2;
-        for (; channel + APUS_LANE_COUNT <= plan->channels; channel += APUS_LANE_COUNT, point += APUS_LANE_COUNT / 2)
-            transform_window(places, channel, APUS_LANE_COUNT, point, plan->image_stride);
-        if (channel < plan->channels)
-            transform_window(places, channel, plan->channels - channel, point, plan->image_stride);
+        for (int64_t next = 0; next < plan->channels; next += APUS_LANE_COUNT) {
+            // A pair begins with an even channel.
+            int64_t channel = plan->channels % 2 ? next : apus_winograd_lanes_from(next, 0, plan->channels);
+            uint32_t *point = target + (t * plan->padded_channels + channel) / 2;
+            if (channel + APUS_LANE_COUNT <= plan->channels)
+                transform_window(places, channel, APUS_LANE_COUNT, point, plan->image_stride);
+            else
+                transform_window(places, channel, plan->channels - channel, point, plan->image_stride);
+        }
     }
 }
 
@@ -108,8 +111,11 @@ APUS_PAIRS_TARGET static void filter(void *context, int64_t begin, int64_t end, 
                     products + point * plan->product_stride, APUS_WINOGRAD_PANEL, false);
                 kernel += kernel_stride(plan, columns);
             }
-            for (int64_t vector = 0; vector < columns; vector += APUS_LANE_COUNT)
+            int64_t filters = plan->filters - filter < columns ? plan->filters - filter : columns;
+            for (int64_t next = 0; next < filters; next += APUS_LANE_COUNT) {
+                int64_t vector = apus_winograd_lanes_from(next, 0, filters);
                 apus_winograd_write_results(job, first, count, products + vector, filter + vector);
+            }
         }
     }
     apus_end_flushing(mode);

@@ -33,8 +33,9 @@ APUS_PAIRS_INLINE void transform_images(
         bool is_lone = t + 1 == count;
         apus_winograd_find_window(job, first + t, places[0]);
         if (!is_lone) apus_winograd_find_window(job, first + t + 1, places[1]);
-        uint32_t *point = target + t / 2 * width;
-        for (int64_t channel = part->channel; channel < end; channel += APUS_LANE_COUNT, point += APUS_LANE_COUNT) {
+        for (int64_t next = part->channel; next < end; next += APUS_LANE_COUNT) {
+            int64_t channel = apus_winograd_lanes_from(next, part->channel, end);
+            uint32_t *point = target + t / 2 * width + channel - part->channel;
             if (!is_lone && channel + APUS_LANE_COUNT <= end)
                 transform_windows(places, false, channel, APUS_LANE_COUNT, point, stride);
             else
@@ -69,8 +70,9 @@ APUS_PAIRS_INLINE void transform_upstream(
         bool is_lone = t + 1 == count;
         apus_winograd_find_upstream(job, first + t, &upstream[0]);
         if (!is_lone) apus_winograd_find_upstream(job, first + t + 1, &upstream[1]);
-        uint32_t *point = target + t / 2 * width;
-        for (int64_t filter = part->filter; filter < end; filter += APUS_LANE_COUNT, point += APUS_LANE_COUNT) {
+        for (int64_t next = part->filter; next < end; next += APUS_LANE_COUNT) {
+            int64_t filter = apus_winograd_lanes_from(next, part->filter, end);
+            uint32_t *point = target + t / 2 * width + filter - part->filter;
             if (!is_lone && filter + APUS_LANE_COUNT <= end)
                 transform_upstream_tiles(upstream, false, filter, APUS_LANE_COUNT, point, stride);
             else
