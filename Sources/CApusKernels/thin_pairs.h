@@ -7,9 +7,9 @@
 
 typedef struct apus_thin_pairs apus_thin_pairs;
 
-/// Whether the loops can compute the product and are faster than those of pair_product.h: one matrix of four columns or
-/// fewer; where the left side is transposed and nothing but a scale and a sum follows, four rows will do. Functions after
-/// the product are those of pair_product.h.
+/// Whether the loops can compute the product and are faster than those of pair_product.h: one matrix of four columns
+/// or fewer; where the left side is transposed, four rows will do, and nothing but a scale and a sum may follow.
+/// Functions after the product are those of pair_product.h.
 bool apus_thin_pairs_are_faster(const apus_matmul_description *description);
 
 apus_status apus_thin_pairs_create(const apus_matmul_description *description, apus_thin_pairs **product);

@@ -45,8 +45,8 @@ static int64_t chunk_count(const apus_winograd_plan *plan) {
     return larger(1, smaller(wanted, most));
 }
 
-// Tiles whose sums fill the registers, and how many such groups are in work together at most.
-enum { GROUP = 14, MOST_GROUPS = 3, PAIRS_GROUP = 12, MOST_PAIRS_GROUPS = 6 };
+// Groups of tiles that are in work together at most.
+enum { MOST_GROUPS = 3, MOST_PAIRS_GROUPS = 6 };
 
 static apus_winograd_plan make_plan(const apus_convolution_description *wanted) {
     bool is_turned = wanted->kind == APUS_CONVOLUTION_IMAGE_GRADIENT;
@@ -87,9 +87,9 @@ static apus_winograd_plan make_plan(const apus_convolution_description *wanted) 
     bool has_upstream = plan.kind == APUS_CONVOLUTION_KERNEL_GRADIENT;
     int64_t image_floats = plan.is_paired ? image_width / 2 : image_width;
     int64_t product_floats = plan.is_paired && has_upstream ? product_width / 2 : product_width;
-    plan.group = plan.is_paired ? PAIRS_GROUP : GROUP;
-    plan.block = plan.group * block_groups(
-                                  image_floats + product_floats, plan.group, plan.is_paired ? MOST_PAIRS_GROUPS : MOST_GROUPS);
+    plan.group = plan.is_paired ? APUS_WINOGRAD_PAIRS_GROUP : APUS_WINOGRAD_GROUP;
+    int64_t most = plan.is_paired ? MOST_PAIRS_GROUPS : MOST_GROUPS;
+    plan.block = plan.group * block_groups(image_floats + product_floats, plan.group, most);
     if (has_upstream) plan.chunk_count = chunk_count(&plan);
     // A step of a whole page would put all points into the same set of the first cache.
     plan.image_stride = plan.block * image_floats + APUS_LANE_COUNT;

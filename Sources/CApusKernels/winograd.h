@@ -48,6 +48,9 @@ typedef struct {
 
 enum {
     APUS_WINOGRAD_KERNEL_ROWS = 16,
+    // Tiles whose sums for two vectors of filters fill the registers: 28 of them, and with pairs 24.
+    APUS_WINOGRAD_GROUP = 14,
+    APUS_WINOGRAD_PAIRS_GROUP = 12,
     APUS_WINOGRAD_PANEL = 32,  // filters that are worked on together
     APUS_WINOGRAD_ADDED = 1024,
 };

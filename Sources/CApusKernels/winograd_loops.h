@@ -18,7 +18,7 @@ typedef struct {
     bool takes_pairs;
 } apus_register_form;
 
-#define APUS_WIDE_FORM ((apus_register_form){14, 14, 8, true})
+#define APUS_WIDE_FORM ((apus_register_form){APUS_WINOGRAD_GROUP, APUS_WINOGRAD_GROUP, 8, true})
 #define APUS_NARROW_FORM ((apus_register_form){6, 0, 0, false})
 
 /// The product of `rows` rows and one or two vectors of columns; both `form` and `paired_rows` are to be constants.

@@ -107,7 +107,7 @@ APUS_PAIRS_TARGET static void filter(void *context, int64_t begin, int64_t end, 
                 apus_left_pairs left = {transformed + point * plan->image_stride, plan->padded_channels / 2, 1};
                 apus_right_pairs right = {kernel, columns, pairs};
                 apus_winograd_multiply_pairs(
-                    APUS_WINOGRAD_PAIR_ROWS, columns / APUS_LANE_COUNT, count, left, right,
+                    APUS_WINOGRAD_PAIRS_GROUP, columns / APUS_LANE_COUNT, count, left, right,
                     products + point * plan->product_stride, APUS_WINOGRAD_PANEL, false);
                 kernel += kernel_stride(plan, columns);
             }

@@ -102,7 +102,8 @@ extension KernelTests.Matmul {
             for (m, n, k, transposesLeft, hasBias, isThin) in [
                 (128, 4, 512, false, true, true), (128, 5, 512, false, true, false), (4, 128, 512, false, false, false),
                 (4, 128, 512, true, false, true), (128, 4, 512, true, false, true), (5, 128, 512, true, false, false),
-                (4, 128, 512, true, true, false), (128, 4, 4096, false, false, true), (128, 4, 4097, false, false, false),
+                (4, 128, 512, true, true, false), (128, 4, 4096, false, false, true),
+                (128, 4, 4097, false, false, false),
             ] {
                 var engine: OpaquePointer?
                 try check(apus_engine_create(&engine))

@@ -76,12 +76,14 @@ extension KernelTests.Winograd {
                         }
                         for f in 0..<filters {
                             var sums = [Double](repeating: 0, count: 36)
-                            for c in 0..<channels { for point in 0..<36 { sums[point] += u[c][f][point] * v[c][point] } }
+                            for c in 0..<channels {
+                                for point in 0..<36 { sums[point] += u[c][f][point] * v[c][point] }
+                            }
                             let tile = sandwich(output, square(6) { sums[$0 * 6 + $1] })
                             for i in 0..<min(4, result.height - row) {
                                 for j in 0..<min(4, result.width - column) {
-                                    let place = ((n * result.height + row + i) * result.width + column + j) * filters + f
-                                    result.values[place] = Float(tile[i][j])
+                                    let place = (n * result.height + row + i) * result.width + column + j
+                                    result.values[place * filters + f] = Float(tile[i][j])
                                 }
                             }
                         }

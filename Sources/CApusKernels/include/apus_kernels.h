@@ -244,8 +244,8 @@ typedef enum apus_convolution_method : int32_t {
     APUS_CONVOLUTION_BY_ONEDNN_PAIRS = 3,
     // The same by our own loops: pairs of a window's neighbours, of filters, or of neighbouring results.
     APUS_CONVOLUTION_BY_PAIRS = 4,
-    // Winograd's filtering, whose transformed factors are rounded to bfloat16 and multiplied by pairs. Where the processor
-    // has no bfloat16 pairs: APUS_UNSUPPORTED.
+    // Winograd's filtering, whose transformed factors are rounded to bfloat16 and multiplied by pairs. Where the
+    // processor has no bfloat16 pairs: APUS_UNSUPPORTED.
     APUS_CONVOLUTION_BY_WINOGRAD_PAIRS = 5,
 } apus_convolution_method;
 
