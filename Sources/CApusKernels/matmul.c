@@ -3,7 +3,7 @@
 // Measured on AVX-512 at the sizes of small dense networks (batch 128; also N or K of 1, 2 and 10), its matmul on plain
 // layouts is as fast as its inner product, or faster, forward and backward: one primitive serves for all. At the sizes
 // of large ones (128 x 784 x 512) loops of ours over packed panels were tried: they were no faster than oneDNN's. Those
-// of bfloat16 pairs are ours (pair_product.c): oneDNN wants factors that are stored so.
+// of bfloat16 pairs are ours (pair_product.c, thin_pairs.c): oneDNN wants factors that are stored so.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -7,9 +7,9 @@
 
 #include <stdlib.h>
 
-#include "lanes_functions.h"
 #include "lanes_product.h"
 #include "pairs_packing.h"
+#include "pairs_result.h"
 #include "status.h"
 #include "threads.h"
 
@@ -55,21 +55,12 @@ APUS_PAIRS_INLINE void finish_tile(
     const job *work, const float *sums, int64_t rows, float *output, const float *bias, int64_t columns,
     const apus_activation activation) {
     const apus_matmul_description *wanted = &work->product->description;
-    const bool has_scale = wanted->has_scale, accumulates = wanted->accumulates;
-    const float scale = work->scale, slope = wanted->activation_alpha;
-    int64_t stride = wanted->columns;
     for (int64_t j = 0; j < columns; j += APUS_PAIRS_LANES) {
-        __mmask16 lanes = apus_first_lanes(columns - j);
-        apus_lanes shift = bias ? (apus_lanes)_mm512_maskz_loadu_ps(lanes, bias + j) : (apus_lanes){0};
-        for (int64_t r = 0; r < rows; r++) {
-            float *target = output + r * stride + j;
-            apus_lanes x = (apus_lanes)_mm512_loadu_ps(sums + r * PANEL_WIDTH + j);
-            if (has_scale) x *= scale;
-            x += shift;
-            if (accumulates) x += (apus_lanes)_mm512_maskz_loadu_ps(lanes, target);
-            apus_lanes_activate(&x, activation, slope);
-            _mm512_mask_storeu_ps(target, lanes, (__m512)x);
-        }
+        __m512 shift = bias ? _mm512_maskz_loadu_ps(apus_first_lanes(columns - j), bias + j) : _mm512_setzero_ps();
+        for (int64_t r = 0; r < rows; r++)
+            apus_store_sums(
+                wanted, work->scale, _mm512_loadu_ps(sums + r * PANEL_WIDTH + j), shift,
+                output + r * wanted->columns + j, columns - j, activation);
     }
 }
 
@@ -200,9 +191,8 @@ static void run_items(void *context, int64_t begin, int64_t end, int32_t thread)
 
 apus_status apus_pair_product_create(const apus_matmul_description *wanted, apus_pair_product **result) {
     *result = NULL;
-    bool is_known = wanted->activation == APUS_ACTIVATION_NONE || wanted->activation == APUS_ACTIVATION_RELU ||
-                    wanted->activation == APUS_ACTIVATION_SIGMOID || wanted->activation == APUS_ACTIVATION_TANH;
-    if (!is_known || !apus_has_bfloat16_pairs()) return apus_fail("apus_pair_product_create", APUS_UNSUPPORTED);
+    if (!apus_pairs_know(wanted->activation) || !apus_has_bfloat16_pairs())
+        return apus_fail("apus_pair_product_create", APUS_UNSUPPORTED);
     apus_pair_product *product = calloc(1, sizeof *product);
     if (!product) return apus_fail("apus_pair_product_create", APUS_OUT_OF_MEMORY);
     product->description = *wanted;

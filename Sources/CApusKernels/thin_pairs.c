@@ -6,17 +6,17 @@
 
 #include <stdlib.h>
 
-#include "denormals.h"
-#include "lanes_functions.h"
-#include "pairs_product.h"
+#include "lanes_product.h"
+#include "pairs_packing.h"
+#include "pairs_result.h"
 #include "status.h"
 #include "threads.h"
 
 #if APUS_HAS_VARIANTS
 
 enum {
-    SHORT = 4,               // the longest short axis: the sums of some rows stay in registers
-    LONGEST_INNER = 1 << 12,  // terms of what each thread packs for itself
+    SHORT = APUS_PAIRS_TILE_VECTORS,  // the longest short axis
+    LONGEST_INNER = 1 << 12,          // terms of what each thread packs for itself
 };
 
 struct apus_thin_pairs {
@@ -35,27 +35,10 @@ typedef struct {
     float *output;
 } job;
 
-/// Stores `count` neighbouring sums, sixteen at most, with what follows the product; `activation` is a constant.
-APUS_PAIRS_INLINE void finish_sums(
-    const job *work, __m512 sums, __m512 bias, float *target, int64_t count, const apus_activation activation) {
-    const apus_matmul_description *wanted = &work->product->description;
-    __mmask16 lanes = apus_first_lanes(count);
-    apus_lanes x = (apus_lanes)sums;
-    if (wanted->has_scale) x *= work->scale;
-    x += (apus_lanes)bias;
-    if (wanted->accumulates) x += (apus_lanes)_mm512_maskz_loadu_ps(lanes, target);
-    apus_lanes_activate(&x, activation, wanted->activation_alpha);
-    _mm512_mask_storeu_ps(target, lanes, (__m512)x);
-}
-
-/// Numbers `a` and `b` as a pair.
-APUS_PAIRS_INLINE uint32_t pair_of(float a, float b) {
-    return (uint32_t)_mm_cvtsi128_si32((__m128i)_mm_cvtneps_pbh(_mm_setr_ps(a, b, 0, 0)));
-}
-
-/// The pair of terms `k` and `k + 1`, `stride` apart.
+/// The pair of terms `k` and `k + 1`, `stride` apart; a last one's partner is 0.
 APUS_PAIRS_INLINE uint32_t pair_at(const float *numbers, int64_t k, int64_t terms, int64_t stride) {
-    return pair_of(numbers[k * stride], k + 1 < terms ? numbers[(k + 1) * stride] : 0);
+    float first = numbers[k * stride], second = k + 1 < terms ? numbers[(k + 1) * stride] : 0;
+    return (uint32_t)_mm_cvtsi128_si32((__m128i)_mm_cvtneps_pbh(_mm_setr_ps(first, second, 0, 0)));
 }
 
 /// Few columns: rows `begin..<end`; `columns` and `activation` are constants.
@@ -64,19 +47,19 @@ APUS_PAIRS_INLINE void run_columns(
     const apus_matmul_description *wanted = &work->product->description;
     const int64_t terms = wanted->inner, pairs = apus_pair_count(terms);
     // Column after column, so that a column's pairs are neighbours as a row's are.
-    for (int64_t c = 0; c < columns; c++)
-        for (int64_t k = 0; k < terms; k += 2)
-            own[c * pairs + k / 2] = wanted->transposes_right ? pair_at(work->right + c * terms, k, terms, 1)
-                                                              : pair_at(work->right + c, k, terms, columns);
+    if (wanted->transposes_right) {
+        apus_pack_rows_of_pairs(own, pairs, work->right, terms, columns, terms);
+    } else {
+        for (int64_t c = 0; c < columns; c++)
+            for (int64_t k = 0; k < terms; k += 2) own[c * pairs + k / 2] = pair_at(work->right + c, k, terms, columns);
+    }
     __m512 bias = work->bias ? _mm512_maskz_loadu_ps(apus_first_lanes(columns), work->bias) : _mm512_setzero_ps();
     for (int64_t r = begin; r < end; r++) {
         const float *row = work->left + r * terms;
         __m512 sums[SHORT];
         _Pragma("clang loop unroll(full)") for (int c = 0; c < columns; c++) sums[c] = _mm512_setzero_ps();
         for (int64_t k = 0; k < terms; k += 2 * APUS_PAIRS_LANES) {
-            __m512i factors = apus_neighbour_pairs(
-                _mm512_maskz_loadu_ps(apus_first_lanes(terms - k), row + k),
-                _mm512_maskz_loadu_ps(apus_first_lanes(terms - k - APUS_PAIRS_LANES), row + k + APUS_PAIRS_LANES));
+            __m512i factors = apus_row_pairs(row, k, terms);
             __mmask16 lanes = apus_first_lanes(pairs - k / 2);
             _Pragma("clang loop unroll(full)") for (int c = 0; c < columns; c++)
                 sums[c] = _mm512_dpbf16_ps(
@@ -86,7 +69,7 @@ APUS_PAIRS_INLINE void run_columns(
         __m512 row_sums = _mm512_setzero_ps();
         _Pragma("clang loop unroll(full)") for (int c = 0; c < columns; c++)
             row_sums = _mm512_mask_mov_ps(row_sums, (__mmask16)(1 << c), _mm512_set1_ps(_mm512_reduce_add_ps(sums[c])));
-        finish_sums(work, row_sums, bias, work->output + r * columns, columns, activation);
+        apus_store_sums(wanted, work->scale, row_sums, bias, work->output + r * columns, columns, activation);
     }
 }
 
@@ -121,28 +104,23 @@ APUS_PAIRS_INLINE void run_side(const job *work, int64_t begin, int64_t end, uin
                 for (int i = 0; i < APUS_PAIRS_LANES; i++) all[i * length + s] = sums[s][i];
             int64_t whole = (count < APUS_PAIRS_LANES ? count : APUS_PAIRS_LANES) * length;
             for (int64_t i = 0; i < whole; i += APUS_PAIRS_LANES)
-                finish_sums(
-                    work, _mm512_loadu_ps(all + i), none, work->output + j * length + i, whole - i,
+                apus_store_sums(
+                    wanted, work->scale, _mm512_loadu_ps(all + i), none, work->output + j * length + i, whole - i,
                     APUS_ACTIVATION_NONE);
         } else {
             _Pragma("clang loop unroll(full)") for (int s = 0; s < length; s++)
-                finish_sums(work, sums[s], none, work->output + s * numbers + j, count, APUS_ACTIVATION_NONE);
+                apus_store_sums(
+                    wanted, work->scale, sums[s], none, work->output + s * numbers + j, count, APUS_ACTIVATION_NONE);
         }
     }
 }
 
-/// Runs the statement with `length` as a constant.
-#define FOR_LENGTH(count, ...)                                 \
-    switch (count) {                                           \
-        case 1: { enum { length = 1 }; __VA_ARGS__; break; }   \
-        case 2: { enum { length = 2 }; __VA_ARGS__; break; }   \
-        case 3: { enum { length = 3 }; __VA_ARGS__; break; }   \
-        default: { enum { length = 4 }; __VA_ARGS__; break; }  \
-    }
+// The short axis' length is a constant, as a panel's vectors are.
 
 APUS_PAIRS_INLINE void run_rows(
     const job *work, int64_t begin, int64_t end, uint32_t *own, const apus_activation activation) {
-    FOR_LENGTH(work->product->description.columns, run_columns(work, begin, end, own, length, activation))
+    APUS_PAIRS_FOR_VECTORS(
+        work->product->description.columns, run_columns(work, begin, end, own, vectors, activation))
 }
 
 APUS_PAIRS_TARGET static void run_items(void *context, int64_t begin, int64_t end, int32_t thread) {
@@ -152,7 +130,7 @@ APUS_PAIRS_TARGET static void run_items(void *context, int64_t begin, int64_t en
     uint32_t *own = product->workspaces + thread * product->workspace_size;
     if (product->description.transposes_left) {
         int64_t short_length = product->is_swapped ? product->description.columns : product->description.rows;
-        FOR_LENGTH(short_length, run_side(work, begin, end, own, length))
+        APUS_PAIRS_FOR_VECTORS(short_length, run_side(work, begin, end, own, vectors))
     } else {
         switch (product->description.activation) {
             case APUS_ACTIVATION_SIGMOID: run_rows(work, begin, end, own, APUS_ACTIVATION_SIGMOID); break;
@@ -165,9 +143,7 @@ APUS_PAIRS_TARGET static void run_items(void *context, int64_t begin, int64_t en
 }
 
 bool apus_thin_pairs_are_faster(const apus_matmul_description *wanted) {
-    bool is_known = wanted->activation == APUS_ACTIVATION_NONE || wanted->activation == APUS_ACTIVATION_RELU ||
-                    wanted->activation == APUS_ACTIVATION_SIGMOID || wanted->activation == APUS_ACTIVATION_TANH;
-    if (!is_known || !apus_has_bfloat16_pairs()) return false;
+    if (!apus_pairs_know(wanted->activation) || !apus_has_bfloat16_pairs()) return false;
     if (wanted->batch != 1 || wanted->rows < 1 || wanted->columns < 1) return false;
     if (wanted->inner < 1 || wanted->inner > LONGEST_INNER) return false;
     if (!wanted->transposes_left) return wanted->columns <= SHORT;
@@ -192,9 +168,8 @@ apus_status apus_thin_pairs_create(const apus_matmul_description *wanted, apus_t
         product->items = wanted->rows;
         effort = (wanted->inner + APUS_PAIRS_LANES - 1) / APUS_PAIRS_LANES;
     }
-    product->workspace_size = apus_pair_count(wanted->inner) * SHORT;
+    product->workspace_size = apus_rounded_up(apus_pair_count(wanted->inner) * SHORT, APUS_PAIRS_LANES);
     product->grain = 1 + APUS_GRAIN / 16 / (effort + 1);
-    product->workspace_size = (product->workspace_size + APUS_PAIRS_LANES - 1) / APUS_PAIRS_LANES * APUS_PAIRS_LANES;
     product->workspaces = aligned_alloc(64, (size_t)apus_thin_pairs_workspace(product));
     if (!product->workspaces) {
         free(product);

@@ -8,8 +8,9 @@
 typedef struct apus_thin_pairs apus_thin_pairs;
 
 /// Whether the loops can compute the product and are faster than those of pair_product.h: one matrix of four columns
-/// or fewer; where the left side is transposed, four rows will do, and nothing but a scale and a sum may follow.
-/// Functions after the product are those of pair_product.h.
+/// or fewer, and of 4,096 terms at most. Where the left side is transposed, four rows will do; the right side must not
+/// be transposed then, and nothing but a scale and a sum may follow. Functions after the product are those of
+/// pair_product.h.
 bool apus_thin_pairs_are_faster(const apus_matmul_description *description);
 
 apus_status apus_thin_pairs_create(const apus_matmul_description *description, apus_thin_pairs **product);

@@ -27,10 +27,15 @@ bool apus_winograd_is_possible(const apus_convolution_description *wanted) {
     return true;
 }
 
-/// Groups of tiles a block, of whose tiles so many floats are in work: a good part of the second cache.
-static int64_t block_groups(int64_t tile_floats, int64_t group, int64_t most) {
-    enum { FLOATS = 220000, LEAST = 2 };
-    return larger(LEAST, smaller(FLOATS / (APUS_WINOGRAD_POINTS * tile_floats * group), most));
+/// Groups of tiles a block, of whose tiles so many floats are in work: a good part of the second cache. Of the kernel's
+/// gradient, whose blocks are shared out among threads, no more than leave several.
+static int64_t block_groups(const apus_winograd_plan *plan, int64_t tile_floats) {
+    enum { FLOATS = 220000, LEAST = 2, MOST = 3, MOST_PAIRS = 6, BLOCKS = 8 };
+    int64_t groups = FLOATS / (APUS_WINOGRAD_POINTS * tile_floats * plan->group);
+    int64_t most = plan->is_paired ? MOST_PAIRS : MOST;
+    if (plan->is_paired && plan->kind == APUS_CONVOLUTION_KERNEL_GRADIENT)
+        most = smaller(most, plan->tile_count / plan->group / BLOCKS);
+    return larger(LEAST, smaller(groups, most));
 }
 
 /// Chunks of tiles that the kernel's gradient is summed over: a function of the shape alone, so that bits do not depend
@@ -44,9 +49,6 @@ static int64_t chunk_count(const apus_winograd_plan *plan) {
     int64_t most = smaller(blocks / LEAST_BLOCKS, MOST_FLOATS / apus_winograd_kernel_count(plan));
     return larger(1, smaller(wanted, most));
 }
-
-// Groups of tiles that are in work together at most.
-enum { MOST_GROUPS = 3, MOST_PAIRS_GROUPS = 6 };
 
 static apus_winograd_plan make_plan(const apus_convolution_description *wanted) {
     bool is_turned = wanted->kind == APUS_CONVOLUTION_IMAGE_GRADIENT;
@@ -74,7 +76,8 @@ static apus_winograd_plan make_plan(const apus_convolution_description *wanted) 
     plan.padded_channels = apus_rounded_up(plan.channels, APUS_LANE_COUNT);
     plan.padded_filters = apus_rounded_up(plan.filters, APUS_LANE_COUNT);
     int64_t image_width = plan.padded_channels, product_width = APUS_WINOGRAD_PANEL;
-    if (plan.kind == APUS_CONVOLUTION_KERNEL_GRADIENT) {
+    bool gives_kernel = plan.kind == APUS_CONVOLUTION_KERNEL_GRADIENT;
+    if (gives_kernel) {
         // The sums of a part stay in the second cache.
         enum { PART_CHANNELS = 64, PART_FILTERS = 128 };
         image_width = plan.part_channels = smaller(plan.padded_channels, PART_CHANNELS);
@@ -83,14 +86,12 @@ static apus_winograd_plan make_plan(const apus_convolution_description *wanted) 
         plan.filter_parts = (plan.filters + plan.part_filters - 1) / plan.part_filters;
         plan.sum_stride = plan.part_channels * plan.part_filters + APUS_LANE_COUNT;
     }
-    // Pairs of channels, or of tiles.
-    bool has_upstream = plan.kind == APUS_CONVOLUTION_KERNEL_GRADIENT;
+    // What is multiplied as pairs, of channels or of tiles, takes half the room: the image, and the upstream.
     int64_t image_floats = plan.is_paired ? image_width / 2 : image_width;
-    int64_t product_floats = plan.is_paired && has_upstream ? product_width / 2 : product_width;
+    int64_t product_floats = plan.is_paired && gives_kernel ? product_width / 2 : product_width;
     plan.group = plan.is_paired ? APUS_WINOGRAD_PAIRS_GROUP : APUS_WINOGRAD_GROUP;
-    int64_t most = plan.is_paired ? MOST_PAIRS_GROUPS : MOST_GROUPS;
-    plan.block = plan.group * block_groups(image_floats + product_floats, plan.group, most);
-    if (has_upstream) plan.chunk_count = chunk_count(&plan);
+    plan.block = plan.group * block_groups(&plan, image_floats + product_floats);
+    if (gives_kernel) plan.chunk_count = chunk_count(&plan);
     // A step of a whole page would put all points into the same set of the first cache.
     plan.image_stride = plan.block * image_floats + APUS_LANE_COUNT;
     plan.product_stride = plan.block * product_floats + APUS_LANE_COUNT;

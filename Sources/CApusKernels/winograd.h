@@ -40,8 +40,8 @@ typedef struct {
 } apus_winograd_job;
 
 /// What is done one after the other, on ranges. Filtering: blocks of `APUS_WINOGRAD_KERNEL_ROWS` channels, whose
-/// kernels are transformed; groups of tiles. The kernel's gradient: parts, each with a gradient
-/// of its own; blocks of `APUS_WINOGRAD_ADDED` numbers of the chunks' gradients, which are added.
+/// kernels are transformed; groups of tiles. The kernel's gradient: parts, each with a gradient of its own; blocks of
+/// `APUS_WINOGRAD_ADDED` numbers of the chunks' gradients, which are added.
 typedef struct {
     apus_range_body first, second;
 } apus_winograd_loops;

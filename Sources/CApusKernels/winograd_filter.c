@@ -12,11 +12,6 @@ APUS_INLINE void transform_filters(
     }
 }
 
-/// From one point to the next, within a panel of so many columns; not a whole page, see `image_stride`.
-static inline int64_t kernel_stride(const apus_winograd_plan *plan, int64_t columns) {
-    return plan->channels * columns + APUS_LANE_COUNT;
-}
-
 /// Transforms blocks of channels `begin..<end`.
 APUS_INLINE void transform_kernel(
     void *context, int64_t begin, int64_t end, int32_t thread, const apus_register_form form) {
@@ -29,12 +24,10 @@ APUS_INLINE void transform_kernel(
         for (int64_t filter = 0; filter < plan->padded_filters; filter += APUS_LANE_COUNT) {
             apus_winograd_kernel_block gathered;
             apus_winograd_gather_kernel(job, first, filter, gathered);
-            int64_t column = filter % APUS_WINOGRAD_PANEL, panel = filter - column;
-            int64_t columns = apus_winograd_panel_columns(plan, panel), stride = kernel_stride(plan, columns);
-            // All panels before are full.
-            float *target = job->transformed_kernel + column +
-                            panel / APUS_WINOGRAD_PANEL * APUS_WINOGRAD_POINTS *
-                                kernel_stride(plan, APUS_WINOGRAD_PANEL);
+            int64_t column = filter % APUS_WINOGRAD_PANEL;
+            int64_t columns = apus_winograd_panel_columns(plan, filter - column);
+            int64_t stride = apus_winograd_kernel_stride(plan->channels, columns);
+            float *target = job->transformed_kernel + apus_winograd_panel_place(plan->channels, filter) + column;
             for (int64_t c = 0; c < count; c++)
                 transform_filters(gathered, c, target + (first + c) * columns, stride);
         }
@@ -60,13 +53,9 @@ APUS_INLINE void filter(void *context, int64_t begin, int64_t end, int32_t threa
                 apus_winograd_multiply(
                     form, form.paired_rows, columns / APUS_LANE_COUNT, count, left, right,
                     products + point * plan->product_stride, APUS_WINOGRAD_PANEL, false);
-                kernel += kernel_stride(plan, columns);
+                kernel += apus_winograd_kernel_stride(plan->channels, columns);
             }
-            int64_t filters = plan->filters - filter < columns ? plan->filters - filter : columns;
-            for (int64_t next = 0; next < filters; next += APUS_LANE_COUNT) {
-                int64_t vector = apus_winograd_lanes_from(next, 0, filters);
-                apus_winograd_write_results(job, first, count, products + vector, filter + vector);
-            }
+            apus_winograd_write_panel(job, first, count, products, filter);
         }
     }
 }

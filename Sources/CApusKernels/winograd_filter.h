@@ -43,6 +43,18 @@ static inline int64_t apus_winograd_panel_columns(const apus_winograd_plan *plan
     return rest < APUS_WINOGRAD_PANEL ? rest : APUS_WINOGRAD_PANEL;
 }
 
+/// From one of the 36 points to the next within a panel of `columns` columns of the transformed kernel, of which each
+/// has `terms` numbers, or pairs; not a whole page, see `image_stride`.
+static inline int64_t apus_winograd_kernel_stride(int64_t terms, int64_t columns) {
+    return terms * columns + APUS_LANE_COUNT;
+}
+
+/// Where the panel of a filter begins in the transformed kernel: all panels before are full.
+static inline int64_t apus_winograd_panel_place(int64_t terms, int64_t filter) {
+    return filter / APUS_WINOGRAD_PANEL * APUS_WINOGRAD_POINTS *
+           apus_winograd_kernel_stride(terms, APUS_WINOGRAD_PANEL);
+}
+
 /// What is written of a tile: rows and columns within the image (four of each at most), filters of a vector.
 typedef struct {
     int64_t rows, columns, filters;
@@ -90,6 +102,17 @@ APUS_INLINE void apus_winograd_write_results(
             apus_winograd_write_tile(plan, point, &bias, APUS_ACTIVATION_NONE, whole, target);
         else
             apus_winograd_write_tile(plan, point, &bias, plan->activation, extent, target);
+    }
+}
+
+/// The same of all vectors of a panel that begins with `filter`.
+APUS_INLINE void apus_winograd_write_panel(
+    const apus_winograd_job *job, int64_t first, int64_t count, const float *products, int64_t filter) {
+    int64_t columns = apus_winograd_panel_columns(job->plan, filter), rest = job->plan->filters - filter;
+    int64_t filters = rest < columns ? rest : columns;
+    for (int64_t next = 0; next < filters; next += APUS_LANE_COUNT) {
+        int64_t vector = apus_winograd_lanes_from(next, 0, filters);
+        apus_winograd_write_results(job, first, count, products + vector, filter + vector);
     }
 }
 

@@ -94,7 +94,8 @@ APUS_INLINE void apus_winograd_transform_window(
 }
 
 /// Where the sixteen numbers from `next` on begin within `begin..<end`: the last sixteen overlap those before, whose
-/// results they repeat. Where there are fewer than sixteen, all of them.
+/// results they repeat. Where there are fewer than sixteen, all of them. Lanes beyond the last of `end` rounded up hold
+/// whatever the memory held: each lane is summed for itself, and theirs are never stored.
 APUS_INLINE int64_t apus_winograd_lanes_from(int64_t next, int64_t begin, int64_t end) {
     return next + APUS_LANE_COUNT <= end || end - begin < APUS_LANE_COUNT ? next : end - APUS_LANE_COUNT;
 }

@@ -4,11 +4,6 @@
 
 #if APUS_HAS_VARIANTS
 
-/// Pairs from one point to the next, within a panel of so many columns; not a whole page.
-static inline int64_t kernel_stride(const apus_winograd_plan *plan, int64_t columns) {
-    return apus_pair_count(plan->channels) * columns + APUS_LANE_COUNT;
-}
-
 /// G g G^T of two neighbouring channels and sixteen filters, to `target` with `stride` from one of the 36 points to the
 /// next.
 APUS_PAIRS_INLINE void transform_filters(
@@ -30,6 +25,7 @@ APUS_PAIRS_TARGET static void transform_kernel(void *context, int64_t begin, int
     (void)thread;
     const apus_winograd_job *job = context;
     const apus_winograd_plan *plan = job->plan;
+    const int64_t pairs = apus_pair_count(plan->channels);
     uint32_t *transformed = (uint32_t *)job->transformed_kernel;
     unsigned mode = apus_begin_flushing();
     for (int64_t block = begin; block < end; block++) {
@@ -38,12 +34,10 @@ APUS_PAIRS_TARGET static void transform_kernel(void *context, int64_t begin, int
         for (int64_t filter = 0; filter < plan->padded_filters; filter += APUS_LANE_COUNT) {
             apus_winograd_kernel_block gathered;  // zeros beyond the last channel: a lone one's partner
             apus_winograd_gather_kernel(job, first, filter, gathered);
-            int64_t column = filter % APUS_WINOGRAD_PANEL, panel = filter - column;
-            int64_t columns = apus_winograd_panel_columns(plan, panel), stride = kernel_stride(plan, columns);
-            // All panels before are full.
-            uint32_t *target = transformed + column +
-                               panel / APUS_WINOGRAD_PANEL * APUS_WINOGRAD_POINTS *
-                                   kernel_stride(plan, APUS_WINOGRAD_PANEL);
+            int64_t column = filter % APUS_WINOGRAD_PANEL;
+            int64_t columns = apus_winograd_panel_columns(plan, filter - column);
+            int64_t stride = apus_winograd_kernel_stride(pairs, columns);
+            uint32_t *target = transformed + apus_winograd_panel_place(pairs, filter) + column;
             for (int64_t c = 0; c < count; c += 2)
                 transform_filters(gathered, c, target + (first + c) / 2 * columns, stride);
         }
@@ -109,13 +103,9 @@ APUS_PAIRS_TARGET static void filter(void *context, int64_t begin, int64_t end, 
                 apus_winograd_multiply_pairs(
                     APUS_WINOGRAD_PAIRS_GROUP, columns / APUS_LANE_COUNT, count, left, right,
                     products + point * plan->product_stride, APUS_WINOGRAD_PANEL, false);
-                kernel += kernel_stride(plan, columns);
+                kernel += apus_winograd_kernel_stride(pairs, columns);
             }
-            int64_t filters = plan->filters - filter < columns ? plan->filters - filter : columns;
-            for (int64_t next = 0; next < filters; next += APUS_LANE_COUNT) {
-                int64_t vector = apus_winograd_lanes_from(next, 0, filters);
-                apus_winograd_write_results(job, first, count, products + vector, filter + vector);
-            }
+            apus_winograd_write_panel(job, first, count, products, filter);
         }
     }
     apus_end_flushing(mode);

@@ -86,9 +86,14 @@ extension KernelTests.Matmul {
 
         /// A part is one thread's, and each number is added up in one order.
         @Test func threadsDoNotChangeThem() throws {
-            for (m, n, batch) in [(128, 512, 1), (600, 40, 1), (20, 30, 8), (2000, 2, 1), (3, 2000, 1)] {
+            // The last four are thin.
+            for (m, n, batch, transposes) in [
+                (128, 512, 1, (true, false)), (600, 40, 1, (true, false)), (20, 30, 8, (true, false)),
+                (2000, 2, 1, (true, false)), (3, 2000, 1, (true, false)), (2000, 2, 1, (false, false)),
+                (2000, 2, 1, (false, true)),
+            ] {
                 let results = try withThreadCounts {
-                    try Case(batch: batch, m: m, n: n, k: 50, transposes: (true, false), multipliesPairs: true).run(
+                    try Case(batch: batch, m: m, n: n, k: 50, transposes: transposes, multipliesPairs: true).run(
                         left: sampleValues(batch * 50 * m, seed: 1), right: sampleValues(batch * 50 * n, seed: 2),
                         bias: [], output: sampleValues(batch * m * n, seed: 3))
                 }
@@ -99,11 +104,13 @@ extension KernelTests.Matmul {
 
         /// Four columns, or rows where the left side is transposed, go by loops of their own.
         @Test func thinOnesAreChosen() throws {
-            for (m, n, k, transposesLeft, hasBias, isThin) in [
-                (128, 4, 512, false, true, true), (128, 5, 512, false, true, false), (4, 128, 512, false, false, false),
-                (4, 128, 512, true, false, true), (128, 4, 512, true, false, true), (5, 128, 512, true, false, false),
-                (4, 128, 512, true, true, false), (128, 4, 4096, false, false, true),
-                (128, 4, 4097, false, false, false),
+            for (m, n, k, transposes, hasBias, isThin) in [
+                (128, 4, 512, (false, false), true, true), (128, 4, 512, (false, true), true, true),
+                (128, 5, 512, (false, false), true, false), (4, 128, 512, (false, false), false, false),
+                (4, 128, 512, (true, false), false, true), (128, 4, 512, (true, false), false, true),
+                (5, 128, 512, (true, false), false, false), (4, 128, 512, (true, false), true, false),
+                (4, 128, 512, (true, true), false, false), (128, 4, 512, (true, true), false, false),
+                (128, 4, 4096, (false, false), false, true), (128, 4, 4097, (false, false), false, false),
             ] {
                 var engine: OpaquePointer?
                 try check(apus_engine_create(&engine))
@@ -112,7 +119,8 @@ extension KernelTests.Matmul {
                 var description = apus_matmul_description()
                 (description.batch, description.inner) = (1, Int64(k))
                 (description.rows, description.columns) = (Int64(m), Int64(n))
-                (description.transposes_left, description.has_bias) = (transposesLeft, hasBias)
+                (description.transposes_left, description.transposes_right) = transposes
+                description.has_bias = hasBias
                 var matmul: OpaquePointer?
                 try check(apus_matmul_create(engine, &description, &matmul))
                 defer { apus_matmul_destroy(matmul) }

@@ -306,7 +306,9 @@ extension KernelTests {
         @Test func processorsWithoutPairs() throws {
             let expected = apus_has_bfloat16_pairs() ? apus_status(APUS_SUCCESS) : apus_status(APUS_UNSUPPORTED)
             for kind in Self.kinds {
-                for method in [APUS_CONVOLUTION_BY_PAIRS, APUS_CONVOLUTION_BY_ONEDNN_PAIRS] {
+                for method in [
+                    APUS_CONVOLUTION_BY_PAIRS, APUS_CONVOLUTION_BY_ONEDNN_PAIRS, APUS_CONVOLUTION_BY_WINOGRAD_PAIRS,
+                ] {
                     #expect(try Self.status(kind, Case(2, [8, 8], 16, [3, 3], 32), method) == expected)
                 }
             }

@@ -55,13 +55,6 @@ extension KernelTests {
         static let methods =
             [APUS_CONVOLUTION_BY_WINOGRAD] + (apus_has_bfloat16_pairs() ? [APUS_CONVOLUTION_BY_WINOGRAD_PAIRS] : [])
 
-        /// Errors as a share of the largest result: of float32 sums, and of factors that are rounded to bfloat16 twice,
-        /// which are off by 0.011 of a result's root mean square (`WinogradPairsKernelTests.swift`), and that is the
-        /// smaller one.
-        private static func tolerance(_ method: apus_convolution_method) -> Double {
-            method == APUS_CONVOLUTION_BY_WINOGRAD ? 5e-6 : 0.04
-        }
-
         private static func description(
             _ kind: apus_convolution_kind, _ size: Case,
             _ method: apus_convolution_method = APUS_CONVOLUTION_BY_WINOGRAD,
@@ -178,6 +171,8 @@ extension KernelTests {
             }
         }
 
+        /// By pairs results are off by 0.034 of the largest at most, measured; at a wrong place they would be by 0.2 or
+        /// more.
         @Test(arguments: methods) func handWorkedSums(_ method: apus_convolution_method) throws {
             let size = Case(1, 3, 3, 1, 1)
             var arrays = Arrays(size)
@@ -186,9 +181,10 @@ extension KernelTests {
             arrays.output = [1, 0, 0, 0, 0, 0, 0, 0, 0]
             arrays.bias = [0.5]
             func error(_ kind: apus_convolution_kind, _ expected: [Double]) throws -> Double {
-                relativeError(try Self.result(kind, size, arrays, method), expected, floor: 20)
+                let largest = expected.lazy.map(\.magnitude).max() ?? 0
+                return relativeError(try Self.result(kind, size, arrays, method), expected, floor: largest)
             }
-            let tolerance = Self.tolerance(method)
+            let tolerance = method == APUS_CONVOLUTION_BY_WINOGRAD ? 1e-6 : 0.06
             // The pixel above, and twice the one below to the right.
             let output = [10.5, 12.5, 0.5, 17.5, 20.5, 3.5, 4.5, 5.5, 6.5]
             let forward = try error(APUS_CONVOLUTION_FORWARD, output)
@@ -200,11 +196,14 @@ extension KernelTests {
             #expect(kernel < tolerance)
         }
 
+        /// The result without a function is the other tests' business.
         @Test(arguments: methods) func activationsFollow(_ method: apus_convolution_method) throws {
             let size = Case(2, 9, 7, 16, 20)
-            let arrays = Arrays(size)
-            let plain = arrays.plainSum(APUS_CONVOLUTION_FORWARD, size)
-            let largest = plain.lazy.map(\.magnitude).max() ?? 0
+            var arrays = Arrays(size)
+            // Sums of about 1, where sigmoid and tanh are steep.
+            arrays.kernel = arrays.kernel.map { $0 / 12 }
+            let plain = try Self.result(APUS_CONVOLUTION_FORWARD, size, arrays, method).map { Double($0) }
+            #expect(plain.contains { $0 < -1 } && plain.contains { $0 > 1 })
             let functions: [(apus_activation, Float, (Double) -> Double)] = [
                 (APUS_ACTIVATION_RELU, 0, { max($0, 0) }), (APUS_ACTIVATION_RELU, 0.25, { $0 < 0 ? 0.25 * $0 : $0 }),
                 (APUS_ACTIVATION_SIGMOID, 0, { 1 / (1 + Double.exp(-$0)) }),
@@ -214,8 +213,7 @@ extension KernelTests {
                 var description = Self.description(APUS_CONVOLUTION_FORWARD, size, method)
                 (description.activation, description.activation_alpha) = (activation, alpha)
                 let result = try Self.results(description, count: size.outputCount, [arrays])[0]
-                let error = relativeError(result, plain.map(function), floor: largest)
-                #expect(error <= Self.tolerance(method), "\(activation.rawValue)")
+                #expect(relativeError(result, plain.map(function), floor: 0.1) <= 1e-6, "\(activation.rawValue)")
             }
         }
 
@@ -240,13 +238,15 @@ extension KernelTests {
             #expect(Array(leaky[0..<3]) == [-.infinity, 0, -1.5])
         }
 
-        /// Sums of the kernel's gradient beside the first, by the memory that two threads need more than one does. 2,048
-        /// tiles are 49 blocks of 42, and chunks have two of them; 32 parts of a large kernel need no chunks, but 128,000
-        /// tiles would have 63 chunks of 2,048 if there were memory for more than seven. Pairs: 29 blocks of 72.
+        /// Sums of the kernel's gradient beside the first, by the memory that two threads need more than one does.
+        /// 2,048 tiles are 49 blocks of 42, and chunks have two of them; 32 parts of a large kernel need no chunks, but
+        /// 128,000 tiles would have 63 chunks of 2,048 if there were memory for more than seven. Pairs: 29 blocks of 72;
+        /// and 6 of 24, so that 128 tiles are work for some threads.
         @Test(arguments: [
             (APUS_CONVOLUTION_BY_WINOGRAD, Case(8, 64, 64, 16, 16), 24),
             (APUS_CONVOLUTION_BY_WINOGRAD, Case(2000, 32, 32, 512, 512), 7),
             (APUS_CONVOLUTION_BY_WINOGRAD_PAIRS, Case(8, 64, 64, 16, 16), 14),
+            (APUS_CONVOLUTION_BY_WINOGRAD_PAIRS, Case(32, 8, 8, 16, 16), 3),
         ])
         func chunksOfTheKernelsGradient(_ method: apus_convolution_method, _ size: Case, _ expected: Int) throws {
             guard Self.methods.contains(method) else { return }
@@ -263,10 +263,11 @@ extension KernelTests {
             #expect((2 * one - two) / (4 * size.kernelCount) == expected - 1)
         }
 
-        /// Several blocks of tiles and parts of channels for each thread.
+        /// Several chunks of tiles, of some blocks each, and two parts of the channels; an odd count of tiles, channels
+        /// and filters.
         @Test(arguments: kinds, methods)
         func bitsDoNotDependOnThreadsNorRuns(_ kind: apus_convolution_kind, _ method: apus_convolution_method) throws {
-            let size = Case(5, 23, 26, 70, 34)
+            let size = Case(15, 19, 26, 71, 35)
             let arrays = Arrays(size)
             var spoiled = arrays
             spoiled.image = spoiled.image.map { _ in .nan }

@@ -157,8 +157,9 @@ extension KernelTests.Winograd {
         }
 
         /// A float32 transform rounds to another bfloat16 number than the one in Double now and then: one in thousands,
-        /// and 2^-8 of it. Rounded otherwise, cut off say, results would differ by 0.01 of their root mean square.
-        @Test(arguments: KernelTests.Winograd.cases) func agreesWithTheFormula(_ size: Case) throws {
+        /// and 2^-8 of it, which is 0.02 of the results at most where they have few terms. Rounded otherwise, cut off
+        /// say, results would differ by 0.01 of their root mean square, and a number at a wrong place by about all of it.
+        @Test(arguments: KernelTests.Winograd.cases) func theFormulaInDouble(_ size: Case) throws {
             let arrays = Arrays(size)
             for kind in KernelTests.Winograd.kinds {
                 let expected = Self.expected(kind, size, arrays)
@@ -170,13 +171,18 @@ extension KernelTests.Winograd {
             }
         }
 
-        /// The error that docs/precision.md states.
+        /// The error that docs/precision.md states, 0.011, of factors that the plan has rounded. A single rounding would
+        /// give 0.0024, the points 1 and 2 would give 0.02.
         @Test func theErrorIsAsDocumented() throws {
             let size = Case(2, 12, 12, 32, 32)
             let arrays = Arrays(size)
+            var rounded = arrays
+            rounded.image = arrays.image.map(\.roundedToBfloat16)
+            rounded.kernel = arrays.kernel.map(\.roundedToBfloat16)
+            rounded.output = arrays.output.map(\.roundedToBfloat16)
             for kind in KernelTests.Winograd.kinds {
                 let sums = arrays.plainSum(kind, size)
-                let result = try KernelTests.Winograd.result(kind, size, arrays, APUS_CONVOLUTION_BY_WINOGRAD_PAIRS)
+                let result = try KernelTests.Winograd.result(kind, size, rounded, APUS_CONVOLUTION_BY_WINOGRAD_PAIRS)
                 let error = Self.rootMeanSquare(zip(result, sums).map { Double($0) - $1 }) / Self.rootMeanSquare(sums)
                 #expect((0.008...0.014).contains(error), "kind \(kind.rawValue)")
             }

@@ -219,8 +219,8 @@ void apus_matmul_update_destroy(apus_matmul_update *update);
 /// 642 KiB where pairs are multiplied, rows of the left side among them.
 int64_t apus_matmul_update_workspace(const apus_matmul_update *update);
 
-// MARK: Convolutions (convolution.c; spread_gradient.c; winograd.c, winograd_filter.c, winograd_gradient.c;
-// pairs_filter.c, pairs_spread.c, pairs_gradient.c)
+// MARK: Convolutions (convolution.c; spread_gradient.c; winograd.c, winograd_filter.c, winograd_gradient.c,
+// winograd_pairs_filter.c, winograd_pairs_gradient.c; pairs_filter.c, pairs_spread.c, pairs_gradient.c)
 
 enum { APUS_MAXIMUM_SPATIAL_RANK = 3 };
 
@@ -276,7 +276,7 @@ typedef struct apus_convolution_description {
     bool has_bias;             // forward only, as is the activation
     apus_activation activation;
     float activation_alpha;
-    apus_instruction_limit instruction_limit;  // of our own loops
+    apus_instruction_limit instruction_limit;  // of our own loops but those for pairs
 } apus_convolution_description;
 
 /// Whether Winograd's filtering can do the convolution: with 3 x 3 kernels in two axes, strides, dilations and groups
@@ -306,8 +306,8 @@ void apus_convolution_destroy(apus_convolution *convolution);
 /// The bytes that the object holds for its runs besides what it is given and the engine's scratch memory.
 int64_t apus_convolution_workspace(const apus_convolution *convolution);
 
-/// What computes it, such as "brgconv:avx512_core", "winograd:F(4x4,3x3)", "spread" or "pairs", or "none" for an
-/// empty one. Lives as long as the object.
+/// What computes it, such as "brgconv:avx512_core", "winograd:F(4x4,3x3)", the same with ":pairs", "spread" or "pairs",
+/// or "none" for an empty one. Lives as long as the object.
 const char *apus_convolution_implementation(const apus_convolution *convolution);
 
 // MARK: Pooling (pooling.c)
