@@ -171,8 +171,8 @@ extension KernelTests {
             }
         }
 
-        /// By pairs results are off by 0.034 of the largest at most, measured; at a wrong place they would be by 0.2 or
-        /// more.
+        /// By pairs results are off by 0.034 of the largest at most, measured, and forward by less than 0.02. Neighbours
+        /// there differ by 0.049 of the largest or more, the gradients' by 0.2.
         @Test(arguments: methods) func handWorkedSums(_ method: apus_convolution_method) throws {
             let size = Case(1, 3, 3, 1, 1)
             var arrays = Arrays(size)
@@ -188,7 +188,7 @@ extension KernelTests {
             // The pixel above, and twice the one below to the right.
             let output = [10.5, 12.5, 0.5, 17.5, 20.5, 3.5, 4.5, 5.5, 6.5]
             let forward = try error(APUS_CONVOLUTION_FORWARD, output)
-            #expect(forward < tolerance)
+            #expect(forward < (method == APUS_CONVOLUTION_BY_WINOGRAD ? 1e-6 : 0.02))
             // The output's corner sees the image through the kernel's last four places.
             let image = try error(APUS_CONVOLUTION_IMAGE_GRADIENT, [0, 0, 0, 0, 2, 0, 0, 0, 0])
             #expect(image < tolerance)

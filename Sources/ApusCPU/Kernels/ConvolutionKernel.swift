@@ -132,7 +132,7 @@ final class ConvolutionKernel: CPUKernel {
     /// By Winograd's filtering where that is possible and faster, by our own loops (`winograd.c`): measured with batches
     /// of 128, on AVX-512 it takes 0.4 to 0.6 of the direct convolution's time from 32 channels, 0.6 to 0.9 from 12, and
     /// on older processors less than that. By bfloat16 pairs, on a Zen 4, it takes 0.3 to 0.65 of the others' from 32
-    /// channels, 0.5 to 1 with 16, and 1.2 to 1.9 with 12.
+    /// channels, 0.5 to 1 with 16, and 1.2 to 2.5 with 12.
     private static func isFilteredFaster(
         _ wanted: apus_convolution_description, fewestChannels: Int64
     ) -> Bool {
