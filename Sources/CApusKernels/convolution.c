@@ -340,8 +340,8 @@ apus_status apus_convolution_create(
     bool has_pairs = wanted->method == APUS_CONVOLUTION_BY_WINOGRAD_PAIRS;
     if (wanted->batch > 0 && (has_pairs || wanted->method == APUS_CONVOLUTION_BY_WINOGRAD)) {
         snprintf(
-            convolution->implementation, sizeof convolution->implementation, "winograd:F(4x4,3x3)%s",
-            has_pairs ? ":pairs" : "");
+            convolution->implementation, sizeof convolution->implementation, "winograd:F(%s)%s",
+            wanted->kernel[0] == 5 ? "2x2,5x5" : "4x4,3x3", has_pairs ? ":pairs" : "");
         status = apus_winograd_create(engine, wanted, &convolution->winograd);
     } else if (wanted->batch > 0 && wanted->method == APUS_CONVOLUTION_BY_SPREADING) {
         snprintf(convolution->implementation, sizeof convolution->implementation, "spread");

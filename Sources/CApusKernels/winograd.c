@@ -23,8 +23,8 @@ static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 bool apus_winograd_is_possible(const apus_convolution_description *wanted) {
     if (wanted->rank != 2 || wanted->groups != 1 || wanted->activation > APUS_ACTIVATION_TANH) return false;
     for (int axis = 0; axis < 2; axis++)
-        if (wanted->kernel[axis] != 3 || wanted->strides[axis] != 1 || wanted->dilations[axis] != 1) return false;
-    return true;
+        if (wanted->strides[axis] != 1 || wanted->dilations[axis] != 1) return false;
+    return wanted->kernel[0] == wanted->kernel[1] && (wanted->kernel[0] == 3 || wanted->kernel[0] == 5);
 }
 
 /// Groups of tiles a block, of whose tiles so many floats are in work: a good part of the second cache. Of the kernel's
@@ -50,23 +50,42 @@ static int64_t chunk_count(const apus_winograd_plan *plan) {
     return larger(1, smaller(wanted, most));
 }
 
+/// The tiles of an axis.
+static int64_t tiles_of(const apus_convolution_description *wanted, int64_t length) {
+    int64_t tile = APUS_WINOGRAD_TILE(wanted->kernel[0]);
+    return (length + tile - 1) / tile;
+}
+
+/// Tiles of an upstream that is smaller than the image are fewer; but samples are shared out among threads, and adding
+/// windows up takes longer than writing tiles.
+static bool is_spread_faster(const apus_convolution_description *wanted) {
+    int64_t spread = tiles_of(wanted, wanted->output[0]) * tiles_of(wanted, wanted->output[1]);
+    int64_t turned = tiles_of(wanted, wanted->image[0]) * tiles_of(wanted, wanted->image[1]);
+    return wanted->batch >= APUS_WINOGRAD_SAMPLES && 5 * spread <= 4 * turned;
+}
+
 static apus_winograd_plan make_plan(const apus_convolution_description *wanted) {
-    bool is_turned = wanted->kind == APUS_CONVOLUTION_IMAGE_GRADIENT;
-    const int64_t *image = is_turned ? wanted->output : wanted->image;
-    const int64_t *output = is_turned ? wanted->image : wanted->output;
+    bool is_exchanged = wanted->kind == APUS_CONVOLUTION_IMAGE_GRADIENT;
+    bool is_spread = is_exchanged && is_spread_faster(wanted), is_turned = is_exchanged && !is_spread;
+    const int64_t *image = is_exchanged ? wanted->output : wanted->image;
+    const int64_t *output = is_exchanged ? wanted->image : wanted->output;
+    const int64_t *tiled = is_spread ? image : output;
+    int64_t beyond = wanted->kernel[0] - 1;
     apus_winograd_plan plan = {
         .kind = wanted->kind,
+        .is_spread = is_spread,
+        .size = wanted->kernel[0],
         .batch = wanted->batch,
         .height = image[0],
         .width = image[1],
-        .channels = is_turned ? wanted->filters : wanted->channels,
+        .channels = is_exchanged ? wanted->filters : wanted->channels,
         .output_height = output[0],
         .output_width = output[1],
-        .filters = is_turned ? wanted->channels : wanted->filters,
-        .top = is_turned ? 2 - wanted->padding_before[0] : wanted->padding_before[0],
-        .left = is_turned ? 2 - wanted->padding_before[1] : wanted->padding_before[1],
-        .tile_rows = (output[0] + APUS_WINOGRAD_TILE - 1) / APUS_WINOGRAD_TILE,
-        .tile_columns = (output[1] + APUS_WINOGRAD_TILE - 1) / APUS_WINOGRAD_TILE,
+        .filters = is_exchanged ? wanted->channels : wanted->filters,
+        .top = is_turned ? beyond - wanted->padding_before[0] : wanted->padding_before[0],
+        .left = is_turned ? beyond - wanted->padding_before[1] : wanted->padding_before[1],
+        .tile_rows = tiles_of(wanted, tiled[0]),
+        .tile_columns = tiles_of(wanted, tiled[1]),
         .is_paired = wanted->method == APUS_CONVOLUTION_BY_WINOGRAD_PAIRS,
         .has_bias = wanted->has_bias,
         .activation = wanted->activation,
@@ -91,6 +110,7 @@ static apus_winograd_plan make_plan(const apus_convolution_description *wanted) 
     int64_t product_floats = plan.is_paired && gives_kernel ? product_width / 2 : product_width;
     plan.group = plan.is_paired ? APUS_WINOGRAD_PAIRS_GROUP : APUS_WINOGRAD_GROUP;
     plan.block = plan.group * block_groups(&plan, image_floats + product_floats);
+    plan.share = is_spread ? plan.tile_rows * plan.tile_columns : plan.group;
     if (gives_kernel) plan.chunk_count = chunk_count(&plan);
     // A step of a whole page would put all points into the same set of the first cache.
     plan.image_stride = plan.block * image_floats + APUS_LANE_COUNT;
@@ -161,8 +181,8 @@ void apus_winograd_run(
         int64_t blocks = (plan->channels + APUS_WINOGRAD_KERNEL_ROWS - 1) / APUS_WINOGRAD_KERNEL_ROWS;
         int64_t grain = 1 + APUS_GRAIN / (APUS_WINOGRAD_KERNEL_ROWS * row);
         apus_parallel_limited(blocks, grain, threads, loops->first, &job);
-        int64_t groups = (plan->tile_count + plan->group - 1) / plan->group;
-        apus_parallel_limited(groups, 1, threads, loops->second, &job);
+        int64_t shares = (plan->tile_count + plan->share - 1) / plan->share;
+        apus_parallel_limited(shares, 1, threads, loops->second, &job);
     }
 }
 

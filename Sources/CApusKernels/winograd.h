@@ -1,4 +1,4 @@
-/// Convolutions with 3 x 3 kernels by Winograd's minimal filtering: see winograd_transforms.h for the formulas.
+/// Convolutions with 3 x 3 and 5 x 5 kernels by Winograd's minimal filtering: see winograd_transforms.h for the formulas.
 #ifndef APUS_WINOGRAD_H
 #define APUS_WINOGRAD_H
 
@@ -6,16 +6,21 @@
 #include "threads.h"
 
 /// What is the same in all runs. The image that is read and the one that is written are those of the forward direction,
-/// or, for the image's gradient, exchanged: that is a convolution of the upstream with the kernel turned around.
+/// or, for the image's gradient, exchanged. That is a convolution of the upstream with the kernel turned around; or,
+/// where that takes more tiles since the upstream is smaller than the image, it is spread: tiles of the upstream take the
+/// transposed way, B [(G g G^T) . (A dY A^T)] B^T, and are added to the places of their windows.
 typedef struct {
     apus_convolution_kind kind;
+    bool is_spread;
+    int64_t size;  // of the kernel along an axis: 3 or 5
     int64_t batch;
     int64_t height, width, channels;  // of the image under the windows
     int64_t output_height, output_width, filters;
     int64_t top, left;                                       // padding before; negative: cut off
-    int64_t tile_rows, tile_columns, tile_count;             // 4 x 4 results a tile
+    int64_t tile_rows, tile_columns, tile_count;
     int64_t padded_channels, padded_filters;                 // to whole vectors of sixteen
     int64_t group;                                           // tiles that are multiplied together
+    int64_t share;                                           // tiles of one thread: a group, or a sample's that is spread
     int64_t block;                                           // tiles that are in work together: groups
     bool is_paired;                                          // multiplied as bfloat16 pairs
     int64_t image_stride, product_stride;                    // floats, or pairs, from one of the 36 points to the next
@@ -34,13 +39,13 @@ typedef struct {
     float *result;
     float *zeros;               // as many as channels or filters
     float *transformed_kernel;  // [panel, 36, channels, 32], or pairs of channels
-    float *chunks;              // the kernel's gradient of each chunk but the first: [chunk, 3, 3, channels, filters]
+    float *chunks;  // the kernel's gradient of each chunk but the first: [chunk, size, size, channels, filters]
     float *thread_memory;       // each thread's
     int64_t thread_size;        // floats
 } apus_winograd_job;
 
 /// What is done one after the other, on ranges. Filtering: blocks of `APUS_WINOGRAD_KERNEL_ROWS` channels, whose
-/// kernels are transformed; groups of tiles. The kernel's gradient: parts, each with a gradient of its own; blocks of
+/// kernels are transformed; shares of tiles. The kernel's gradient: parts, each with a gradient of its own; blocks of
 /// `APUS_WINOGRAD_ADDED` numbers of the chunks' gradients, which are added.
 typedef struct {
     apus_range_body first, second;
@@ -53,6 +58,7 @@ enum {
     APUS_WINOGRAD_PAIRS_GROUP = 12,
     APUS_WINOGRAD_PANEL = 32,  // filters that are worked on together
     APUS_WINOGRAD_ADDED = 1024,
+    APUS_WINOGRAD_SAMPLES = 16,  // and more may be spread
 };
 
 static inline int64_t apus_winograd_block_count(const apus_winograd_plan *plan) {
@@ -61,7 +67,7 @@ static inline int64_t apus_winograd_block_count(const apus_winograd_plan *plan) 
 
 /// The numbers of a kernel.
 static inline int64_t apus_winograd_kernel_count(const apus_winograd_plan *plan) {
-    return 9 * plan->channels * plan->filters;
+    return plan->size * plan->size * plan->channels * plan->filters;
 }
 
 apus_winograd_loops apus_winograd_filter_loops(apus_instruction_limit limit);

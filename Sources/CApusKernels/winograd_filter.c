@@ -3,11 +3,11 @@
 
 /// G g G^T of one channel and sixteen filters, to `target` with `stride` from one of the 36 points to the next.
 APUS_INLINE void transform_filters(
-    const apus_winograd_kernel_block gathered, int64_t channel, float *target, int64_t stride) {
-    apus_lanes half[6][3], u[6];
-    apus_winograd_begin_filters(gathered, channel, half);
+    const int size, const apus_winograd_kernel_block gathered, int64_t channel, float *target, int64_t stride) {
+    apus_lanes half[6][APUS_WINOGRAD_MOST_SIZE], u[6];
+    apus_winograd_begin_filters(size, gathered, channel, half);
     APUS_UNROLLED for (int i = 0; i < 6; i++) {
-        apus_winograd_kernel_line(half[i], u);
+        apus_winograd_kernel_line(size, half[i], u);
         APUS_UNROLLED for (int j = 0; j < 6; j++) *(apus_lanes *)(target + (i * 6 + j) * stride) = u[j];
     }
 }
@@ -28,22 +28,31 @@ APUS_INLINE void transform_kernel(
             int64_t columns = apus_winograd_panel_columns(plan, filter - column);
             int64_t stride = apus_winograd_kernel_stride(plan->channels, columns);
             float *target = job->transformed_kernel + apus_winograd_panel_place(plan->channels, filter) + column;
-            for (int64_t c = 0; c < count; c++)
-                transform_filters(gathered, c, target + (first + c) * columns, stride);
+            for (int64_t c = 0; c < count; c++) {
+                float *place = target + (first + c) * columns;
+                if (plan->size == 3) transform_filters(3, gathered, c, place, stride);
+                else transform_filters(5, gathered, c, place, stride);
+            }
         }
     }
 }
 
-/// Results of groups of tiles `begin..<end`.
+/// Results of shares of tiles `begin..<end`.
 APUS_INLINE void filter(void *context, int64_t begin, int64_t end, int32_t thread, const apus_register_form form) {
     const apus_winograd_job *job = context;
     const apus_winograd_plan *plan = job->plan;
     float *transformed = job->thread_memory + thread * job->thread_size;
     float *products = transformed + APUS_WINOGRAD_POINTS * plan->image_stride;
-    int64_t stop = end * plan->group < plan->tile_count ? end * plan->group : plan->tile_count;
-    for (int64_t first = begin * plan->group; first < stop; first += plan->block) {
+    int64_t stop = end * plan->share < plan->tile_count ? end * plan->share : plan->tile_count;
+    if (plan->is_spread) apus_winograd_clear(job, begin, end);
+    for (int64_t first = begin * plan->share; first < stop; first += plan->block) {
         int64_t count = stop - first < plan->block ? stop - first : plan->block;
-        apus_winograd_transform_images(job, first, count, 0, plan->channels, transformed, plan->padded_channels);
+        if (plan->is_spread)
+            apus_winograd_transform_upstream(
+                job, apus_winograd_spread_array(job), first, count, 0, plan->channels, transformed,
+                plan->padded_channels, plan->image_stride);
+        else
+            apus_winograd_transform_images(job, first, count, 0, plan->channels, transformed, plan->padded_channels);
         const float *kernel = job->transformed_kernel;
         for (int64_t filter = 0; filter < plan->padded_filters; filter += APUS_WINOGRAD_PANEL) {
             int64_t columns = apus_winograd_panel_columns(plan, filter);

@@ -3,36 +3,6 @@
 //     dg = sum over chunks of G^T [sum over the chunk's tiles of (B^T d B) . (A dY A^T)] G
 #include "winograd_gradient.h"
 
-/// A dY A^T of one tile and `count` filters, sixteen at most.
-APUS_INLINE void transform_upstream_tile(
-    const apus_winograd_upstream *upstream, int64_t filter, int64_t count, float *target, int64_t stride) {
-    apus_lanes half[6][4], z[6];
-    apus_winograd_begin_upstream(upstream, filter, count, half);
-    APUS_UNROLLED for (int i = 0; i < 6; i++) {
-        apus_winograd_upstream_line(half[i], z);
-        APUS_UNROLLED for (int j = 0; j < 6; j++) *(apus_lanes *)(target + (i * 6 + j) * stride) = z[j];
-    }
-}
-
-/// The same of tiles `first..<first + count` and filters `begin..<end`, to [36, count, width].
-APUS_INLINE void transform_upstream(
-    const apus_winograd_job *job, int64_t first, int64_t count, int64_t begin, int64_t end, float *target,
-    int64_t width) {
-    const int64_t stride = job->plan->product_stride;
-    for (int64_t t = 0; t < count; t++) {
-        apus_winograd_upstream upstream;
-        apus_winograd_find_upstream(job, first + t, &upstream);
-        for (int64_t next = begin; next < end; next += APUS_LANE_COUNT) {
-            int64_t filter = apus_winograd_lanes_from(next, begin, end);
-            float *point = target + t * width + filter - begin;
-            if (filter + APUS_LANE_COUNT <= end)
-                transform_upstream_tile(&upstream, filter, APUS_LANE_COUNT, point, stride);
-            else
-                transform_upstream_tile(&upstream, filter, end - filter, point, stride);
-        }
-    }
-}
-
 /// Adds (B^T d B) (A dY A^T) of transformed tiles to sums: [count, channels] transposed times [count, filters] at each
 /// point. Widths are those of whole vectors.
 APUS_INLINE void add_products(
@@ -67,7 +37,9 @@ APUS_INLINE void add_gradients(
             int64_t rest = part.last_tile - first, count = rest < plan->block ? rest : plan->block;
             apus_winograd_transform_images(
                 job, first, count, part.channel, part.channel + part.channels, images, image_width);
-            transform_upstream(job, first, count, part.filter, part.filter + part.filters, upstream, upstream_width);
+            apus_winograd_transform_upstream(
+                job, apus_winograd_upstream_array(job), first, count, part.filter, part.filter + part.filters,
+                upstream, upstream_width, plan->product_stride);
             add_products(
                 form, plan, images, part.channels, image_width, upstream, upstream_width, count, sums,
                 first > part.first_tile);

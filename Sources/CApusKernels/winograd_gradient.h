@@ -31,57 +31,38 @@ static inline apus_winograd_part apus_winograd_part_at(const apus_winograd_job *
     return part;
 }
 
-/// Where the 16 numbers of a tile's upstream are, in an array of zeros for those beyond the image's edge.
-typedef struct {
-    const float *places[APUS_WINOGRAD_TILE][APUS_WINOGRAD_TILE];
-} apus_winograd_upstream;
-
-APUS_INLINE void apus_winograd_find_upstream(
-    const apus_winograd_job *job, int64_t tile, apus_winograd_upstream *upstream) {
+/// The upstream as tiles read it.
+static inline apus_winograd_array apus_winograd_upstream_array(const apus_winograd_job *job) {
     const apus_winograd_plan *plan = job->plan;
-    apus_tile_place at = apus_tile_place_of(plan, tile);
-    const float *origin =
-        job->upstream +
-        ((at.sample * plan->output_height + at.row) * plan->output_width + at.column) * plan->filters;
-    for (int64_t i = 0; i < APUS_WINOGRAD_TILE; i++) {
-        for (int64_t j = 0; j < APUS_WINOGRAD_TILE; j++) {
-            bool is_there = at.row + i < plan->output_height && at.column + j < plan->output_width;
-            upstream->places[i][j] = is_there ? origin + (i * plan->output_width + j) * plan->filters : job->zeros;
-        }
+    return (apus_winograd_array){job->upstream, plan->output_height, plan->output_width, plan->filters};
+}
+
+/// G^T sums G of one channel and `count` filters.
+APUS_INLINE void apus_winograd_write_kernel(
+    const int size, const apus_winograd_plan *plan, const float *sums, int64_t count, float *gradient) {
+    apus_lanes half[APUS_WINOGRAD_MOST_SIZE][6], line[6], g[APUS_WINOGRAD_MOST_SIZE];
+    APUS_UNROLLED for (int j = 0; j < 6; j++) {
+        APUS_UNROLLED for (int i = 0; i < 6; i++)
+            line[i] = *(const apus_lanes *)(sums + (i * 6 + j) * plan->sum_stride);
+        apus_winograd_gradient_line(size, line, g);
+        APUS_UNROLLED for (int i = 0; i < size; i++) half[i][j] = g[i];
+    }
+    APUS_UNROLLED for (int i = 0; i < size; i++) {
+        apus_winograd_gradient_line(size, half[i], g);
+        APUS_UNROLLED for (int j = 0; j < size; j++)
+            apus_store_some(gradient + (i * size + j) * plan->channels * plan->filters, &g[j], count);
     }
 }
 
-/// A dY, for the columns of dY, of one tile and `count` filters, sixteen at most.
-APUS_INLINE void apus_winograd_begin_upstream(
-    const apus_winograd_upstream *upstream, int64_t filter, int64_t count, apus_lanes half[6][4]) {
-    APUS_UNROLLED for (int j = 0; j < 4; j++) {
-        apus_lanes line[4], z[6];
-        APUS_UNROLLED for (int i = 0; i < 4; i++) apus_load_some(&line[i], upstream->places[i][j] + filter, count);
-        apus_winograd_upstream_line(line, z);
-        APUS_UNROLLED for (int i = 0; i < 6; i++) half[i][j] = z[i];
-    }
-}
-
-/// G^T sums G of a part, to the numbers of the gradient from its first channel and filter on.
+/// The same of a part, to the numbers of the gradient from its first channel and filter on.
 APUS_INLINE void apus_winograd_write_gradient(
     const apus_winograd_plan *plan, const float *sums, int64_t channels, int64_t filters, float *gradient) {
     for (int64_t channel = 0; channel < channels; channel++) {
         for (int64_t filter = 0; filter < filters; filter += APUS_LANE_COUNT) {
-            apus_lanes half[3][6], line[6], g[3];
             const float *source = sums + channel * plan->part_filters + filter;
-            APUS_UNROLLED for (int j = 0; j < 6; j++) {
-                APUS_UNROLLED for (int i = 0; i < 6; i++)
-                    line[i] = *(const apus_lanes *)(source + (i * 6 + j) * plan->sum_stride);
-                apus_winograd_gradient_line(line, g);
-                APUS_UNROLLED for (int i = 0; i < 3; i++) half[i][j] = g[i];
-            }
-            APUS_UNROLLED for (int i = 0; i < 3; i++) {
-                apus_winograd_gradient_line(half[i], g);
-                APUS_UNROLLED for (int j = 0; j < 3; j++) {
-                    float *target = gradient + ((i * 3 + j) * plan->channels + channel) * plan->filters + filter;
-                    apus_store_some(target, &g[j], filters - filter);
-                }
-            }
+            float *target = gradient + channel * plan->filters + filter;
+            if (plan->size == 3) apus_winograd_write_kernel(3, plan, source, filters - filter, target);
+            else apus_winograd_write_kernel(5, plan, source, filters - filter, target);
         }
     }
 }

@@ -42,10 +42,9 @@ typedef struct {
 } apus_tile_place;
 
 static inline apus_tile_place apus_tile_place_of(const apus_winograd_plan *plan, int64_t tile) {
-    int64_t line = tile / plan->tile_columns;
+    int64_t line = tile / plan->tile_columns, results = APUS_WINOGRAD_TILE(plan->size);
     return (apus_tile_place){
-        line / plan->tile_rows, line % plan->tile_rows * APUS_WINOGRAD_TILE,
-        tile % plan->tile_columns * APUS_WINOGRAD_TILE};
+        line / plan->tile_rows, line % plan->tile_rows * results, tile % plan->tile_columns * results};
 }
 
 /// Where the 36 places under a tile are, in an array of zeros for those beyond the image.
@@ -93,11 +92,85 @@ APUS_INLINE void apus_winograd_transform_window(
     }
 }
 
+/// An upstream, or its part from a filter on: [samples, height, width, depth].
+typedef struct {
+    const float *start;
+    int64_t height, width, depth;
+} apus_winograd_array;
+
+/// Where the numbers of a tile's upstream are, in an array of zeros for those beyond the edge.
+typedef struct {
+    const float *places[APUS_WINOGRAD_MOST_TILE][APUS_WINOGRAD_MOST_TILE];
+} apus_winograd_upstream;
+
+APUS_INLINE void apus_winograd_find_upstream(
+    const apus_winograd_job *job, const apus_winograd_array array, int64_t tile, apus_winograd_upstream *upstream) {
+    const int64_t results = APUS_WINOGRAD_TILE(job->plan->size);
+    apus_tile_place at = apus_tile_place_of(job->plan, tile);
+    const float *origin =
+        array.start + ((at.sample * array.height + at.row) * array.width + at.column) * array.depth;
+    for (int64_t i = 0; i < results; i++) {
+        for (int64_t j = 0; j < results; j++) {
+            bool is_there = at.row + i < array.height && at.column + j < array.width;
+            upstream->places[i][j] = is_there ? origin + (i * array.width + j) * array.depth : job->zeros;
+        }
+    }
+}
+
+/// A dY, for the columns of dY, of one tile and `count` filters, sixteen at most.
+APUS_INLINE void apus_winograd_begin_upstream(
+    const int size, const apus_winograd_upstream *upstream, int64_t filter, int64_t count,
+    apus_lanes half[6][APUS_WINOGRAD_MOST_TILE]) {
+    const int results = APUS_WINOGRAD_TILE(size);
+    APUS_UNROLLED for (int j = 0; j < results; j++) {
+        apus_lanes line[APUS_WINOGRAD_MOST_TILE], z[6];
+        APUS_UNROLLED for (int i = 0; i < results; i++)
+            apus_load_some(&line[i], upstream->places[i][j] + filter, count);
+        apus_winograd_upstream_line(size, line, z);
+        APUS_UNROLLED for (int i = 0; i < 6; i++) half[i][j] = z[i];
+    }
+}
+
+/// A dY A^T of one tile and `count` filters, sixteen at most.
+APUS_INLINE void apus_winograd_transform_upstream_tile(
+    const int size, const apus_winograd_upstream *upstream, int64_t filter, int64_t count, float *target,
+    int64_t stride) {
+    apus_lanes half[6][APUS_WINOGRAD_MOST_TILE], z[6];
+    apus_winograd_begin_upstream(size, upstream, filter, count, half);
+    APUS_UNROLLED for (int i = 0; i < 6; i++) {
+        apus_winograd_upstream_line(size, half[i], z);
+        APUS_UNROLLED for (int j = 0; j < 6; j++) *(apus_lanes *)(target + (i * 6 + j) * stride) = z[j];
+    }
+}
+
 /// Where the sixteen numbers from `next` on begin within `begin..<end`: the last sixteen overlap those before, whose
 /// results they repeat. Where there are fewer than sixteen, all of them. Lanes beyond the last of `end` rounded up hold
 /// whatever the memory held: each lane is summed for itself, and theirs are never stored.
 APUS_INLINE int64_t apus_winograd_lanes_from(int64_t next, int64_t begin, int64_t end) {
     return next + APUS_LANE_COUNT <= end || end - begin < APUS_LANE_COUNT ? next : end - APUS_LANE_COUNT;
+}
+
+/// The same of tiles `first..<first + count` and filters `begin..<end`, to [36, count, width].
+APUS_INLINE void apus_winograd_transform_upstream(
+    const apus_winograd_job *job, const apus_winograd_array array, int64_t first, int64_t count, int64_t begin,
+    int64_t end, float *target, int64_t width, int64_t stride) {
+    const int64_t size = job->plan->size;
+    for (int64_t t = 0; t < count; t++) {
+        apus_winograd_upstream upstream;
+        apus_winograd_find_upstream(job, array, first + t, &upstream);
+        for (int64_t next = begin; next < end; next += APUS_LANE_COUNT) {
+            int64_t filter = apus_winograd_lanes_from(next, begin, end), rest = end - filter;
+            float *point = target + t * width + filter - begin;
+            if (size == 3 && rest >= APUS_LANE_COUNT)
+                apus_winograd_transform_upstream_tile(3, &upstream, filter, APUS_LANE_COUNT, point, stride);
+            else if (size == 3)
+                apus_winograd_transform_upstream_tile(3, &upstream, filter, rest, point, stride);
+            else if (rest >= APUS_LANE_COUNT)
+                apus_winograd_transform_upstream_tile(5, &upstream, filter, APUS_LANE_COUNT, point, stride);
+            else
+                apus_winograd_transform_upstream_tile(5, &upstream, filter, rest, point, stride);
+        }
+    }
 }
 
 /// The same of tiles `first..<first + count` and channels `begin..<end`, to [36, count, width].

@@ -7,13 +7,13 @@
 /// G g G^T of two neighbouring channels and sixteen filters, to `target` with `stride` from one of the 36 points to the
 /// next.
 APUS_PAIRS_INLINE void transform_filters(
-    const apus_winograd_kernel_block gathered, int64_t channel, uint32_t *target, int64_t stride) {
-    apus_lanes half[6][3], first[APUS_WINOGRAD_POINTS], u[6];
-    apus_winograd_begin_filters(gathered, channel, half);
-    APUS_UNROLLED for (int i = 0; i < 6; i++) apus_winograd_kernel_line(half[i], first + i * 6);
-    apus_winograd_begin_filters(gathered, channel + 1, half);
+    const int size, const apus_winograd_kernel_block gathered, int64_t channel, uint32_t *target, int64_t stride) {
+    apus_lanes half[6][APUS_WINOGRAD_MOST_SIZE], first[APUS_WINOGRAD_POINTS], u[6];
+    apus_winograd_begin_filters(size, gathered, channel, half);
+    APUS_UNROLLED for (int i = 0; i < 6; i++) apus_winograd_kernel_line(size, half[i], first + i * 6);
+    apus_winograd_begin_filters(size, gathered, channel + 1, half);
     APUS_UNROLLED for (int i = 0; i < 6; i++) {
-        apus_winograd_kernel_line(half[i], u);
+        apus_winograd_kernel_line(size, half[i], u);
         APUS_UNROLLED for (int j = 0; j < 6; j++)
             _mm512_storeu_si512(
                 target + (i * 6 + j) * stride, apus_lane_pairs((__m512)first[i * 6 + j], (__m512)u[j]));
@@ -38,11 +38,19 @@ APUS_PAIRS_TARGET static void transform_kernel(void *context, int64_t begin, int
             int64_t columns = apus_winograd_panel_columns(plan, filter - column);
             int64_t stride = apus_winograd_kernel_stride(pairs, columns);
             uint32_t *target = transformed + apus_winograd_panel_place(pairs, filter) + column;
-            for (int64_t c = 0; c < count; c += 2)
-                transform_filters(gathered, c, target + (first + c) / 2 * columns, stride);
+            for (int64_t c = 0; c < count; c += 2) {
+                uint32_t *place = target + (first + c) / 2 * columns;
+                if (plan->size == 3) transform_filters(3, gathered, c, place, stride);
+                else transform_filters(5, gathered, c, place, stride);
+            }
         }
     }
     apus_end_flushing(mode);
+}
+
+/// Where the sixteen channels from `next` on begin: a pair begins with an even one.
+static inline int64_t pair_lanes_from(const apus_winograd_plan *plan, int64_t next) {
+    return plan->channels % 2 ? next : apus_winograd_lanes_from(next, 0, plan->channels);
 }
 
 /// B^T d B of one tile and `count` channels, sixteen at most, rounded.
@@ -70,8 +78,7 @@ APUS_PAIRS_INLINE void transform_images(
         const float *places[APUS_WINOGRAD_POINTS];
         apus_winograd_find_window(job, first + t, places);
         for (int64_t next = 0; next < plan->channels; next += APUS_LANE_COUNT) {
-            // A pair begins with an even channel.
-            int64_t channel = plan->channels % 2 ? next : apus_winograd_lanes_from(next, 0, plan->channels);
+            int64_t channel = pair_lanes_from(plan, next);
             uint32_t *point = target + (t * plan->padded_channels + channel) / 2;
             if (channel + APUS_LANE_COUNT <= plan->channels)
                 transform_window(places, channel, APUS_LANE_COUNT, point, plan->image_stride);
@@ -81,7 +88,43 @@ APUS_PAIRS_INLINE void transform_images(
     }
 }
 
-/// Results of groups of tiles `begin..<end`.
+/// A dY A^T of one tile and `count` channels, sixteen at most, rounded.
+APUS_PAIRS_INLINE void transform_upstream_tile(
+    const int size, const apus_winograd_upstream *upstream, int64_t channel, int64_t count, uint32_t *target,
+    int64_t stride) {
+    apus_lanes half[6][APUS_WINOGRAD_MOST_TILE], z[6];
+    apus_winograd_begin_upstream(size, upstream, channel, count, half);
+    APUS_UNROLLED for (int i = 0; i < 6; i++) {
+        apus_winograd_upstream_line(size, half[i], z);
+        APUS_UNROLLED for (int j = 0; j < 6; j++)
+            _mm256_storeu_si256(
+                (__m256i *)(target + (i * 6 + j) * stride), (__m256i)_mm512_cvtneps_pbh((__m512)z[j]));
+    }
+}
+
+/// The same of tiles `first..<first + count`, to [36, count, pairs of padded channels].
+APUS_PAIRS_INLINE void transform_upstream(
+    const apus_winograd_job *job, int64_t first, int64_t count, uint32_t *target) {
+    const apus_winograd_plan *plan = job->plan;
+    for (int64_t t = 0; t < count; t++) {
+        apus_winograd_upstream upstream;
+        apus_winograd_find_upstream(job, apus_winograd_spread_array(job), first + t, &upstream);
+        for (int64_t next = 0; next < plan->channels; next += APUS_LANE_COUNT) {
+            int64_t channel = pair_lanes_from(plan, next), rest = plan->channels - channel;
+            uint32_t *point = target + (t * plan->padded_channels + channel) / 2;
+            if (plan->size == 3 && rest >= APUS_LANE_COUNT)
+                transform_upstream_tile(3, &upstream, channel, APUS_LANE_COUNT, point, plan->image_stride);
+            else if (plan->size == 3)
+                transform_upstream_tile(3, &upstream, channel, rest, point, plan->image_stride);
+            else if (rest >= APUS_LANE_COUNT)
+                transform_upstream_tile(5, &upstream, channel, APUS_LANE_COUNT, point, plan->image_stride);
+            else
+                transform_upstream_tile(5, &upstream, channel, rest, point, plan->image_stride);
+        }
+    }
+}
+
+/// Results of shares of tiles `begin..<end`.
 APUS_PAIRS_TARGET static void filter(void *context, int64_t begin, int64_t end, int32_t thread) {
     const apus_winograd_job *job = context;
     const apus_winograd_plan *plan = job->plan;
@@ -89,11 +132,13 @@ APUS_PAIRS_TARGET static void filter(void *context, int64_t begin, int64_t end, 
     float *memory = job->thread_memory + thread * job->thread_size;
     uint32_t *transformed = (uint32_t *)memory;
     float *products = memory + APUS_WINOGRAD_POINTS * plan->image_stride;
-    int64_t stop = end * plan->group < plan->tile_count ? end * plan->group : plan->tile_count;
+    int64_t stop = end * plan->share < plan->tile_count ? end * plan->share : plan->tile_count;
     unsigned mode = apus_begin_flushing();
-    for (int64_t first = begin * plan->group; first < stop; first += plan->block) {
+    if (plan->is_spread) apus_winograd_clear(job, begin, end);
+    for (int64_t first = begin * plan->share; first < stop; first += plan->block) {
         int64_t count = stop - first < plan->block ? stop - first : plan->block;
-        transform_images(job, first, count, transformed);
+        if (plan->is_spread) transform_upstream(job, first, count, transformed);
+        else transform_images(job, first, count, transformed);
         const uint32_t *kernel = (const uint32_t *)job->transformed_kernel;
         for (int64_t filter = 0; filter < plan->padded_filters; filter += APUS_WINOGRAD_PANEL) {
             int64_t columns = apus_winograd_panel_columns(plan, filter);

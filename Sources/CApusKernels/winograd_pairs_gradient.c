@@ -46,14 +46,14 @@ APUS_PAIRS_INLINE void transform_images(
 
 /// A dY A^T of one tile, or of two, and `count` filters, sixteen at most; a lone tile's partner is 0.
 APUS_PAIRS_INLINE void transform_upstream_tiles(
-    const apus_winograd_upstream upstream[2], bool is_lone, int64_t filter, int64_t count, uint32_t *target,
-    int64_t stride) {
-    apus_lanes half[6][4], tile[APUS_WINOGRAD_POINTS], z[6] = {0};
-    apus_winograd_begin_upstream(&upstream[0], filter, count, half);
-    APUS_UNROLLED for (int i = 0; i < 6; i++) apus_winograd_upstream_line(half[i], tile + i * 6);
-    if (!is_lone) apus_winograd_begin_upstream(&upstream[1], filter, count, half);
+    const int size, const apus_winograd_upstream upstream[2], bool is_lone, int64_t filter, int64_t count,
+    uint32_t *target, int64_t stride) {
+    apus_lanes half[6][APUS_WINOGRAD_MOST_TILE], tile[APUS_WINOGRAD_POINTS], z[6] = {0};
+    apus_winograd_begin_upstream(size, &upstream[0], filter, count, half);
+    APUS_UNROLLED for (int i = 0; i < 6; i++) apus_winograd_upstream_line(size, half[i], tile + i * 6);
+    if (!is_lone) apus_winograd_begin_upstream(size, &upstream[1], filter, count, half);
     APUS_UNROLLED for (int i = 0; i < 6; i++) {
-        if (!is_lone) apus_winograd_upstream_line(half[i], z);
+        if (!is_lone) apus_winograd_upstream_line(size, half[i], z);
         APUS_UNROLLED for (int j = 0; j < 6; j++)
             _mm512_storeu_si512(
                 target + (i * 6 + j) * stride, apus_lane_pairs((__m512)tile[i * 6 + j], (__m512)z[j]));
@@ -64,19 +64,25 @@ APUS_PAIRS_INLINE void transform_upstream_tiles(
 APUS_PAIRS_INLINE void transform_upstream(
     const apus_winograd_job *job, const apus_winograd_part *part, int64_t first, int64_t count, uint32_t *target,
     int64_t width) {
-    const int64_t end = part->filter + part->filters, stride = job->plan->product_stride;
+    const int64_t end = part->filter + part->filters, stride = job->plan->product_stride, size = job->plan->size;
     for (int64_t t = 0; t < count; t += 2) {
         apus_winograd_upstream upstream[2];
         bool is_lone = t + 1 == count;
-        apus_winograd_find_upstream(job, first + t, &upstream[0]);
-        if (!is_lone) apus_winograd_find_upstream(job, first + t + 1, &upstream[1]);
+        const apus_winograd_array array = apus_winograd_upstream_array(job);
+        apus_winograd_find_upstream(job, array, first + t, &upstream[0]);
+        if (!is_lone) apus_winograd_find_upstream(job, array, first + t + 1, &upstream[1]);
         for (int64_t next = part->filter; next < end; next += APUS_LANE_COUNT) {
             int64_t filter = apus_winograd_lanes_from(next, part->filter, end);
             uint32_t *point = target + t / 2 * width + filter - part->filter;
-            if (!is_lone && filter + APUS_LANE_COUNT <= end)
-                transform_upstream_tiles(upstream, false, filter, APUS_LANE_COUNT, point, stride);
+            bool is_whole = !is_lone && filter + APUS_LANE_COUNT <= end;
+            if (size == 3 && is_whole)
+                transform_upstream_tiles(3, upstream, false, filter, APUS_LANE_COUNT, point, stride);
+            else if (size == 3)
+                transform_upstream_tiles(3, upstream, is_lone, filter, end - filter, point, stride);
+            else if (is_whole)
+                transform_upstream_tiles(5, upstream, false, filter, APUS_LANE_COUNT, point, stride);
             else
-                transform_upstream_tiles(upstream, is_lone, filter, end - filter, point, stride);
+                transform_upstream_tiles(5, upstream, is_lone, filter, end - filter, point, stride);
         }
     }
 }
