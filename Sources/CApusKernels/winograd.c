@@ -59,9 +59,10 @@ static int64_t tiles_of(const apus_convolution_description *wanted, int64_t leng
 /// Tiles of an upstream that is smaller than the image are fewer; but samples are shared out among threads, and adding
 /// windows up takes longer than writing tiles.
 static bool is_spread_faster(const apus_convolution_description *wanted) {
+    enum { FEWEST_SAMPLES = 16 };
     int64_t spread = tiles_of(wanted, wanted->output[0]) * tiles_of(wanted, wanted->output[1]);
     int64_t turned = tiles_of(wanted, wanted->image[0]) * tiles_of(wanted, wanted->image[1]);
-    return wanted->batch >= APUS_WINOGRAD_SAMPLES && 5 * spread <= 4 * turned;
+    return wanted->batch >= FEWEST_SAMPLES && 5 * spread <= 4 * turned;
 }
 
 static apus_winograd_plan make_plan(const apus_convolution_description *wanted) {

@@ -1,4 +1,4 @@
-/// Convolutions with 3 x 3 and 5 x 5 kernels by Winograd's minimal filtering: see winograd_transforms.h for the formulas.
+/// Convolutions with 3 x 3 and 5 x 5 kernels by Winograd's minimal filtering: see winograd_transforms.h for formulas.
 #ifndef APUS_WINOGRAD_H
 #define APUS_WINOGRAD_H
 
@@ -7,8 +7,8 @@
 
 /// What is the same in all runs. The image that is read and the one that is written are those of the forward direction,
 /// or, for the image's gradient, exchanged. That is a convolution of the upstream with the kernel turned around; or,
-/// where that takes more tiles since the upstream is smaller than the image, it is spread: tiles of the upstream take the
-/// transposed way, B [(G g G^T) . (A dY A^T)] B^T, and are added to the places of their windows.
+/// where an upstream that is smaller than the image has fewer tiles, it is spread: these take the transposed way,
+/// B [(G g G^T) . (A dY A^T)] B^T, and are added to the places of their windows.
 typedef struct {
     apus_convolution_kind kind;
     bool is_spread;
@@ -20,7 +20,7 @@ typedef struct {
     int64_t tile_rows, tile_columns, tile_count;
     int64_t padded_channels, padded_filters;                 // to whole vectors of sixteen
     int64_t group;                                           // tiles that are multiplied together
-    int64_t share;                                           // tiles of one thread: a group, or a sample's that is spread
+    int64_t share;                                           // tiles of one thread: a group; spread, a sample's
     int64_t block;                                           // tiles that are in work together: groups
     bool is_paired;                                          // multiplied as bfloat16 pairs
     int64_t image_stride, product_stride;                    // floats, or pairs, from one of the 36 points to the next
@@ -58,7 +58,6 @@ enum {
     APUS_WINOGRAD_PAIRS_GROUP = 12,
     APUS_WINOGRAD_PANEL = 32,  // filters that are worked on together
     APUS_WINOGRAD_ADDED = 1024,
-    APUS_WINOGRAD_SAMPLES = 16,  // and more may be spread
 };
 
 static inline int64_t apus_winograd_block_count(const apus_winograd_plan *plan) {

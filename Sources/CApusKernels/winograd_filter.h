@@ -1,5 +1,5 @@
-/// What the loops of filtering share, of float32 numbers and of bfloat16 pairs: the kernel's transform, results, and what
-/// is spread.
+/// What the loops of filtering share, of float32 numbers and of bfloat16 pairs: the kernel's transform, results, and
+/// what is spread.
 #ifndef APUS_WINOGRAD_FILTER_H
 #define APUS_WINOGRAD_FILTER_H
 
@@ -124,11 +124,11 @@ static inline void apus_winograd_clear(const apus_winograd_job *job, int64_t beg
     memset(job->result + begin * size, 0, (size_t)((end - begin) * size) * sizeof(float));
 }
 
-/// Adds B M B^T of one tile to its window of the result, of which the lanes in `mask`; `row` and `column` are the
-/// window's first place, and `target` is there. What is beyond the edge is left out, where some is.
+/// Adds B M B^T of one tile to its window of the result, for those in `mask` of `count` filters, sixteen at most; `row`
+/// and `column` are the window's first place, and `target` is there. What is beyond the edge is left out.
 APUS_INLINE void apus_winograd_add_tile(
     const bool is_inside, const apus_winograd_plan *plan, const float *products, const apus_lane_masks *mask,
-    int64_t row, int64_t column, float *target) {
+    int64_t count, int64_t row, int64_t column, float *target) {
     apus_lanes half[6][6], line[6], d[6];
     APUS_UNROLLED for (int j = 0; j < 6; j++) {
         APUS_UNROLLED for (int i = 0; i < 6; i++)
@@ -141,8 +141,11 @@ APUS_INLINE void apus_winograd_add_tile(
         apus_winograd_spread_line(half[i], d);
         APUS_UNROLLED for (int j = 0; j < 6; j++) {
             if (!is_inside && (column + j < 0 || column + j >= plan->output_width)) continue;
-            apus_lanes *sum = (apus_lanes *)(target + (i * plan->output_width + j) * plan->filters);
-            *sum += (apus_lanes)((apus_lane_masks)d[j] & *mask);
+            float *place = target + (i * plan->output_width + j) * plan->filters;
+            apus_lanes sum;
+            apus_load_some(&sum, place, count);
+            sum += (apus_lanes)((apus_lane_masks)d[j] & *mask);
+            apus_store_some(place, &sum, count);
         }
     }
 }
@@ -153,18 +156,21 @@ APUS_INLINE void apus_winograd_add_results(
     const apus_winograd_job *job, int64_t first, int64_t count, const float *products, int64_t filter,
     int64_t known) {
     const apus_winograd_plan *plan = job->plan;
+    const int64_t filters = plan->filters - filter;
     apus_lane_masks mask;
     for (int lane = 0; lane < APUS_LANE_COUNT; lane++) mask[lane] = lane < known ? 0 : -1;
     for (int64_t t = 0; t < count; t++) {
         apus_tile_place at = apus_tile_place_of(plan, first + t);
         int64_t row = at.row - plan->top, column = at.column - plan->left;
         const float *point = products + t * APUS_WINOGRAD_PANEL;
-        float *target = job->result +
-                        ((at.sample * plan->output_height + row) * plan->output_width + column) * plan->filters + filter;
+        int64_t place = (at.sample * plan->output_height + row) * plan->output_width + column;
+        float *target = job->result + place * plan->filters + filter;
         bool is_inside = row >= 0 && column >= 0 && row + APUS_WINOGRAD_WINDOW <= plan->output_height &&
                          column + APUS_WINOGRAD_WINDOW <= plan->output_width;
-        if (is_inside) apus_winograd_add_tile(true, plan, point, &mask, row, column, target);
-        else apus_winograd_add_tile(false, plan, point, &mask, row, column, target);
+        if (is_inside && filters >= APUS_LANE_COUNT)
+            apus_winograd_add_tile(true, plan, point, &mask, APUS_LANE_COUNT, row, column, target);
+        else
+            apus_winograd_add_tile(false, plan, point, &mask, filters, row, column, target);
     }
 }
 

@@ -1,5 +1,5 @@
-/// The transforms of Winograd's minimal filtering F(4x4, 3x3) and F(2x2, 5x5): a tile of 4 x 4 results of a 3 x 3 filter,
-/// or of 2 x 2 results of a 5 x 5 filter, takes 36 multiplications in place of 144 or 100,
+/// The transforms of Winograd's minimal filtering F(4x4, 3x3) and F(2x2, 5x5): a tile of 4 x 4 results of a 3 x 3
+/// filter, or of 2 x 2 results of a 5 x 5 filter, takes 36 multiplications in place of 144 or 100,
 ///
 ///     Y = A^T [(G g G^T) . (B^T d B)] A
 ///
@@ -21,8 +21,8 @@
 ///           0   a^2   a^2   b^2   b^2  0
 ///           0   a^3  -a^3   b^3  -b^3  1
 ///
-/// are those of 3 x 3 filters. B^T depends on the points alone; with 5 x 5 filters G goes on to the fourth powers, A^T ends
-/// with the first ones, and the 1 of infinity stands in the last place again.
+/// are those of 3 x 3 filters. B^T depends on the points alone; with 5 x 5 filters G goes on to the fourth powers, A^T
+/// ends with the first ones, and the 1 of infinity stands in the last place again.
 ///
 /// Each function below is one of the matrices times a column, for sixteen channels at once; rows for a and -a differ in
 /// the sign of their odd places only.

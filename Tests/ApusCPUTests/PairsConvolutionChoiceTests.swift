@@ -32,7 +32,7 @@ import Testing
                 switch name {
                 case "pairs": .pairs
                 case "spread": .spread
-                case "winograd:F(4x4,3x3):pairs": .winogradPairs
+                case "winograd:F(4x4,3x3):pairs", "winograd:F(2x2,5x5):pairs": .winogradPairs
                 case let name where name.hasPrefix("winograd"): .winograd
                 case let name where name.contains("bf16"): .oneDNNPairs
                 default: .float32
@@ -49,7 +49,8 @@ import Testing
     /// The convolutions of the benchmarks' networks, and the bounds of the rule.
     private static let cases: [(image: Shape, kernel: Shape, strides: [Int], ways: [Way])] = [
         ([128, 28, 28, 1], [5, 5, 1, 24], [1, 1], [.pairs, .pairs, .pairs]),
-        ([128, 12, 12, 24], [5, 5, 24, 48], [1, 1], [.oneDNNPairs, .pairs, .pairs]),
+        ([128, 12, 12, 24], [5, 5, 24, 48], [1, 1], [.winogradPairs, .winogradPairs, .winogradPairs]),
+        ([128, 12, 12, 20], [5, 5, 20, 48], [1, 1], [.oneDNNPairs, .pairs, .pairs]),
         ([128, 8, 8, 128], [1, 1, 128, 10], [1, 1], [.oneDNNPairs, .oneDNNPairs, .oneDNNPairs]),
         ([64, 8, 8, 16], [3, 3, 16, 16], [1, 1], [.winogradPairs, .winogradPairs, .winogradPairs]),
         ([64, 8, 8, 12], [3, 3, 12, 12], [1, 1], [.oneDNNPairs, .oneDNNPairs, .pairs]),
@@ -74,6 +75,8 @@ import Testing
         }
         let filtered = try ways(image: [64, 8, 8, 16], kernel: [3, 3, 16, 16], precision: .float32)
         #expect(filtered == [.winograd, .winograd, .winograd])
+        let wide = try ways(image: [16, 12, 12, 16], kernel: [5, 5, 16, 24], precision: .float32)
+        #expect(wide == [.winograd, .winograd, .winograd])
         #expect(try ways(image: image, kernel: kernel, roundsFactors: false) == [.float32, .float32, .float32])
     }
 }

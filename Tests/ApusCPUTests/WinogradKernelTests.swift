@@ -9,23 +9,38 @@ extension KernelTests {
             var (batch, height, width, channels, filters) = (1, 1, 1, 1, 1)
             /// Rows above, columns to the left, rows below, columns to the right.
             var padding = (1, 1, 1, 1)
+            /// The kernel's along an axis.
+            var size = 3
 
             init(_ batch: Int, _ height: Int, _ width: Int, _ channels: Int, _ filters: Int) {
                 (self.batch, self.height, self.width) = (batch, height, width)
                 (self.channels, self.filters) = (channels, filters)
             }
 
-            init(_ other: Case, padding: (Int, Int, Int, Int)) {
+            init(_ other: Case, padding: (Int, Int, Int, Int), size: Int = 3) {
                 self = other
-                self.padding = padding
+                (self.padding, self.size) = (padding, size)
             }
 
-            var outputHeight: Int { height + padding.0 + padding.2 - 2 }
-            var outputWidth: Int { width + padding.1 + padding.3 - 2 }
+            var outputHeight: Int { height + padding.0 + padding.2 - size + 1 }
+            var outputWidth: Int { width + padding.1 + padding.3 - size + 1 }
             var imageCount: Int { batch * height * width * channels }
             var outputCount: Int { batch * outputHeight * outputWidth * filters }
-            var kernelCount: Int { 9 * channels * filters }
-            var description: String { "\(batch)x\(height)x\(width), \(channels) to \(filters), padding \(padding)" }
+            var kernelCount: Int { size * size * channels * filters }
+            var description: String {
+                "\(batch)x\(height)x\(width), \(channels) to \(filters), size \(size), padding \(padding)"
+            }
+
+            /// The results of a tile along an axis.
+            var tile: Int { 7 - size }
+
+            /// Whether the image's gradient is spread from tiles of the upstream, which are fewer than the image's.
+            var isSpread: Bool {
+                func tiles(_ height: Int, _ width: Int) -> Int {
+                    ((height + tile - 1) / tile) * ((width + tile - 1) / tile)
+                }
+                return batch >= 16 && 5 * tiles(outputHeight, outputWidth) <= 4 * tiles(height, width)
+            }
 
             func resultCount(_ kind: apus_convolution_kind) -> Int {
                 switch kind {
@@ -46,6 +61,18 @@ extension KernelTests {
             Case(Case(2, 7, 5, 32, 48), padding: (0, 0, 0, 0)), Case(Case(1, 3, 3, 64, 1), padding: (0, 0, 0, 0)),
             Case(Case(1, 13, 6, 3, 1), padding: (2, 2, 2, 2)), Case(Case(2, 6, 11, 16, 64), padding: (0, 1, 2, 1)),
             Case(Case(1, 2, 3, 5, 6), padding: (4, 3, 3, 6)), Case(Case(1, 1, 8, 48, 32), padding: (0, 2, 2, 0)),
+            // Their gradients are spread: one, two and four tiles a sample; windows over two edges, and over all four.
+            Case(Case(16, 6, 6, 18, 17), padding: (0, 0, 0, 0)), Case(Case(17, 5, 9, 35, 3), padding: (1, 0, 0, 0)),
+            Case(Case(16, 8, 8, 24, 20), padding: (0, 0, 0, 0), size: 5),
+            Case(Case(17, 7, 6, 20, 9), padding: (0, 0, 0, 0), size: 5),
+            Case(Case(16, 9, 10, 1, 5), padding: (1, 1, 1, 1), size: 5),
+            Case(Case(16, 5, 5, 35, 33), padding: (0, 0, 0, 0), size: 5),
+            // Not spread.
+            Case(Case(2, 9, 8, 17, 24), padding: (2, 2, 2, 2), size: 5),
+            Case(Case(1, 1, 1, 1, 1), padding: (2, 2, 2, 2), size: 5),
+            Case(Case(1, 6, 7, 140, 70), padding: (0, 0, 0, 0), size: 5),
+            Case(Case(2, 6, 5, 16, 32), padding: (5, 1, 0, 4), size: 5),
+            Case(Case(4, 30, 20, 3, 16), padding: (2, 1, 2, 3), size: 5),
         ]
         static let kinds = [
             APUS_CONVOLUTION_FORWARD, APUS_CONVOLUTION_IMAGE_GRADIENT, APUS_CONVOLUTION_KERNEL_GRADIENT,
@@ -69,7 +96,7 @@ extension KernelTests {
             description.groups = 1
             description.image = (Int64(size.height), Int64(size.width), 0)
             description.output = (Int64(size.outputHeight), Int64(size.outputWidth), 0)
-            description.kernel = (3, 3, 0)
+            description.kernel = (Int64(size.size), Int64(size.size), 0)
             (description.strides, description.dilations) = ((1, 1, 0), (1, 1, 0))
             description.padding_before = (Int64(size.padding.0), Int64(size.padding.1), 0)
             description.padding_after = (Int64(size.padding.2), Int64(size.padding.3), 0)
@@ -100,8 +127,9 @@ extension KernelTests {
                     for y in 0..<size.outputHeight {
                         for x in 0..<size.outputWidth {
                             let out = ((n * size.outputHeight + y) * size.outputWidth + x) * size.filters
-                            for tap in 0..<9 {
-                                let (row, column) = (y + tap / 3 - size.padding.0, x + tap % 3 - size.padding.1)
+                            for tap in 0..<size.size * size.size {
+                                let row = y + tap / size.size - size.padding.0
+                                let column = x + tap % size.size - size.padding.1
                                 guard (0..<size.height).contains(row) && (0..<size.width).contains(column) else {
                                     continue
                                 }
@@ -140,7 +168,9 @@ extension KernelTests {
             defer { apus_convolution_destroy(convolution) }
             #expect(apus_engine_workspace(engine) > 0)
             let suffix = description.method == APUS_CONVOLUTION_BY_WINOGRAD ? "" : ":pairs"
-            #expect(String(cString: apus_convolution_implementation(convolution)) == "winograd:F(4x4,3x3)\(suffix)")
+            let filtering = description.kernel.0 == 3 ? "F(4x4,3x3)" : "F(2x2,5x5)"
+            #expect(
+                String(cString: apus_convolution_implementation(convolution)) == "winograd:\(filtering)\(suffix)")
             return try runs.map { arrays in
                 var result = [Float](repeating: .nan, count: count)
                 try check(
@@ -193,6 +223,36 @@ extension KernelTests {
             let image = try error(APUS_CONVOLUTION_IMAGE_GRADIENT, [0, 0, 0, 0, 2, 0, 0, 0, 0])
             #expect(image < tolerance)
             let kernel = try error(APUS_CONVOLUTION_KERNEL_GRADIENT, [0, 0, 0, 0, 1, 2, 0, 4, 5])
+            #expect(kernel < tolerance)
+        }
+
+        /// The same with a kernel of 5 x 5 on the only window there is, and with 16 samples, so that the image's gradient
+        /// is spread: the upstream is the sample's number, from 1 on. By pairs results are off by 0.02 of the largest at
+        /// most, measured; numbers that differ do so by 1 of 25, or of 4.
+        @Test(arguments: methods) func handWorkedSumsOfFive(_ method: apus_convolution_method) throws {
+            let size = Case(Case(16, 5, 5, 1, 1), padding: (0, 0, 0, 0), size: 5)
+            #expect(size.isSpread)
+            var arrays = Arrays(size)
+            let ramp = (1...25).map { Float($0) }
+            arrays.image = (0..<16).flatMap { _ in ramp }
+            // The first place, twice the one in the middle, and three times the last.
+            arrays.kernel = (0..<25).map { $0 == 0 ? 1 : $0 == 12 ? 2 : $0 == 24 ? 3 : 0 }
+            arrays.output = (1...16).map { Float($0) }
+            arrays.bias = [0.5]
+            func error(_ kind: apus_convolution_kind, _ expected: [Double]) throws -> Double {
+                let largest = expected.lazy.map(\.magnitude).max() ?? 0
+                return relativeError(try Self.result(kind, size, arrays, method), expected, floor: largest)
+            }
+            let tolerance = method == APUS_CONVOLUTION_BY_WINOGRAD ? 2e-6 : 0.03
+            // 1 + 2 * 13 + 3 * 25 + 0.5.
+            let forward = try error(APUS_CONVOLUTION_FORWARD, [Double](repeating: 102.5, count: 16))
+            #expect(forward < tolerance)
+            let image = try error(
+                APUS_CONVOLUTION_IMAGE_GRADIENT,
+                (1...16).flatMap { sample in arrays.kernel.map { Double($0) * Double(sample) } })
+            #expect(image < tolerance)
+            // The samples' numbers add up to 136.
+            let kernel = try error(APUS_CONVOLUTION_KERNEL_GRADIENT, (1...25).map { 136 * Double($0) })
             #expect(kernel < tolerance)
         }
 
@@ -264,10 +324,18 @@ extension KernelTests {
         }
 
         /// Several chunks of tiles, of some blocks each, and two parts of the channels; an odd count of tiles, channels
-        /// and filters.
-        @Test(arguments: kinds, methods)
-        func bitsDoNotDependOnThreadsNorRuns(_ kind: apus_convolution_kind, _ method: apus_convolution_method) throws {
-            let size = Case(15, 19, 26, 71, 35)
+        /// and filters. Then blocks of samples that are spread.
+        @Test(
+            arguments: kinds,
+            methods.flatMap { method in
+                [Case(15, 19, 26, 71, 35), Case(Case(37, 12, 11, 71, 35), padding: (0, 0, 0, 0), size: 5)].map {
+                    (method, $0)
+                }
+            })
+        func bitsDoNotDependOnThreadsNorRuns(
+            _ kind: apus_convolution_kind, _ variant: (method: apus_convolution_method, size: Case)
+        ) throws {
+            let (method, size) = variant
             let arrays = Arrays(size)
             var spoiled = arrays
             spoiled.image = spoiled.image.map { _ in .nan }
@@ -313,6 +381,14 @@ extension KernelTests {
                 {
                     $0.dilations = (2, 1, 0)
                     $0.output = (7, 9, 0)
+                },
+                {
+                    $0.kernel = (3, 5, 0)
+                    ($0.padding_before, $0.padding_after) = ((1, 2, 0), (1, 2, 0))
+                },
+                {
+                    $0.kernel = (4, 4, 0)
+                    ($0.padding_before, $0.padding_after) = ((1, 1, 0), (2, 2, 0))
                 },
                 { $0.groups = 2 }, { $0.activation = APUS_ACTIVATION_GELU },
             ]

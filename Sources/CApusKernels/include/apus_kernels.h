@@ -234,8 +234,8 @@ typedef enum apus_convolution_kind : int32_t {
 /// functions below say that they cannot.
 typedef enum apus_convolution_method : int32_t {
     APUS_CONVOLUTION_BY_ONEDNN = 0,
-    // Winograd's minimal filtering F(4x4, 3x3): a quarter of the multiplications, larger rounding errors. Not where the
-    // engine has rounded factors: those that it transforms are others.
+    // Winograd's minimal filtering F(4x4, 3x3) or F(2x2, 5x5): a quarter of the multiplications, or 0.36, and larger
+    // rounding errors. Not where the engine has rounded factors: those that it transforms are others.
     APUS_CONVOLUTION_BY_WINOGRAD = 1,
     // The image's gradient by products that are spread over it (spread_gradient.h).
     APUS_CONVOLUTION_BY_SPREADING = 2,
@@ -279,8 +279,8 @@ typedef struct apus_convolution_description {
     apus_instruction_limit instruction_limit;  // of our own loops but those for pairs
 } apus_convolution_description;
 
-/// Whether Winograd's filtering can do the convolution: with 3 x 3 kernels in two axes, strides, dilations and groups
-/// of 1, and activations up to tanh.
+/// Whether Winograd's filtering can do the convolution: with kernels of 3 x 3 or 5 x 5 places, strides, dilations and
+/// groups of 1, and activations up to tanh.
 bool apus_winograd_is_possible(const apus_convolution_description *description);
 
 /// Whether the convolution is an image's gradient that can be spread: in two axes, with dilations and groups of 1.
@@ -306,8 +306,8 @@ void apus_convolution_destroy(apus_convolution *convolution);
 /// The bytes that the object holds for its runs besides what it is given and the engine's scratch memory.
 int64_t apus_convolution_workspace(const apus_convolution *convolution);
 
-/// What computes it, such as "brgconv:avx512_core", "winograd:F(4x4,3x3)", the same with ":pairs", "spread" or "pairs",
-/// or "none" for an empty one. Lives as long as the object.
+/// What computes it, such as "brgconv:avx512_core", "winograd:F(4x4,3x3)", "winograd:F(2x2,5x5)", both with ":pairs",
+/// "spread" or "pairs", or "none" for an empty one. Lives as long as the object.
 const char *apus_convolution_implementation(const apus_convolution *convolution);
 
 // MARK: Pooling (pooling.c)
