@@ -122,6 +122,9 @@ extension Operation {
         // A GRU keeps more numbers than it is given.
         case .recurrence(let rule): rule.result == .gates && rule.cell.kind != .gru ? 0 : nil
         case .recurrenceGradient(let rule): rule.result == .projected && rule.cell.kind != .gru ? 0 : nil
+        // Where windows do not overlap, each is looked through before it is written.
+        case .maxPoolGradient(let rule):
+            zip(rule.window.motion.strides, rule.window.sizes).allSatisfy { $0 >= $1 } ? 0 : nil
         default: nil
         }
     }

@@ -104,14 +104,19 @@ static inline __attribute__((always_inline)) void pool_selection(
     });
 }
 
+/// To the places' zeros; of windows that are apart, to whatever is there, which may be the image.
 static inline __attribute__((always_inline)) void spread_maximum(
     const apus_pooling_description *pooling, const cover *covered, const float *image, const float *upstream,
     float *result, int64_t count) {
     int32_t places[CHANNELS], place = 0;
+    bool are_apart = apus_windows_are_apart(pooling);
     find_largest(pooling, covered, image, places, count);
     FOR_EACH_PLACE(pooling, *covered, offset, {
         float *y = result + offset;
-        for (int64_t c = 0; c < count; c++) y[c] += places[c] == place ? upstream[c] : 0.0f;
+        for (int64_t c = 0; c < count; c++) {
+            float share = places[c] == place ? upstream[c] : 0.0f;
+            y[c] = are_apart ? share : y[c] + share;
+        }
         place++;
     });
 }
@@ -202,8 +207,11 @@ APUS_VARIANTS(
         int64_t sample = item / blocks, channel = item % blocks * CHANNELS;
         int64_t count = channels - channel < CHANNELS ? channels - channel : CHANNELS;
         float *result = work->result + sample * places * channels + channel;
-        for (int64_t place = 0; place < places; place++)
-            memset(result + place * channels, 0, (size_t)count * sizeof *result);
+        if (pooling->kind == APUS_POOLING_MAXIMUM_GRADIENT && apus_windows_are_apart(pooling))
+            apus_clear_uncovered(pooling, result, count);
+        else
+            for (int64_t place = 0; place < places; place++)
+                memset(result + place * channels, 0, (size_t)count * sizeof *result);
         for (int64_t row = 0; row < rows; row++)
             run_row(work, pooling->kind, sample * rows + row, channel, count);
     }

@@ -1,8 +1,7 @@
 // Every number is read once and written once, sixteen channels at a time. Where channels are no multiple of 16, the
-// last sixteen overlap those before: what is written twice is the same.
+// last sixteen overlap those before. A gradient may be written over its image: a window is read before it is written, and
+// what overlaps stays as it is.
 #include "pooling_tiles.h"
-
-#include <string.h>
 
 #include "instruction_set.h"
 #include "lanes.h"
@@ -24,8 +23,9 @@ static int64_t product(const int64_t sizes[RANK]) { return sizes[0] * sizes[1] *
 bool apus_pooling_is_tiled(const apus_pooling_description *pooling) {
     if (pooling->kind != APUS_POOLING_MAXIMUM && pooling->kind != APUS_POOLING_MAXIMUM_GRADIENT) return false;
     if (pooling->channels < LANES || product(pooling->window) > MOST_PLACES) return false;
+    if (!apus_windows_are_apart(pooling)) return false;
     for (int axis = 0; axis < RANK; axis++)
-        if (pooling->padding_before[axis] != 0 || pooling->strides[axis] < pooling->window[axis] ||
+        if (pooling->padding_before[axis] != 0 ||
             (pooling->output[axis] - 1) * pooling->strides[axis] + pooling->window[axis] > pooling->image[axis])
             return false;
     return true;
@@ -42,7 +42,9 @@ APUS_INLINE void take_maximum(const tiles *work, const float *x, int64_t places,
     *(apus_lanes *)result = best;
 }
 
-APUS_INLINE void spread(const tiles *work, const float *x, const float *upstream, int64_t places, float *result) {
+/// Of the sixteen channels the first `known` have been done.
+APUS_INLINE void spread(
+    const tiles *work, const float *x, const float *upstream, int64_t places, const int64_t known, float *result) {
     apus_lanes best = LANES_AT(x), value = LANES_AT(upstream);
     apus_lane_masks largest = {0};
     for (int64_t place = 1; place < places; place++) {
@@ -51,9 +53,14 @@ APUS_INLINE void spread(const tiles *work, const float *x, const float *upstream
         best = APUS_BLEND(is_better, next, best);
         largest = (is_better & (int32_t)place) | (~is_better & largest);
     }
-    for (int64_t place = 0; place < places; place++)
-        *(apus_lanes *)(result + work->offsets[place]) =
-            (apus_lanes)((largest == (int32_t)place) & (apus_lane_masks)value);
+    apus_lane_masks is_known = {0};
+    if (known > 0)
+        for (int lane = 0; lane < LANES; lane++) is_known[lane] = lane < known ? -1 : 0;
+    for (int64_t place = 0; place < places; place++) {
+        apus_lanes *target = (apus_lanes *)(result + work->offsets[place]);
+        apus_lanes share = (apus_lanes)((largest == (int32_t)place) & (apus_lane_masks)value);
+        *target = known > 0 ? APUS_BLEND(is_known, *target, share) : share;
+    }
 }
 
 /// The windows of row `row` of the output, counted over all samples.
@@ -69,12 +76,14 @@ APUS_INLINE void run_row(const tiles *work, int64_t row, int64_t places) {
     for (int64_t column = 0; column < columns; column++) {
         for (int64_t next = 0; next < channels; next += LANES) {
             int64_t channel = next + LANES <= channels ? next : channels - LANES;
+            const float *x = work->image + image + channel, *values = work->values + output + channel;
+            float *gradient = work->result + image + channel;
             if (pooling->kind == APUS_POOLING_MAXIMUM)
-                take_maximum(work, work->image + image + channel, places, work->result + output + channel);
+                take_maximum(work, x, places, work->result + output + channel);
+            else if (channel == next)
+                spread(work, x, values, places, 0, gradient);
             else
-                spread(
-                    work, work->image + image + channel, work->values + output + channel, places,
-                    work->result + image + channel);
+                spread(work, x, values, places, next - channel, gradient);
         }
         image += pooling->strides[2] * channels;
         output += channels;
@@ -100,8 +109,9 @@ APUS_VARIANTS(
 static void clear_samples(void *context, int64_t begin, int64_t end, int32_t thread) {
     (void)thread;
     const tiles *work = context;
-    int64_t count = product(work->pooling->image) * work->pooling->channels;
-    memset(work->result + begin * count, 0, (size_t)((end - begin) * count) * sizeof(float));
+    const int64_t channels = work->pooling->channels, count = product(work->pooling->image) * channels;
+    for (int64_t sample = begin; sample < end; sample++)
+        apus_clear_uncovered(work->pooling, work->result + sample * count, channels);
 }
 
 void apus_pool_tiles(

@@ -51,6 +51,8 @@ extension KernelTests {
             Case([4, 5, 6], channels: 21, window: [2, 2, 2]),
             Case([5, 4, 7], channels: 16, window: [2, 1, 3], stride: [3, 2, 3]),
             Case([5, 5, 5], channels: 17, window: [5, 4, 4]),
+            Case([7, 5], channels: 70, window: [3, 2], stride: [3, 3]),
+            Case([6, 7, 5], channels: 3, window: [2, 2, 1], stride: [3, 2, 2]),
         ]
 
         /// Many equal numbers, and some that are none.
@@ -96,12 +98,23 @@ extension KernelTests {
             }
             #expect(one.0.map(\.description) == largest.map(\.description))
             #expect(one.1 == gradient)
+            // Over the image, as plans ask for it.
+            #expect(try run(APUS_POOLING_MAXIMUM_GRADIENT, pooling, nil, upstream, over: image) == gradient)
             #expect(bits(one.0) == bits(two.0))
             #expect(bits(one.1) == bits(two.1))
         }
 
         private func run(
             _ kind: apus_pooling_kind, _ pooling: Case, _ image: [Float], _ values: [Float]?, count: Int
+        ) throws -> [Float] {
+            try run(kind, pooling, image, values, over: [Float](repeating: -99, count: count))
+        }
+
+        /// - Parameters:
+        ///   - image: `nil` for what the result is written over.
+        ///   - memory: where the result goes.
+        private func run(
+            _ kind: apus_pooling_kind, _ pooling: Case, _ image: [Float]?, _ values: [Float]?, over memory: [Float]
         ) throws -> [Float] {
             func three(_ sizes: [Int]) -> (Int64, Int64, Int64) {
                 let all = sizes.map { Int64($0) } + [0, 0]
@@ -114,8 +127,13 @@ extension KernelTests {
             var made: OpaquePointer?
             try check(apus_pooling_create(&description, &made))
             defer { apus_pooling_destroy(made) }
-            var result = [Float](repeating: -99, count: count)
-            try check(apus_pooling_run(made, image, values, &result))
+            var result = memory
+            try result.withUnsafeMutableBufferPointer { result in
+                guard let image else {
+                    return try check(apus_pooling_run(made, result.baseAddress, values, result.baseAddress))
+                }
+                try check(apus_pooling_run(made, image, values, result.baseAddress))
+            }
             return result
         }
     }

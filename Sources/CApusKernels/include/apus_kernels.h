@@ -338,7 +338,8 @@ typedef struct apus_pooling_description {
 typedef struct apus_pooling apus_pooling;
 apus_status apus_pooling_create(const apus_pooling_description *description, apus_pooling **pooling);
 
-/// `image` or `values` may be NULL where the kind reads none. `result` must not overlap them.
+/// `image` or `values` may be NULL where the kind reads none. `result` must not overlap them, but that the gradient of the
+/// largest may be written over the image where windows do not overlap.
 apus_status apus_pooling_run(apus_pooling *pooling, const float *image, const float *values, float *result);
 void apus_pooling_destroy(apus_pooling *pooling);
 
