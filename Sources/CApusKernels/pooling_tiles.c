@@ -1,6 +1,6 @@
 // Every number is read once and written once, sixteen channels at a time. Where channels are no multiple of 16, the
-// last sixteen overlap those before. A gradient may be written over its image: a window is read before it is written, and
-// what overlaps stays as it is.
+// last sixteen overlap those before. A gradient may be written over its image: a window is read before it is written,
+// and what overlaps stays as it is.
 #include "pooling_tiles.h"
 
 #include "instruction_set.h"

@@ -24,7 +24,8 @@ static inline bool apus_windows_are_apart(const apus_pooling_description *poolin
 /// Whether some window that does not overlap with others covers a place of an axis.
 static inline bool apus_place_is_covered(const apus_pooling_description *pooling, int axis, int64_t place) {
     int64_t from = place + pooling->padding_before[axis];
-    return from / pooling->strides[axis] < pooling->output[axis] && from % pooling->strides[axis] < pooling->window[axis];
+    int64_t window = from / pooling->strides[axis], part = from % pooling->strides[axis];
+    return window < pooling->output[axis] && part < pooling->window[axis];
 }
 
 /// Makes the places of a sample 0 that no window covers, for `count` channels from where `result` points.
