@@ -15,8 +15,8 @@
 ///     bfloat16      at most 2^-7 (1 + 2^-9) S = 7.9e-3 S
 ///     float32Fast   at most 3.1 * 2^-16 S = 4.7e-5 S
 ///
-/// One exception: where processors multiply bfloat16 pairs fast, 3 x 3 convolutions round once more, and are off by
-/// about 0.011 of their results' root mean square (docs/precision.md).
+/// One exception: where processors multiply bfloat16 pairs fast, 3 x 3 and 5 x 5 convolutions round once more, and are off
+/// by about 0.011 and 0.013 of their results' root mean square (docs/precision.md).
 ///
 /// Sources: D. Kalamkar et al., A Study of BFLOAT16 for Deep Learning Training, arXiv:1905.12322; for the three products,
 /// G. Henry, P. Tang, A. Heinecke, Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision

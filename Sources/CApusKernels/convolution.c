@@ -340,8 +340,9 @@ apus_status apus_convolution_create(
     bool has_pairs = wanted->method == APUS_CONVOLUTION_BY_WINOGRAD_PAIRS;
     if (wanted->batch > 0 && (has_pairs || wanted->method == APUS_CONVOLUTION_BY_WINOGRAD)) {
         snprintf(
-            convolution->implementation, sizeof convolution->implementation, "winograd:F(%s)%s",
-            wanted->kernel[0] == 5 ? "2x2,5x5" : "4x4,3x3", has_pairs ? ":pairs" : "");
+            convolution->implementation, sizeof convolution->implementation, "winograd:F(%s)%s%s",
+            wanted->kernel[0] == 5 ? "2x2,5x5" : "4x4,3x3",
+            apus_winograd_tiling_of(wanted).is_spread ? ":spread" : "", has_pairs ? ":pairs" : "");
         status = apus_winograd_create(engine, wanted, &convolution->winograd);
     } else if (wanted->batch > 0 && wanted->method == APUS_CONVOLUTION_BY_SPREADING) {
         snprintf(convolution->implementation, sizeof convolution->implementation, "spread");

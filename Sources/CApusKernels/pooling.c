@@ -104,7 +104,7 @@ static inline __attribute__((always_inline)) void pool_selection(
     });
 }
 
-/// To the places' zeros; of windows that are apart, to whatever is there, which may be the image.
+/// Adds to zeros; where windows are apart, writes over whatever is there, which may be the image.
 static inline __attribute__((always_inline)) void spread_maximum(
     const apus_pooling_description *pooling, const cover *covered, const float *image, const float *upstream,
     float *result, int64_t count) {

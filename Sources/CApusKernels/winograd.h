@@ -16,14 +16,14 @@ typedef struct {
     int64_t batch;
     int64_t height, width, channels;  // of the image under the windows
     int64_t output_height, output_width, filters;
-    int64_t top, left;                                       // padding before; negative: cut off
+    int64_t top, left;  // padding before; negative: cut off
     int64_t tile_rows, tile_columns, tile_count;
-    int64_t padded_channels, padded_filters;                 // to whole vectors of sixteen
-    int64_t group;                                           // tiles that are multiplied together
-    int64_t share;                                           // tiles of one thread: a group; spread, a sample's
-    int64_t block;                                           // tiles that are in work together: groups
-    bool is_paired;                                          // multiplied as bfloat16 pairs
-    int64_t image_stride, product_stride;                    // floats, or pairs, from one of the 36 points to the next
+    int64_t padded_channels, padded_filters;  // to whole vectors of sixteen
+    int64_t group;                            // tiles that are multiplied together
+    int64_t share;                            // filtering: tiles that one thread takes, a group; a sample's if spread
+    int64_t block;                            // tiles that are in work together: groups
+    bool is_paired;                           // multiplied as bfloat16 pairs
+    int64_t image_stride, product_stride;     // floats, or pairs, from one of the 36 points to the next
     // The kernel's gradient: a sum over the tiles for each chunk of them, part of the channels and part of the filters;
     // `sum_stride` floats from one point's to the next.
     int64_t chunk_count, part_channels, channel_parts, part_filters, filter_parts, sum_stride;

@@ -30,8 +30,7 @@ APUS_INLINE void transform_kernel(
             float *target = job->transformed_kernel + apus_winograd_panel_place(plan->channels, filter) + column;
             for (int64_t c = 0; c < count; c++) {
                 float *place = target + (first + c) * columns;
-                if (plan->size == 3) transform_filters(3, gathered, c, place, stride);
-                else transform_filters(5, gathered, c, place, stride);
+                APUS_WINOGRAD_FOR_SIZE(plan->size, transform_filters(size, gathered, c, place, stride))
             }
         }
     }
@@ -49,7 +48,7 @@ APUS_INLINE void filter(void *context, int64_t begin, int64_t end, int32_t threa
         int64_t count = stop - first < plan->block ? stop - first : plan->block;
         if (plan->is_spread)
             apus_winograd_transform_upstream(
-                job, apus_winograd_spread_array(job), first, count, 0, plan->channels, transformed,
+                job, apus_winograd_spread_samples(job), first, count, 0, plan->channels, transformed,
                 plan->padded_channels, plan->image_stride);
         else
             apus_winograd_transform_images(job, first, count, 0, plan->channels, transformed, plan->padded_channels);

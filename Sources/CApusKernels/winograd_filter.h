@@ -19,7 +19,7 @@ static inline void apus_winograd_gather_kernel(
     int64_t places = plan->size * plan->size;
     int64_t rows = plan->channels - row < APUS_WINOGRAD_KERNEL_ROWS ? plan->channels - row : APUS_WINOGRAD_KERNEL_ROWS;
     int64_t columns = plan->filters - filter < APUS_LANE_COUNT ? plan->filters - filter : APUS_LANE_COUNT;
-    memset(gathered, 0, sizeof(apus_winograd_kernel_block));
+    memset(gathered, 0, (size_t)places * sizeof *gathered);
     for (int64_t place = 0; place < places; place++) {
         int64_t from = is_turned ? places - 1 - place : place;
         const float *source = job->kernel + from * plan->channels * plan->filters + row * row_stride +
@@ -114,8 +114,8 @@ APUS_INLINE void apus_winograd_write_results(
 }
 
 /// The upstream that is spread, as tiles read it.
-static inline apus_winograd_array apus_winograd_spread_array(const apus_winograd_job *job) {
-    return (apus_winograd_array){job->image, job->plan->height, job->plan->width, job->plan->channels};
+static inline apus_winograd_samples apus_winograd_spread_samples(const apus_winograd_job *job) {
+    return (apus_winograd_samples){job->image, job->plan->height, job->plan->width, job->plan->channels};
 }
 
 /// The results of samples `begin..<end` are sums, which begin with 0.
@@ -125,10 +125,10 @@ static inline void apus_winograd_clear(const apus_winograd_job *job, int64_t beg
 }
 
 /// Adds B M B^T of one tile to its window of the result, for those in `mask` of `count` filters, sixteen at most; `row`
-/// and `column` are the window's first place, and `target` is there. What is beyond the edge is left out.
+/// and `column` are the window's first place, `result` is its sample's. What is beyond the edge is left out.
 APUS_INLINE void apus_winograd_add_tile(
     const bool is_inside, const apus_winograd_plan *plan, const float *products, const apus_lane_masks *mask,
-    int64_t count, int64_t row, int64_t column, float *target) {
+    int64_t count, int64_t row, int64_t column, float *result) {
     apus_lanes half[6][6], line[6], d[6];
     APUS_UNROLLED for (int j = 0; j < 6; j++) {
         APUS_UNROLLED for (int i = 0; i < 6; i++)
@@ -141,7 +141,7 @@ APUS_INLINE void apus_winograd_add_tile(
         apus_winograd_spread_line(half[i], d);
         APUS_UNROLLED for (int j = 0; j < 6; j++) {
             if (!is_inside && (column + j < 0 || column + j >= plan->output_width)) continue;
-            float *place = target + (i * plan->output_width + j) * plan->filters;
+            float *place = result + ((row + i) * plan->output_width + column + j) * plan->filters;
             apus_lanes sum;
             apus_load_some(&sum, place, count);
             sum += (apus_lanes)((apus_lane_masks)d[j] & *mask);
@@ -163,14 +163,14 @@ APUS_INLINE void apus_winograd_add_results(
         apus_tile_place at = apus_tile_place_of(plan, first + t);
         int64_t row = at.row - plan->top, column = at.column - plan->left;
         const float *point = products + t * APUS_WINOGRAD_PANEL;
-        int64_t place = (at.sample * plan->output_height + row) * plan->output_width + column;
-        float *target = job->result + place * plan->filters + filter;
+        float *result =
+            job->result + at.sample * plan->output_height * plan->output_width * plan->filters + filter;
         bool is_inside = row >= 0 && column >= 0 && row + APUS_WINOGRAD_WINDOW <= plan->output_height &&
                          column + APUS_WINOGRAD_WINDOW <= plan->output_width;
         if (is_inside && filters >= APUS_LANE_COUNT)
-            apus_winograd_add_tile(true, plan, point, &mask, APUS_LANE_COUNT, row, column, target);
+            apus_winograd_add_tile(true, plan, point, &mask, APUS_LANE_COUNT, row, column, result);
         else
-            apus_winograd_add_tile(false, plan, point, &mask, filters, row, column, target);
+            apus_winograd_add_tile(false, plan, point, &mask, filters, row, column, result);
     }
 }
 
@@ -182,9 +182,12 @@ APUS_INLINE void apus_winograd_write_panel(
     for (int64_t next = 0; next < filters; next += APUS_LANE_COUNT) {
         int64_t vector = apus_winograd_lanes_from(next, 0, filters), place = filter + vector;
         const float *source = products + vector;
-        if (job->plan->is_spread) apus_winograd_add_results(job, first, count, source, place, next - vector);
-        else if (job->plan->size == 3) apus_winograd_write_results(3, job, first, count, source, place);
-        else apus_winograd_write_results(5, job, first, count, source, place);
+        if (job->plan->is_spread) {
+            apus_winograd_add_results(job, first, count, source, place, next - vector);
+            continue;
+        }
+        APUS_WINOGRAD_FOR_SIZE(
+            job->plan->size, apus_winograd_write_results(size, job, first, count, source, place))
     }
 }
 

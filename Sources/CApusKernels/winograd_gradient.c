@@ -38,7 +38,7 @@ APUS_INLINE void add_gradients(
             apus_winograd_transform_images(
                 job, first, count, part.channel, part.channel + part.channels, images, image_width);
             apus_winograd_transform_upstream(
-                job, apus_winograd_upstream_array(job), first, count, part.filter, part.filter + part.filters,
+                job, apus_winograd_upstream_samples(job), first, count, part.filter, part.filter + part.filters,
                 upstream, upstream_width, plan->product_stride);
             add_products(
                 form, plan, images, part.channels, image_width, upstream, upstream_width, count, sums,

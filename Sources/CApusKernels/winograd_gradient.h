@@ -1,5 +1,4 @@
-/// What the loops of a kernel's gradient share, of float32 numbers and of bfloat16 pairs: parts, the upstream's
-/// transform, results.
+/// What the loops of a kernel's gradient share, of float32 numbers and of bfloat16 pairs: parts and results.
 #ifndef APUS_WINOGRAD_GRADIENT_H
 #define APUS_WINOGRAD_GRADIENT_H
 
@@ -32,9 +31,9 @@ static inline apus_winograd_part apus_winograd_part_at(const apus_winograd_job *
 }
 
 /// The upstream as tiles read it.
-static inline apus_winograd_array apus_winograd_upstream_array(const apus_winograd_job *job) {
+static inline apus_winograd_samples apus_winograd_upstream_samples(const apus_winograd_job *job) {
     const apus_winograd_plan *plan = job->plan;
-    return (apus_winograd_array){job->upstream, plan->output_height, plan->output_width, plan->filters};
+    return (apus_winograd_samples){job->upstream, plan->output_height, plan->output_width, plan->filters};
 }
 
 /// G^T sums G of one channel and `count` filters.
@@ -61,8 +60,8 @@ APUS_INLINE void apus_winograd_write_gradient(
         for (int64_t filter = 0; filter < filters; filter += APUS_LANE_COUNT) {
             const float *source = sums + channel * plan->part_filters + filter;
             float *target = gradient + channel * plan->filters + filter;
-            if (plan->size == 3) apus_winograd_write_kernel(3, plan, source, filters - filter, target);
-            else apus_winograd_write_kernel(5, plan, source, filters - filter, target);
+            APUS_WINOGRAD_FOR_SIZE(
+                plan->size, apus_winograd_write_kernel(size, plan, source, filters - filter, target))
         }
     }
 }

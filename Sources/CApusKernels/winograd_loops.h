@@ -1,4 +1,4 @@
-/// What the loops of Winograd's filtering share: products, tiles' places, the transform of an image.
+/// What the loops of Winograd's filtering share: products, tiles' places, the transforms of an image and of an upstream.
 ///
 /// A thread takes a block of tiles through all stages, so that what is transformed stays in its second cache: nothing
 /// of it is ever stored in whole.
@@ -92,11 +92,11 @@ APUS_INLINE void apus_winograd_transform_window(
     }
 }
 
-/// An upstream, or its part from a filter on: [samples, height, width, depth].
+/// An upstream: [samples, height, width, depth].
 typedef struct {
     const float *start;
     int64_t height, width, depth;
-} apus_winograd_array;
+} apus_winograd_samples;
 
 /// Where the numbers of a tile's upstream are, in an array of zeros for those beyond the edge.
 typedef struct {
@@ -104,15 +104,16 @@ typedef struct {
 } apus_winograd_upstream;
 
 APUS_INLINE void apus_winograd_find_upstream(
-    const apus_winograd_job *job, const apus_winograd_array array, int64_t tile, apus_winograd_upstream *upstream) {
+    const apus_winograd_job *job, const apus_winograd_samples samples, int64_t tile,
+    apus_winograd_upstream *upstream) {
     const int64_t results = APUS_WINOGRAD_TILE(job->plan->size);
     apus_tile_place at = apus_tile_place_of(job->plan, tile);
     const float *origin =
-        array.start + ((at.sample * array.height + at.row) * array.width + at.column) * array.depth;
+        samples.start + ((at.sample * samples.height + at.row) * samples.width + at.column) * samples.depth;
     for (int64_t i = 0; i < results; i++) {
         for (int64_t j = 0; j < results; j++) {
-            bool is_there = at.row + i < array.height && at.column + j < array.width;
-            upstream->places[i][j] = is_there ? origin + (i * array.width + j) * array.depth : job->zeros;
+            bool is_there = at.row + i < samples.height && at.column + j < samples.width;
+            upstream->places[i][j] = is_there ? origin + (i * samples.width + j) * samples.depth : job->zeros;
         }
     }
 }
@@ -150,30 +151,27 @@ APUS_INLINE int64_t apus_winograd_lanes_from(int64_t next, int64_t begin, int64_
     return next + APUS_LANE_COUNT <= end || end - begin < APUS_LANE_COUNT ? next : end - APUS_LANE_COUNT;
 }
 
-/// The same of tiles `first..<first + count` and filters `begin..<end`, to [36, count, width].
+/// A dY A^T of tiles `first..<first + count` and filters `begin..<end`, to [36, count, width].
 APUS_INLINE void apus_winograd_transform_upstream(
-    const apus_winograd_job *job, const apus_winograd_array array, int64_t first, int64_t count, int64_t begin,
+    const apus_winograd_job *job, const apus_winograd_samples samples, int64_t first, int64_t count, int64_t begin,
     int64_t end, float *target, int64_t width, int64_t stride) {
-    const int64_t size = job->plan->size;
     for (int64_t t = 0; t < count; t++) {
         apus_winograd_upstream upstream;
-        apus_winograd_find_upstream(job, array, first + t, &upstream);
+        apus_winograd_find_upstream(job, samples, first + t, &upstream);
         for (int64_t next = begin; next < end; next += APUS_LANE_COUNT) {
             int64_t filter = apus_winograd_lanes_from(next, begin, end), rest = end - filter;
             float *point = target + t * width + filter - begin;
-            if (size == 3 && rest >= APUS_LANE_COUNT)
-                apus_winograd_transform_upstream_tile(3, &upstream, filter, APUS_LANE_COUNT, point, stride);
-            else if (size == 3)
-                apus_winograd_transform_upstream_tile(3, &upstream, filter, rest, point, stride);
-            else if (rest >= APUS_LANE_COUNT)
-                apus_winograd_transform_upstream_tile(5, &upstream, filter, APUS_LANE_COUNT, point, stride);
-            else
-                apus_winograd_transform_upstream_tile(5, &upstream, filter, rest, point, stride);
+            APUS_WINOGRAD_FOR_SIZE(job->plan->size, {
+                if (rest >= APUS_LANE_COUNT)
+                    apus_winograd_transform_upstream_tile(size, &upstream, filter, APUS_LANE_COUNT, point, stride);
+                else
+                    apus_winograd_transform_upstream_tile(size, &upstream, filter, rest, point, stride);
+            })
         }
     }
 }
 
-/// The same of tiles `first..<first + count` and channels `begin..<end`, to [36, count, width].
+/// B^T d B of tiles `first..<first + count` and channels `begin..<end`, to [36, count, width].
 APUS_INLINE void apus_winograd_transform_images(
     const apus_winograd_job *job, int64_t first, int64_t count, int64_t begin, int64_t end, float *target,
     int64_t width) {

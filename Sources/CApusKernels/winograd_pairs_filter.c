@@ -40,8 +40,7 @@ APUS_PAIRS_TARGET static void transform_kernel(void *context, int64_t begin, int
             uint32_t *target = transformed + apus_winograd_panel_place(pairs, filter) + column;
             for (int64_t c = 0; c < count; c += 2) {
                 uint32_t *place = target + (first + c) / 2 * columns;
-                if (plan->size == 3) transform_filters(3, gathered, c, place, stride);
-                else transform_filters(5, gathered, c, place, stride);
+                APUS_WINOGRAD_FOR_SIZE(plan->size, transform_filters(size, gathered, c, place, stride))
             }
         }
     }
@@ -108,18 +107,16 @@ APUS_PAIRS_INLINE void transform_upstream(
     const apus_winograd_plan *plan = job->plan;
     for (int64_t t = 0; t < count; t++) {
         apus_winograd_upstream upstream;
-        apus_winograd_find_upstream(job, apus_winograd_spread_array(job), first + t, &upstream);
+        apus_winograd_find_upstream(job, apus_winograd_spread_samples(job), first + t, &upstream);
         for (int64_t next = 0; next < plan->channels; next += APUS_LANE_COUNT) {
             int64_t channel = pair_lanes_from(plan, next), rest = plan->channels - channel;
             uint32_t *point = target + (t * plan->padded_channels + channel) / 2;
-            if (plan->size == 3 && rest >= APUS_LANE_COUNT)
-                transform_upstream_tile(3, &upstream, channel, APUS_LANE_COUNT, point, plan->image_stride);
-            else if (plan->size == 3)
-                transform_upstream_tile(3, &upstream, channel, rest, point, plan->image_stride);
-            else if (rest >= APUS_LANE_COUNT)
-                transform_upstream_tile(5, &upstream, channel, APUS_LANE_COUNT, point, plan->image_stride);
-            else
-                transform_upstream_tile(5, &upstream, channel, rest, point, plan->image_stride);
+            APUS_WINOGRAD_FOR_SIZE(plan->size, {
+                if (rest >= APUS_LANE_COUNT)
+                    transform_upstream_tile(size, &upstream, channel, APUS_LANE_COUNT, point, plan->image_stride);
+                else
+                    transform_upstream_tile(size, &upstream, channel, rest, point, plan->image_stride);
+            })
         }
     }
 }

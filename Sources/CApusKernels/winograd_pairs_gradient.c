@@ -64,25 +64,23 @@ APUS_PAIRS_INLINE void transform_upstream_tiles(
 APUS_PAIRS_INLINE void transform_upstream(
     const apus_winograd_job *job, const apus_winograd_part *part, int64_t first, int64_t count, uint32_t *target,
     int64_t width) {
-    const int64_t end = part->filter + part->filters, stride = job->plan->product_stride, size = job->plan->size;
+    const int64_t end = part->filter + part->filters, stride = job->plan->product_stride;
     for (int64_t t = 0; t < count; t += 2) {
         apus_winograd_upstream upstream[2];
         bool is_lone = t + 1 == count;
-        const apus_winograd_array array = apus_winograd_upstream_array(job);
-        apus_winograd_find_upstream(job, array, first + t, &upstream[0]);
-        if (!is_lone) apus_winograd_find_upstream(job, array, first + t + 1, &upstream[1]);
+        const apus_winograd_samples samples = apus_winograd_upstream_samples(job);
+        apus_winograd_find_upstream(job, samples, first + t, &upstream[0]);
+        if (!is_lone) apus_winograd_find_upstream(job, samples, first + t + 1, &upstream[1]);
         for (int64_t next = part->filter; next < end; next += APUS_LANE_COUNT) {
             int64_t filter = apus_winograd_lanes_from(next, part->filter, end);
             uint32_t *point = target + t / 2 * width + filter - part->filter;
             bool is_whole = !is_lone && filter + APUS_LANE_COUNT <= end;
-            if (size == 3 && is_whole)
-                transform_upstream_tiles(3, upstream, false, filter, APUS_LANE_COUNT, point, stride);
-            else if (size == 3)
-                transform_upstream_tiles(3, upstream, is_lone, filter, end - filter, point, stride);
-            else if (is_whole)
-                transform_upstream_tiles(5, upstream, false, filter, APUS_LANE_COUNT, point, stride);
-            else
-                transform_upstream_tiles(5, upstream, is_lone, filter, end - filter, point, stride);
+            APUS_WINOGRAD_FOR_SIZE(job->plan->size, {
+                if (is_whole)
+                    transform_upstream_tiles(size, upstream, false, filter, APUS_LANE_COUNT, point, stride);
+                else
+                    transform_upstream_tiles(size, upstream, is_lone, filter, end - filter, point, stride);
+            })
         }
     }
 }

@@ -44,6 +44,16 @@ enum {
 /// The results of a tile along an axis, for kernels of a size: 3 or 5.
 #define APUS_WINOGRAD_TILE(size) (APUS_WINOGRAD_WINDOW + 1 - (size))
 
+/// Does what is given, in which `size` is a constant: that of the kernel.
+#define APUS_WINOGRAD_FOR_SIZE(kernel_size, ...) \
+    if ((kernel_size) == 3) {                    \
+        enum { size = 3 };                       \
+        __VA_ARGS__;                             \
+    } else {                                     \
+        enum { size = 5 };                       \
+        __VA_ARGS__;                             \
+    }
+
 // Exact in float32, as are the products below up to a^2 b^2.
 #define APUS_WINOGRAD_A 0.6875f
 #define APUS_WINOGRAD_B 1.5f

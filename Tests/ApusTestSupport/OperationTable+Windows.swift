@@ -148,6 +148,12 @@ extension OperationTable {
                     cases: shapes.map { [RowInput($0, .spaced()), RowInput(pooled($0), .range(-1...1))] },
                     isDifferentiable: [false, true]
                 ) { Tensor(.maxPoolGradient(MaxPoolGradient(window: window($0[0].shape))), $0) },
+                // A plan may write it over an image that was computed.
+                OperationRow(
+                    OperationKind(.maxPoolGradient), name + ", a computed image",
+                    cases: shapes.map { [RowInput($0, .spaced()), RowInput(pooled($0), .range(-1...1))] },
+                    isDifferentiable: [false, true]
+                ) { Tensor(.maxPoolGradient(MaxPoolGradient(window: window($0[0].shape))), [2 * $0[0], $0[1]]) },
                 OperationRow(
                     OperationKind(.averagePool), name, cases: shapes.map { [RowInput($0, .range(-1...1))] },
                     isDifferentiable: [true]
@@ -169,6 +175,10 @@ extension OperationTable {
         PoolingCase(
             name: "touching windows", window: [2, 2],
             shapes: [[1, 2, 2, 1], [2, 4, 5, 3], [-1, 3, 2, 2], [0, 2, 2, 1], [1, 2, 3, 67]]),
+        PoolingCase(
+            name: "windows apart, padded", window: [3, 2], strides: [3, 4],
+            padding: .explicit([AxisPadding(before: 1, after: 1), AxisPadding(before: 1, after: 0)]),
+            shapes: [[1, 4, 3, 3], [2, 3, 5, 1], [-1, 4, 1, 2], [0, 2, 2, 1], [1, 1, 3, 70]]),
         PoolingCase(
             name: "overlapping windows, same", window: [3], strides: [2], padding: .same,
             shapes: [[1, 5, 2], [2, 4, 1], [1, 1, 3], [-1, 6, 2], [1, 3, 33]]),

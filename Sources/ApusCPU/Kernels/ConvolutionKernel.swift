@@ -76,16 +76,12 @@ final class ConvolutionKernel: CPUKernel {
         // Where oneDNN multiplies in bfloat16, that is faster still.
         if apus_engine_has_rounded_factors(engine.pointer) { return APUS_CONVOLUTION_BY_ONEDNN }
         guard apus_engine_has_pair_products(engine.pointer) else { return methodOfFloats(wanted) }
-        if isFilteredFaster(wanted, fewestChannels: wanted.kernel.0 == 5 ? 24 : 16) {
-            return APUS_CONVOLUTION_BY_WINOGRAD_PAIRS
-        }
+        if isFilteredFaster(wanted, byPairs: true) { return APUS_CONVOLUTION_BY_WINOGRAD_PAIRS }
         return methodOfPairs(wanted) ?? methodOfFloats(wanted)
     }
 
     private static func methodOfFloats(_ wanted: apus_convolution_description) -> apus_convolution_method {
-        if isFilteredFaster(wanted, fewestChannels: wanted.kernel.0 == 5 ? 16 : 12) {
-            return APUS_CONVOLUTION_BY_WINOGRAD
-        }
+        if isFilteredFaster(wanted, byPairs: false) { return APUS_CONVOLUTION_BY_WINOGRAD }
         return isSpreadFaster(wanted) ? APUS_CONVOLUTION_BY_SPREADING : APUS_CONVOLUTION_BY_ONEDNN
     }
 
@@ -134,22 +130,20 @@ final class ConvolutionKernel: CPUKernel {
     }
 
     /// By Winograd's filtering where that is possible and faster, by our own loops (`winograd.c`): measured with batches
-    /// of 128 and 3 x 3 kernels, on AVX-512 it takes 0.4 to 0.6 of the direct convolution's time from 32 channels, 0.6 to
-    /// 0.9 from 12, and on older processors less than that. By bfloat16 pairs, on a Zen 4, it takes 0.3 to 0.65 of the
-    /// others' from 32 channels, 0.5 to 1 with 16, and 1.2 to 2.5 with 12. With 5 x 5 kernels, there too, it takes 0.4 to
-    /// 0.9 from 16 channels and 0.8 to 1.3 with 12; by pairs 0.4 to 0.9 from 24, 0.7 to 1.1 with 16.
-    private static func isFilteredFaster(
-        _ wanted: apus_convolution_description, fewestChannels: Int64
-    ) -> Bool {
-        guard withUnsafePointer(to: wanted, { apus_winograd_is_possible($0) }),
-            min(wanted.channels, wanted.filters) >= fewestChannels
-        else { return false }
-        let result = wanted.kind == APUS_CONVOLUTION_IMAGE_GRADIENT ? wanted.image : wanted.output
-        let tile: Int64 = wanted.kernel.0 == 5 ? 2 : 4
-        let tiles = ((result.0 + tile - 1) / tile) * ((result.1 + tile - 1) / tile)
+    /// of 64 and 128, with 3 x 3 kernels it takes 0.4 to 0.6 of the direct convolution's time on AVX-512 from 32 channels,
+    /// 0.6 to 0.9 from 12, and on older processors less than that. By bfloat16 pairs, on a Zen 4, it takes 0.3 to 0.65 of
+    /// the others' from 32 channels, 0.5 to 1 with 16, and 1.2 to 2.5 with 12. With 5 x 5 kernels, on a Zen 4 alone, it
+    /// takes 0.4 to 0.9 in float32 from 16 channels, and 0.8 to 1.3 with 12; by pairs 0.4 to 0.9 from 24 channels, and 0.7
+    /// to 1.1 with 16.
+    private static func isFilteredFaster(_ wanted: apus_convolution_description, byPairs: Bool) -> Bool {
+        guard withUnsafePointer(to: wanted, { apus_winograd_is_possible($0) }) else { return false }
+        let fewestChannels: Int64 = wanted.kernel.0 == 5 ? (byPairs ? 24 : 16) : byPairs ? 16 : 12
+        guard min(wanted.channels, wanted.filters) >= fewestChannels else { return false }
+        let tiling = withUnsafePointer(to: wanted) { apus_winograd_tiling_of($0) }
+        let tiles = tiling.tile_rows * tiling.tile_columns
         // Where tiles stand over the edge by half, or are few beside the kernel that is transformed too, nothing is won.
         let fewest: Int64 = wanted.kind == APUS_CONVOLUTION_KERNEL_GRADIENT ? 128 : 32
-        return 2 * result.0 * result.1 >= tile * tile * tiles && wanted.batch * tiles >= fewest
+        return 2 * tiling.height * tiling.width >= tiling.tile * tiling.tile * tiles && wanted.batch * tiles >= fewest
     }
 
     var implementation: String? { String(cString: apus_convolution_implementation(convolution.pointer)) }

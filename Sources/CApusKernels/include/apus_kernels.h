@@ -283,6 +283,17 @@ typedef struct apus_convolution_description {
 /// groups of 1, and activations up to tanh.
 bool apus_winograd_is_possible(const apus_convolution_description *description);
 
+/// The tiles of a sample: of its results, or of the upstream whose products are spread over the image.
+typedef struct apus_winograd_tiling {
+    bool is_spread;
+    int64_t tile_rows, tile_columns;
+    int64_t height, width;  // of what is cut into them
+    int64_t tile;           // places of a tile along an axis; the last ones may stand over the edge
+} apus_winograd_tiling;
+
+/// How Winograd's filtering, where it is possible, cuts the images of the convolution.
+apus_winograd_tiling apus_winograd_tiling_of(const apus_convolution_description *description);
+
 /// Whether the convolution is an image's gradient that can be spread: in two axes, with dilations and groups of 1.
 bool apus_spread_gradient_is_possible(const apus_convolution_description *description);
 
@@ -306,8 +317,8 @@ void apus_convolution_destroy(apus_convolution *convolution);
 /// The bytes that the object holds for its runs besides what it is given and the engine's scratch memory.
 int64_t apus_convolution_workspace(const apus_convolution *convolution);
 
-/// What computes it, such as "brgconv:avx512_core", "winograd:F(4x4,3x3)", "winograd:F(2x2,5x5)", both with ":pairs",
-/// "spread" or "pairs", or "none" for an empty one. Lives as long as the object.
+/// What computes it, such as "brgconv:avx512_core", "winograd:F(4x4,3x3)", "winograd:F(2x2,5x5)", both with
+/// ":spread", ":pairs" or both, "spread" or "pairs", or "none" for an empty one. Lives as long as the object.
 const char *apus_convolution_implementation(const apus_convolution *convolution);
 
 // MARK: Pooling (pooling.c)
@@ -338,8 +349,8 @@ typedef struct apus_pooling_description {
 typedef struct apus_pooling apus_pooling;
 apus_status apus_pooling_create(const apus_pooling_description *description, apus_pooling **pooling);
 
-/// `image` or `values` may be NULL where the kind reads none. `result` must not overlap them, but that the gradient of the
-/// largest may be written over the image where windows do not overlap.
+/// `image` or `values` may be NULL where the kind reads none. `result` must not overlap them, but that the gradient of
+/// the largest may be written over the image where windows do not overlap.
 apus_status apus_pooling_run(apus_pooling *pooling, const float *image, const float *values, float *result);
 void apus_pooling_destroy(apus_pooling *pooling);
 
