@@ -254,10 +254,10 @@ class SystemTests(unittest.TestCase):
     def test_commands_of_apus(self):
         found = systems.commands("apus", "mlp", ["training", "inference"], self.options(batch=32))
         self.assertEqual([" ".join(command) for command in found], [
-            "apus bench mlp --threads 2 --phase training --batch 32",
-            "apus bench mlp --threads 2 --phase inference --batch 1",
-            "apus bench mlp --threads 2 --phase inference --batch 128",
-            "apus bench mlp --threads 2 --profile --batch 32"])
+            "apus bench mlp --threads 2 --phase training --batch-size 32",
+            "apus bench mlp --threads 2 --phase inference --batch-size 1",
+            "apus bench mlp --threads 2 --phase inference --batch-size 128",
+            "apus bench mlp --threads 2 --profile --batch-size 32"])
         self.assertEqual(len(systems.commands("apus", "mlp", ["epoch"], self.options())), 1)
         found = systems.commands("apus", "mlp", ["training"], self.options(precision="bfloat16"))
         self.assertEqual(found[0][-6:-4], ["--precision", "bfloat16"])

@@ -65,11 +65,26 @@ extension ShapeProblem: CustomStringConvertible {
     }
 }
 
-/// The known word with the fewest edits (at most a third of its length, and at least one allowed) from `word`.
+/// The only known word that `word`, of three letters or more, abbreviates; else the one with the fewest edits (at most a
+/// third of its length, and at least one allowed) from it.
 package func nearest(to word: String, among known: [String]) -> String? {
+    let abbreviated = known.filter { isAbbreviation(word.lowercased(), of: $0.lowercased()) }
+    if word.count >= 3, abbreviated.count == 1 { return abbreviated[0] }
     let ranked = known.map { (candidate: $0, distance: editDistance(word.lowercased(), $0.lowercased())) }
     guard let best = ranked.min(by: { $0.distance < $1.distance }) else { return nil }
     return best.distance <= max(1, best.candidate.count / 3) ? best.candidate : nil
+}
+
+/// Whether the word begins as the other one does, and its letters are among that one's in the same order: bf16 is one of
+/// bfloat16.
+private func isAbbreviation(_ word: String, of other: String) -> Bool {
+    guard word.first == other.first else { return false }
+    var rest = other[...]
+    for letter in word {
+        guard let place = rest.firstIndex(of: letter) else { return false }
+        rest = rest[place...].dropFirst()
+    }
+    return true
 }
 
 /// The number of letters to insert, delete, replace or swap with their neighbour to get from one word to the other.

@@ -8,7 +8,7 @@ import Testing
     @Test(arguments: [("training", ["first_step_s", "peak_memory_bytes"]), ("inference", ["peak_memory_bytes"])])
     func aLineHasTheFiguresOfItsPhase(phase: String, figures: [String]) throws {
         let result = try BuiltProgram.run(
-            ["bench", "perceptron", "--phase", phase, "--batch", "2", "--threads", "1"], in: TemporaryFolder())
+            ["bench", "perceptron", "--phase", phase, "--batch-size", "2", "--threads", "1"], in: TemporaryFolder())
         #expect(result.status == 0, "\(result.errors)")
         let line = try #require(
             try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])

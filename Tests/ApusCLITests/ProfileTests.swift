@@ -82,7 +82,7 @@ import Testing
         let folder = try TemporaryFolder()
         let result = try BuiltProgram.run(
             [
-                "bench", "perceptron", "--batch", "8", "--profile", "--profile-json", "profile.json", "--trace",
+                "bench", "perceptron", "--batch-size", "8", "--profile", "--profile-json", "profile.json", "--trace",
                 "trace.json",
             ], in: folder)
         #expect(result.status == 0)
@@ -149,7 +149,7 @@ import Testing
     }
 
     @Test func benchWithoutProfileSaysOneLine() throws {
-        let result = try BuiltProgram.run(["bench", "perceptron", "--batch", "1"], in: TemporaryFolder())
+        let result = try BuiltProgram.run(["bench", "perceptron", "--batch-size", "1"], in: TemporaryFolder())
         #expect(result.status == 0 && result.errors.isEmpty)
         #expect(result.output.split(separator: "\n").count == 1)
     }
@@ -162,7 +162,8 @@ import Testing
         let doctor = try BuiltProgram.run(["doctor"], in: folder, environment: environment)
         let line = try #require(doctor.output.split(separator: "\n").first { $0.contains("in Apus' own loops") })
         #expect(line.contains(" \(level) ") || line.contains(" baseline "))
-        let bench = try BuiltProgram.run(["bench", "perceptron", "--batch", "8"], in: folder, environment: environment)
+        let bench = try BuiltProgram.run(
+            ["bench", "perceptron", "--batch-size", "8"], in: folder, environment: environment)
         #expect(bench.status == 0 && bench.errors.isEmpty)
     }
 }

@@ -133,6 +133,13 @@ import Testing
         #expect(nearest(to: "transformer", among: known) == nil)
         #expect(nearest(to: "xyz", among: known) == nil)
         #expect(nearest(to: "mlp", among: []) == nil)
+        let precisions = ["float32", "bfloat16", "float32-fast"]
+        #expect(nearest(to: "bf16", among: precisions) == "bfloat16")
+        // Of both that are 32 bits long, and the other way round; an order that is not theirs; another beginning.
+        #expect(nearest(to: "f32", among: precisions) == nil)
+        #expect(nearest(to: "b61f", among: precisions) == nil)
+        #expect(nearest(to: "loat16", among: ["bfloat16"]) == "bfloat16")
+        #expect(nearest(to: "fl16", among: ["bfloat16"]) == nil)
     }
 
     @Test func editDistances() {

@@ -3,7 +3,7 @@ import ApusExperiments
 
 /// `apus bench`: milliseconds a training step, data in memory.
 struct BenchCommand: Command {
-    static let batch = Option.integer("batch", in: 1...1_000_000, help: "Samples a step", default: "128")
+    static let batch = Option.integer("batch-size", in: 1...1_000_000, help: "Samples a step", default: "128")
     static let phase = Option.choice(
         "phase", of: "phase", BenchPhase.allCases.map(\.rawValue), help: "What is timed", default: "training")
 
