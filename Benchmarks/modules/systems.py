@@ -89,7 +89,8 @@ def commands(name, workload, phases, options, profiles=True):
         if options.precision != "float32":
             bench += ["--precision", options.precision]
         found = [
-            [*bench, "--phase", phase, "--batch-size", str(batch)] for phase in phases for batch in batches(options)[phase]]
+            [*bench, "--phase", phase, "--batch-size", str(batch)]
+            for phase in phases for batch in batches(options)[phase]]
         # In a process of its own: what it measures takes memory.
         if profiles and "training" in phases:
             found.append([*bench, "--profile", "--batch-size", str(options.batch)])

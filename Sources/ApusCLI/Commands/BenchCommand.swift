@@ -3,7 +3,6 @@ import ApusExperiments
 
 /// `apus bench`: milliseconds a training step, data in memory.
 struct BenchCommand: Command {
-    static let batch = Option.integer("batch-size", in: 1...1_000_000, help: "Samples a step", default: "128")
     static let phase = Option.choice(
         "phase", of: "phase", BenchPhase.allCases.map(\.rawValue), help: "What is timed", default: "training")
 
@@ -16,7 +15,8 @@ struct BenchCommand: Command {
                     + Self.names(Workloads.timedOnly),
                 isRequired: false, isRepeated: true)
         ],
-        options: [batch, phase, RunOptions.device, RunOptions.threads, RunOptions.precision] + ProfileOptions.all,
+        options: [RunOptions.batchSize, phase, RunOptions.device, RunOptions.threads, RunOptions.precision]
+            + ProfileOptions.all,
         notes: "A step is forward, backward, the optimizer's update and the loss read back. After a few to warm up, 4\n"
             + "blocks of steps are timed, of 0.3 s each; the time is that of the best block.\n\n"
             + "inference: a call of Model.predict with one batch, timed likewise. epoch: an epoch of Trainer.fit on random\n"
@@ -36,7 +36,7 @@ struct BenchCommand: Command {
         let device = try RunOptions.chosenDevice(arguments)
         let precision = RunOptions.chosenPrecision(arguments) ?? .float32
         RunOptions.announce(precision, on: device)
-        let batchSize = arguments[Self.batch] ?? 128
+        let batchSize = arguments[RunOptions.batchSize] ?? 128
         let phase = arguments[Self.phase].flatMap(BenchPhase.init) ?? .training
         var profiler = try Profiler(arguments, phase: phase)
         var isFirst = true

@@ -133,11 +133,16 @@ final class ConvolutionKernel: CPUKernel {
     /// of 64 and 128, with 3 x 3 kernels it takes 0.4 to 0.6 of the direct convolution's time on AVX-512 from 32 channels,
     /// 0.6 to 0.9 from 12, and on older processors less than that. By bfloat16 pairs, on a Zen 4, it takes 0.3 to 0.65 of
     /// the others' from 32 channels, 0.5 to 1 with 16, and 1.2 to 2.5 with 12. With 5 x 5 kernels, on a Zen 4 alone, it
-    /// takes 0.4 to 0.9 in float32 from 16 channels, and 0.8 to 1.3 with 12; by pairs 0.4 to 0.9 from 24 channels, and 0.7
-    /// to 1.1 with 16.
+    /// takes 0.4 to 0.9 in float32 from 16 channels, and 0.8 to 1.3 with 12; by pairs 0.4 to 1 from 24 channels, and 0.7 to
+    /// 1.1 with 16.
     private static func isFilteredFaster(_ wanted: apus_convolution_description, byPairs: Bool) -> Bool {
         guard withUnsafePointer(to: wanted, { apus_winograd_is_possible($0) }) else { return false }
-        let fewestChannels: Int64 = wanted.kernel.0 == 5 ? (byPairs ? 24 : 16) : byPairs ? 16 : 12
+        let fewestChannels: Int64 =
+            switch (wanted.kernel.0, byPairs) {
+            case (5, true): 24
+            case (5, false), (_, true): 16
+            default: 12
+            }
         guard min(wanted.channels, wanted.filters) >= fewestChannels else { return false }
         let tiling = withUnsafePointer(to: wanted) { apus_winograd_tiling_of($0) }
         let tiles = tiling.tile_rows * tiling.tile_columns
