@@ -33,6 +33,8 @@ struct Fusion {
         var nodes: [Int]
         /// Nodes of other groups that are computed here once more, which is cheaper than reading their values.
         var recomputed: [Int] = []
+
+        var isElementwise: Bool { if case .elementwise = kind { true } else { false } }
     }
 
     let graph: Graph
@@ -41,8 +43,13 @@ struct Fusion {
     private let inputs: (nodes: [Int], starts: [Int])
     let isRoot: [Bool]
     let largeElementCount: Int
+    /// Those of poolings and of their gradients that element-wise work can take in.
+    var windows: [Int: ElementwiseProgram.Windows] = [:]
+    /// Gradients of poolings without a step of their own: their readers spread them.
+    var spreadByReaders: Set<Int> = []
     var groups: [Group] = []
-    /// The group of each node; `nil` for nodes without a step of their own (sources, reshapes, views).
+    /// The group of each node; `nil` for nodes without a step of their own (sources, reshapes, views, and gradients of
+    /// poolings that their readers spread).
     var groupOfNode: [Int?]
 
     /// Programs stay within what executors take.
@@ -73,11 +80,13 @@ struct Fusion {
             placeApart()
             return
         }
+        findPoolings()
         shareComputations()
         fuseIntoRecurrences()
         for index in graph.nodes.indices where groupOfNode[index] == nil { fuseAfterProduct(index) }
         for index in graph.nodes.indices where groupOfNode[index] == nil { place(index) }
         recompute()
+        recomputeImages()
     }
 
     private mutating func placeApart() {
@@ -103,7 +112,7 @@ struct Fusion {
         isRoot[index] || consumers[index].contains { !Self.isElementwise(graph.nodes[$0]) }
     }
 
-    private mutating func makeGroup(_ kind: Group.Kind, _ nodes: [Int]) {
+    mutating func makeGroup(_ kind: Group.Kind, _ nodes: [Int]) {
         for node in nodes { groupOfNode[node] = groups.count }
         groups.append(Group(kind: kind, nodes: nodes))
     }
@@ -198,6 +207,8 @@ struct Fusion {
         case .broadcast where !isMaterialized(broadcast: index): return
         case .unary, .binary, .select, .cast: placeElementwise(index)
         case .reduction: placeReduction(index)
+        case .maxPool, .maxPoolSelection: placePooling(index)
+        case .maxPoolGradient where spreadByReaders.contains(index): return
         default: makeGroup(.single, [index])
         }
     }
@@ -288,13 +299,19 @@ struct Fusion {
         let inputs = Set(union.flatMap { graph.nodes[$0].inputs }).subtracting(members)
         let outputs = union.filter { isRead($0, outside: members) }
         return inputs.count <= Self.largestInputCount && outputs.count <= Self.largestOutputCount
+            && agreesOnWindows(union)
     }
 
     /// Whether the value has to be written: it is asked for, or somebody reads it who does not compute it.
-    func isWritten(_ node: Int) -> Bool {
+    func isWritten(_ node: Int) -> Bool { isReadAsValue(node) || isReadAsImage(node) }
+
+    /// As `isWritten`, but for those who spread a gradient by it.
+    func isReadAsValue(_ node: Int) -> Bool {
         isRoot[node]
             || consumers[node].contains { consumer in
-                guard let group = groupOfNode[consumer] else { return true }
+                guard let group = groupOfNode[consumer] else {
+                    return !spreadByReaders.contains(consumer) || graph.nodes[consumer].inputs[1] == node
+                }
                 return groupOfNode[node] != group && !groups[group].recomputed.contains(node)
             }
     }

@@ -307,10 +307,12 @@ private struct Planner {
     private mutating func makeProgram(_ group: Fusion.Group, _ step: inout Plan.Step) {
         let all = (group.nodes + group.recomputed).sorted()
         let nodes = all.filter { Fusion.isElementwise(graph.nodes[$0]) }
-        let sums = all.filter { !Fusion.isElementwise(graph.nodes[$0]) }
+        let sums = all.filter { fusion.columnCount(ofSum: $0) != nil }
+        let pooled = all.filter { fusion.windows[$0] != nil }
         var program = ElementwiseProgram(domain: graph.nodes[nodes[0]].type.shape)
         enum Operand: Hashable {
             case input(value: Int, strides: [Int])
+            case spread(value: Int)
             case constant(bits: UInt32)
             case node(Int)
         }
@@ -325,14 +327,21 @@ private struct Planner {
                 let strides = Broadcast.strides(of: graph.nodes[source].type.shape, over: program.domain)
                 return .input(value: value(of: source), strides: strides)
             }
+            if fusion.spreadByReaders.contains(node) { return .spread(value: value(of: graph.nodes[node].inputs[1])) }
             return .input(value: value(of: node), strides: program.domain.strides)
         }
         let operands = nodes.map { graph.nodes[$0].inputs.map(operand) }
-        for operand in operands.joined() {
+        let image = fusion.images(of: all).first.map(operand)
+        for operand in operands.joined() + [image].compactMap({ $0 }) {
             switch operand {
             case .input(let value, let strides) where inputs[operand] == nil:
                 inputs[operand] = program.inputs.count
                 program.inputs.append(.init(elementType: values[value].type.elementType, strides: strides))
+                step.inputs.append(value)
+                step.inputTypes.append(values[value].type)
+            case .spread(let value) where inputs[operand] == nil:
+                inputs[operand] = program.inputs.count
+                program.inputs.append(.init(elementType: .float32, strides: program.domain.strides, isSpread: true))
                 step.inputs.append(value)
                 step.inputTypes.append(values[value].type)
             case .constant(let bits) where constants[operand] == nil:
@@ -343,14 +352,15 @@ private struct Planner {
         }
         var results: [Int: Int] = [:]
         let first = program.inputs.count + program.constants.count
-        for (node, operands) in zip(nodes, operands) {
-            let places = operands.map { operand -> Int in
-                switch operand {
-                case .input: inputs[operand] ?? 0
-                case .constant: program.inputs.count + (constants[operand] ?? 0)
-                case .node(let node): results[node] ?? 0
-                }
+        func place(_ operand: Operand) -> Int {
+            switch operand {
+            case .input, .spread: inputs[operand] ?? 0
+            case .constant: program.inputs.count + (constants[operand] ?? 0)
+            case .node(let node): results[node] ?? 0
             }
+        }
+        for (node, operands) in zip(nodes, operands) {
+            let places = operands.map(place)
             results[node] = first + program.instructions.count
             switch graph.nodes[node].operation {
             case .unary(let unary): program.instructions.append(.unary(unary.function, places[0]))
@@ -363,6 +373,16 @@ private struct Planner {
             program.outputs.append(.init(value: results[node] ?? 0, elementType: graph.nodes[node].type.elementType))
             step.outputs.append(value(of: node))
         }
+        for node in pooled {
+            // A selection's image comes before its values.
+            let inputs = graph.nodes[node].inputs
+            let result = results[inputs[inputs.count - 1]] ?? 0
+            program.outputs.append(
+                .init(value: result, elementType: .float32, part: inputs.count == 1 ? .largest : .selected))
+            step.outputs.append(value(of: node))
+        }
+        program.windows = (fusion.spreadInputs(of: nodes) + pooled).first.flatMap { fusion.windows[$0] }
+        program.windows?.image = image.map(place)
         for sum in sums {
             program.sums.append(
                 .init(
@@ -450,7 +470,7 @@ private struct Planner {
         switch step.kernel {
         case .elementwise(let program):
             zip(step.inputs, program.inputs)
-                .filter { $1.strides == program.domain.strides && $1.elementType == .float32 }.map(\.0)
+                .filter { $1.strides == program.domain.strides && $1.elementType == .float32 && !$1.isSpread }.map(\.0)
         case .operation(let operation): operation.overwritableInput.map { [step.inputs[$0]] } ?? []
         case .shared(let operations): operations[output].overwritableInput.map { [step.inputs[$0]] } ?? []
         case .recurrenceGradient(_, _, _, isKeptByStep: true): []

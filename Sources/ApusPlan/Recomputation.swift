@@ -54,7 +54,7 @@ extension Fusion {
 
     /// What `group` has to compute itself instead of reading `node`, and how many large values it then reads more.
     /// `nil` where it cannot.
-    private func way(to node: Int, within group: Int) -> (nodes: [Int], newInputCount: Int)? {
+    func way(to node: Int, within group: Int) -> (nodes: [Int], newInputCount: Int)? {
         guard case .elementwise = groups[group].kind else { return nil }
         let members = Set(groups[group].nodes + groups[group].recomputed)
         let shape = graph.nodes[node].type.shape

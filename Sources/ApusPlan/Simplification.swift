@@ -41,9 +41,9 @@ extension Graph {
 }
 
 /// Builds a new graph node by node, each in its simplest form.
-private struct Rewriter {
+struct Rewriter {
     private let source: Graph
-    private var nodes: [Graph.Node] = []
+    private(set) var nodes: [Graph.Node] = []
     /// Where each source node's value is in the new graph.
     private var places: [Int] = []
     /// For each node of the new graph the source node that it was made for.
@@ -69,7 +69,7 @@ private struct Rewriter {
     }
 
     /// The node in the new graph that has the value of `operation` on `inputs`.
-    private mutating func place(of operation: Operation, _ inputs: [Int], origin: String) -> Int {
+    mutating func place(of operation: Operation, _ inputs: [Int], origin: String) -> Int {
         var inputs = inputs
         if case .binary(let binary) = operation, binary.function.isCommutative, inputs[0] > inputs[1] {
             inputs.reverse()
@@ -107,6 +107,7 @@ private struct Rewriter {
         case .binary(let binary): return simplest(binary, inputs[0], inputs[1], origin)
         case .select:
             if let condition = splat(inputs[0]) { return condition != 0 ? inputs[1] : inputs[2] }
+            if let pooled = selectedBeforeSpreading(inputs, origin) { return pooled }
         case .reduction(let reduction): return simplest(reduction, inputs[0], origin)
         case .reshape, .broadcast, .transpose, .slice, .pad, .concatenate:
             return simplestMovement(operation, inputs, origin)
@@ -199,7 +200,8 @@ private struct Rewriter {
                 return place(of: .broadcast(Broadcast(shape: result)), [product], origin: origin)
             }
         }
-        return append(.reduction(Reduction(function: reduction.function, axes: axes)), [x], origin)
+        let simpler = Reduction(function: reduction.function, axes: axes)
+        return summedBeforeSpreading(simpler, x, origin) ?? append(.reduction(simpler), [x], origin)
     }
 
     private mutating func simplest(_ product: MatMul, _ inputs: [Int], _ origin: String) -> Int {
@@ -244,7 +246,7 @@ private struct Rewriter {
     }
 
     /// The one number that every element of a constant is, stretched or not.
-    private func splat(_ index: Int) -> Float? { nodes.splat(index) }
+    func splat(_ index: Int) -> Float? { nodes.splat(index) }
 }
 
 extension [Graph.Node] {

@@ -45,7 +45,7 @@ static apus_status check(const apus_program_description *wanted) {
         if (total->value < 0 || total->value >= given + wanted->instruction_count) return APUS_INVALID_DESCRIPTION;
         if (total->columns < 1 || count % total->columns != 0) return APUS_INVALID_DESCRIPTION;
     }
-    return APUS_SUCCESS;
+    return apus_program_windows_are_valid(wanted, count) ? APUS_SUCCESS : APUS_INVALID_DESCRIPTION;
 }
 
 /// Drops axes of length 1, and merges an axis with the next where every input allows it.
@@ -58,7 +58,8 @@ static void simplify_domain(apus_program *program, const apus_program_descriptio
         if (length == 1) continue;
         bool merges = rank > 0;
         for (int32_t input = 0; merges && input < wanted->input_count; input++)
-            merges = program->inputs[input].strides[rank - 1] == wanted->inputs[input].strides[axis] * length;
+            merges = wanted->inputs[input].is_spread ||
+                     program->inputs[input].strides[rank - 1] == wanted->inputs[input].strides[axis] * length;
         if (!merges) program->dimensions[rank++] = 1;
         program->dimensions[rank - 1] *= length;
         for (int32_t input = 0; input < wanted->input_count; input++)
@@ -172,12 +173,15 @@ static void find_direct_outputs(apus_program *program) {
     }
 }
 
-apus_status apus_program_create(const apus_program_description *description, apus_program **result) {
-    *result = NULL;
+static apus_status make_image_maker(apus_program *program, const apus_program_description *description);
+
+/// `whole`, if not NULL, is what the program makes a part of.
+static apus_status create(
+    const apus_program_description *description, const apus_program *whole, apus_program **result) {
     apus_status status = check(description);
-    if (status) return apus_fail("apus_program_create", status);
+    if (status) return status;
     apus_program *program = calloc(1, sizeof *program);
-    if (!program) return apus_fail("apus_program_create", APUS_OUT_OF_MEMORY);
+    if (!program) return APUS_OUT_OF_MEMORY;
     program->code.form = APUS_FORM_INTERPRETED;
     int32_t given = description->input_count + description->constant_count;
     program->input_count = description->input_count;
@@ -187,7 +191,8 @@ apus_status apus_program_create(const apus_program_description *description, apu
     program->output_count = description->output_count;
     for (int32_t output = 0; output < description->output_count; output++)
         program->outputs[output] =
-            (apus_program_target){description->outputs[output].value, description->outputs[output].type, -1};
+            (apus_program_target){
+                description->outputs[output].value, description->outputs[output].type, -1, APUS_WRITE_ALL, -1};
     program->sum_count = description->sum_count;
     for (int32_t sum = 0; sum < description->sum_count; sum++) {
         const apus_program_sum *total = &description->sums[sum];
@@ -222,17 +227,47 @@ apus_status apus_program_create(const apus_program_description *description, apu
     allocate_registers(program, given);
     find_direct_outputs(program);
 
-    apus_program_choose_layout(program);
+    apus_program_choose_bands(program, description);
+    apus_program_choose_layout(program, whole);
     if (program->count > 0) {
+        if (program->bands.needs_maker) status = make_image_maker(program, description);
         if (description->form != APUS_FORM_INTERPRETED) apus_program_compile(program, description->form);
-        status = apus_program_allocate(program);
+        if (!status) status = apus_program_allocate(program);
     }
-    if (status) {
+    if (status)
         apus_program_destroy(program);
-        return apus_fail("apus_program_create", status);
+    else
+        *result = program;
+    return status;
+}
+
+/// The program that computes the windows' image alone, into its buffer of a tile.
+static apus_status make_image_maker(apus_program *program, const apus_program_description *description) {
+    const apus_program_output image = {.value = program->bands.image, .type = APUS_FLOAT32};
+    apus_program_input inputs[APUS_MAXIMUM_INPUTS];
+    apus_program_description wanted = *description;
+    wanted.inputs = inputs;
+    wanted.outputs = &image;
+    wanted.output_count = 1;
+    wanted.sum_count = 0;
+    for (int32_t input = 0; input < program->input_count; input++) {
+        inputs[input] = description->inputs[input];
+        inputs[input].is_spread = false;
     }
-    *result = program;
+    apus_status status = create(&wanted, program, &program->bands.maker);
+    if (status) return status;
+    program->bands.maker->outputs[0].tile_buffer = program->bands.image_buffer;
+    // What is spread by the image is not there before it.
+    for (int32_t input = 0; input < program->input_count; input++)
+        if (description->inputs[input].is_spread && program->bands.maker->inputs[input].reading != APUS_READ_NEVER)
+            return APUS_INVALID_DESCRIPTION;
     return APUS_SUCCESS;
+}
+
+apus_status apus_program_create(const apus_program_description *description, apus_program **result) {
+    *result = NULL;
+    apus_status status = create(description, NULL, result);
+    return status ? apus_fail("apus_program_create", status) : APUS_SUCCESS;
 }
 
 void apus_program_destroy(apus_program *program) {
@@ -242,6 +277,8 @@ void apus_program_destroy(apus_program *program) {
     free(program->buffers);
     free(program->frames);
     free(program->partial);
+    free(program->bands.buffers);
+    apus_program_destroy(program->bands.maker);
     free(program);
 }
 

@@ -11,6 +11,7 @@ enum {
     APUS_LONGEST_UNIT = 2048,   // where that spares reading a short input again and again
     APUS_LONGEST_RUN = 8,       // numbers that a sum's lane adds in float32
     APUS_MOST_BLOCKS = 64,      // of partial sums
+    APUS_TILE = 2048,           // elements of bands of windows that are worked on together, where a band has fewer
 };
 
 /// destination[i] = operation(a[i], b[i], c[i]), i in 0..<count, a multiple of APUS_LANES. The destination may be

@@ -27,20 +27,25 @@ static int64_t period_of(const apus_program *program, const apus_program_source 
     return axis >= 0 && length > 1 ? length : 0;
 }
 
+/// The unit that holds whole runs of `length` too, where that is no longer than units may be. Bands hold whole units.
+static int64_t widened(const apus_program *program, int64_t unit, int64_t length) {
+    int64_t both = least_common_multiple(unit, length);
+    bool divides = program->bands.band == 0 || program->bands.band % both == 0;
+    return both <= APUS_LONGEST_UNIT && divides ? both : unit;
+}
+
 /// Units hold whole runs of what inputs repeat, and whole rows of the sums' columns, where those are short enough.
-static void choose_unit(apus_program *program) {
-    int64_t unit = APUS_LANES;
+static void choose_unit(apus_program *program, const apus_program *whole) {
+    // Bands hold this many elements as often as you like, so that their units are long enough from the start.
+    int64_t unit = program->bands.band > 0 ? APUS_SHORTEST_UNIT : APUS_LANES;
     for (int32_t input = 0; input < program->input_count; input++) {
         apus_program_source *source = &program->inputs[input];
         if (source->reading != APUS_READ_STRIDED || (source->period = period_of(program, source)) == 0) continue;
-        int64_t both = least_common_multiple(unit, source->period);
-        if (both <= APUS_LONGEST_UNIT) unit = both;
+        unit = widened(program, unit, source->period);
     }
-    for (int32_t sum = 0; sum < program->sum_count; sum++) {
-        int64_t both = least_common_multiple(unit, program->sums[sum].columns);
-        if (both <= APUS_LONGEST_UNIT) unit = both;
-    }
+    for (int32_t sum = 0; sum < program->sum_count; sum++) unit = widened(program, unit, program->sums[sum].columns);
     while (unit < APUS_SHORTEST_UNIT) unit *= 2;
+    if (whole) unit = whole->unit;
     program->unit = unit;
     program->whole = program->count / unit * unit;
     for (int32_t input = 0; input < program->input_count; input++) {
@@ -51,15 +56,19 @@ static void choose_unit(apus_program *program) {
         program->sums[sum].is_by_lanes = unit % program->sums[sum].columns == 0;
 }
 
-/// Sums are cut into blocks of chunks that do not depend on the number of threads.
-static void choose_chunk(apus_program *program) {
+/// Sums are cut into blocks of chunks that do not depend on the number of threads; tiles are whole chunks, and blocks
+/// whole tiles.
+static void choose_chunk(apus_program *program, const apus_program *whole) {
+    const apus_program_bands *bands = whole ? &whole->bands : &program->bands;
     program->chunk = program->unit > APUS_CHUNK ? program->unit : APUS_CHUNK / program->unit * program->unit;
+    while (bands->band > 0 && bands->band % program->chunk != 0) program->chunk -= program->unit;
     program->chunk_count = (program->whole + program->chunk - 1) / program->chunk + (program->count > program->whole);
     program->buffer_length = program->count < program->chunk ? rounded_up(program->count, APUS_LANES) : program->chunk;
     int64_t rows = program->chunk / program->unit;
     program->run = rows < APUS_LONGEST_RUN ? APUS_LONGEST_RUN / rows : 1;
     int64_t block = (program->chunk_count + APUS_MOST_BLOCKS - 1) / APUS_MOST_BLOCKS;
-    program->block = rounded_up(block < 8 ? 8 : block, program->run);
+    int64_t together = bands->band > 0 ? least_common_multiple(program->run, bands->tile / program->chunk) : program->run;
+    program->block = rounded_up(block < 8 ? 8 : block, together);
     program->block_count = (program->chunk_count + program->block - 1) / program->block;
 }
 
@@ -85,9 +94,9 @@ static void lay_out_frame(apus_program *program) {
     program->frame_size = program->wide_offset + program->sum_count * program->unit * (int64_t)sizeof(double);
 }
 
-void apus_program_choose_layout(apus_program *program) {
-    choose_unit(program);
-    choose_chunk(program);
+void apus_program_choose_layout(apus_program *program, const apus_program *whole) {
+    choose_unit(program, whole);
+    choose_chunk(program, whole);
     set_grain(program);
     lay_out_frame(program);
     program->thread_count = apus_thread_count();
@@ -103,6 +112,10 @@ static void *zeros(int64_t size) {
     return result;
 }
 
+static int64_t bands_size(const apus_program *program) {
+    return program->thread_count * program->bands.buffer_count * program->bands.tile * (int64_t)sizeof(float);
+}
+
 apus_status apus_program_allocate(apus_program *program) {
     int64_t row = program->buffer_length * (int64_t)sizeof(float);
     program->constant_rows = zeros(program->constant_count * row);
@@ -110,7 +123,9 @@ apus_status apus_program_allocate(apus_program *program) {
     program->buffers = zeros((program->input_count + program->register_count) * row * program->thread_count);
     program->frames = zeros(program->frame_size * program->thread_count);
     program->partial = zeros(program->block_count * program->column_count * (int64_t)sizeof(double));
-    if (!program->constant_rows || !program->buffers || !program->frames || !program->partial)
+    program->bands.buffers = zeros(bands_size(program));
+    if (!program->constant_rows || !program->buffers || !program->frames || !program->partial ||
+        !program->bands.buffers)
         return APUS_OUT_OF_MEMORY;
     for (int32_t constant = 0; constant < program->constant_count; constant++)
         for (int64_t index = 0; index < program->buffer_length; index++)
@@ -128,5 +143,6 @@ int64_t apus_program_workspace(const apus_program *program) {
     int64_t rows = (int64_t)(program->input_count + program->register_count) * program->thread_count;
     return (rows + program->constant_count) * program->buffer_length * (int64_t)sizeof(float) +
            program->frame_size * program->thread_count +
-           program->block_count * program->column_count * (int64_t)sizeof(double);
+           program->block_count * program->column_count * (int64_t)sizeof(double) + bands_size(program) +
+           (program->bands.maker ? apus_program_workspace(program->bands.maker) : 0);
 }

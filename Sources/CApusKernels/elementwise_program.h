@@ -6,6 +6,7 @@
 
 #include "apus_kernels.h"
 #include "elementwise_instructions.h"
+#include "pooling_tiles.h"
 
 enum {
     // Besides the caller's, one that copies for each output or sum which is an input or a constant.
@@ -19,6 +20,7 @@ typedef enum {
     APUS_READ_ONCE,       // the same element everywhere
     APUS_READ_PERIODIC,  // the same run of elements over and over, which every unit holds whole times
     APUS_READ_STRIDED,
+    APUS_READ_SPREAD,  // from a tile's buffer
     APUS_READ_NEVER,  // no instruction or output uses it
 } apus_reading;
 
@@ -29,6 +31,7 @@ typedef struct {
     int64_t period;    // the length of the run that repeats; 0 if none does
     int64_t frame_offset;  // of a single element or a unit
     int32_t last_use;  // step
+    int32_t tile_buffer;   // of a spread input
 } apus_program_source;
 
 /// Operands and results are numbers of values, as in the description.
@@ -41,6 +44,8 @@ typedef struct {
     int32_t value;
     apus_element_type type;
     int32_t step;  // that computes the value and may write the output itself; -1 if none may
+    apus_program_pooling pooling;
+    int32_t tile_buffer;  // that it is written to, instead of the caller's array; -1: none
 } apus_program_target;
 
 typedef struct {
@@ -59,6 +64,19 @@ typedef struct {
     int32_t constant_count;
     int64_t constant_offset;
 } apus_program_code;
+
+/// Windows that tile the domain (elementwise_windows.c). Bands, a row of windows each, lie one after the other in
+/// memory; as many as make up a tile are worked on before the next.
+typedef struct {
+    int64_t band, tile;  // elements; 0: there are no windows
+    apus_tile_pooling maximum, selection, gradient;
+    int32_t image;               // the value; -1 where nothing asks for it
+    int32_t image_buffer;        // where it is computed to; -1 where it is an input
+    bool has_selection, needs_maker;
+    struct apus_program *maker;  // what computes it before all else, if that is needed
+    int32_t buffer_count;
+    float *buffers;  // [thread_count, buffer_count, tile]
+} apus_program_bands;
 
 /// Elements are walked in units, after which each periodic input and each sum's columns start anew; units make up
 /// chunks, chunks make up blocks. What is no whole unit at the end is a chunk of its own.
@@ -88,6 +106,7 @@ struct apus_program {
     float *buffers;        // [thread_count, input_count + register_count, buffer_length]
     double *partial;       // [block_count, column_count]
     uint8_t *frames;       // [thread_count, frame_size]
+    apus_program_bands bands;
     // A thread's frame: pointers to what is read and written, from the chunk's begin on; single elements sixteen
     // times; a unit of each periodic input; the sums so far, [sum_count, unit], in float32 and in double; the code's.
     int64_t lanes_offset, wide_offset, frame_size;  // bytes, multiples of 64
@@ -103,8 +122,19 @@ static inline int32_t apus_sum_pointer(const apus_program *program, int32_t sum)
     return program->input_count + program->output_count + sum;
 }
 
-/// Chooses units, chunks and blocks, and the place of everything in memory (elementwise_layout.c).
-void apus_program_choose_layout(apus_program *program);
+/// Chooses units, chunks and blocks, and the place of everything in memory (elementwise_layout.c). What makes a part
+/// of `whole` has the same units and chunks.
+void apus_program_choose_layout(apus_program *program, const apus_program *whole);
 apus_status apus_program_allocate(apus_program *program);
+
+/// The windows and the tiles' buffers, before the layout is chosen (elementwise_windows.c).
+bool apus_program_windows_are_valid(const apus_program_description *wanted, int64_t count);
+void apus_program_choose_bands(apus_program *program, const apus_program_description *wanted);
+/// Before and after a tile's chunks: spreads inputs into its buffers, and pools outputs from there.
+void apus_program_spread(
+    const apus_program *program, const void *const *inputs, float *buffers, int64_t begin, int64_t end);
+void apus_program_pool(
+    const apus_program *program, const void *const *inputs, void *const *outputs, const float *buffers, int64_t begin,
+    int64_t end);
 
 #endif

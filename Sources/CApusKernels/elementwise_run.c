@@ -11,7 +11,20 @@ typedef struct {
     const void *const *inputs;
     void *const *outputs;
     bool is_direct[APUS_MAXIMUM_OUTPUTS];  // the step writes the output; else it is copied after the last step
+    // Where there are windows, a thread's tile: its buffers, and the position that they begin with.
+    float *tile;
+    int64_t tile_length, tile_begin;
 } execution;
+
+static float *tile_buffer(const execution *work, int32_t number, int64_t begin) {
+    return work->tile + number * work->tile_length + (begin - work->tile_begin);
+}
+
+/// Where an output's chunk goes; its elements have four bytes, whichever their type.
+static float *output_place(const execution *work, int32_t output, int64_t begin) {
+    int32_t buffer = work->program->outputs[output].tile_buffer;
+    return buffer < 0 ? (float *)work->outputs[output] + begin : tile_buffer(work, buffer, begin);
+}
 
 /// An output may be written before the chunk's last step only if no input it overlaps is read after that.
 static bool is_direct(const apus_program *program, const execution *work, int32_t output) {
@@ -85,13 +98,15 @@ static void point(const execution *work, void **pointers, float *buffers, int64_
     for (int32_t input = 0; input < program->input_count; input++) {
         apus_reading reading = program->inputs[input].reading;
         if (reading == APUS_READ_IN_PLACE) pointers[input] = (float *)work->inputs[input] + begin;
+        if (reading == APUS_READ_SPREAD)
+            pointers[input] = tile_buffer(work, program->inputs[input].tile_buffer, begin);
         if (reading != APUS_READ_CONVERTED && reading != APUS_READ_STRIDED) continue;
         pointers[input] = buffers + input * program->buffer_length;
         load(work, input, pointers[input], begin, count);
     }
     for (int32_t output = 0; output < program->output_count; output++)
         pointers[apus_output_pointer(program, output)] =
-            program->outputs[output].type == APUS_FLOAT32 ? (float *)work->outputs[output] + begin
+            program->outputs[output].type == APUS_FLOAT32 ? output_place(work, output, begin)
                                                           : row_of(program, buffers, program->outputs[output].value);
     for (int32_t sum = 0; sum < program->sum_count; sum++)
         pointers[apus_sum_pointer(program, sum)] = row_of(program, buffers, program->sums[sum].value);
@@ -123,14 +138,6 @@ static int64_t run_code(const execution *work, int64_t first, int64_t last, int3
     const apus_program *program = work->program;
     uint8_t *frame = program->frames + thread * program->frame_size;
     float *buffers = buffers_of(program, thread);
-    for (int32_t input = 0; input < program->input_count; input++) {
-        const apus_program_source *source = &program->inputs[input];
-        float *place = (float *)(void *)(frame + source->frame_offset);
-        if (source->reading == APUS_READ_ONCE)
-            apus_load_repeated(place, work->inputs[input], source->type, APUS_LANES);
-        if (source->reading == APUS_READ_PERIODIC)
-            apus_load_periodic(place, work->inputs[input], source->type, source->period, program->unit);
-    }
     bool is_one_by_one = has_buffers(program);
     int64_t number = first;
     while (number < last && number * program->chunk < program->whole) {
@@ -174,14 +181,6 @@ static void interpret(const execution *work, int64_t first, int64_t last, int32_
     float *results[APUS_MAXIMUM_VALUES];
     int32_t given = program->input_count + program->constant_count;
     for (int32_t value = 0; value < given; value++) values[value] = row_of(program, buffers, value);
-    for (int32_t input = 0; input < program->input_count; input++) {
-        const apus_program_source *source = &program->inputs[input];
-        float *buffer = row_of(program, buffers, input);
-        if (source->reading == APUS_READ_ONCE)
-            apus_load_repeated(buffer, work->inputs[input], source->type, program->buffer_length);
-        if (source->reading == APUS_READ_PERIODIC)
-            apus_load_periodic(buffer, work->inputs[input], source->type, source->period, program->buffer_length);
-    }
     for (int32_t index = 0; index < program->step_count; index++) {
         int32_t value = program->steps[index].result;
         values[value] = results[value] = row_of(program, buffers, value);
@@ -199,6 +198,8 @@ static void interpret(const execution *work, int64_t first, int64_t last, int32_
             float *buffer = row_of(program, buffers, input);
             bool is_in_place = reading == APUS_READ_IN_PLACE && is_whole;
             if (is_in_place) values[input] = (const float *)work->inputs[input] + begin;
+            if (reading == APUS_READ_SPREAD)
+                values[input] = tile_buffer(work, program->inputs[input].tile_buffer, begin);
             if (reading == APUS_READ_IN_PLACE && !is_whole) values[input] = buffer;
             if (reading == APUS_READ_CONVERTED || reading == APUS_READ_STRIDED ||
                 (reading == APUS_READ_IN_PLACE && !is_whole))
@@ -208,7 +209,7 @@ static void interpret(const execution *work, int64_t first, int64_t last, int32_
             if (!work->is_direct[output]) continue;
             int32_t value = program->outputs[output].value;
             values[value] = results[value] =
-                is_whole ? (float *)work->outputs[output] + begin : row_of(program, buffers, value);
+                is_whole ? output_place(work, output, begin) : row_of(program, buffers, value);
         }
         for (int32_t index = 0; index < program->step_count; index++) {
             const apus_step *step = &program->steps[index];
@@ -226,7 +227,7 @@ static void interpret(const execution *work, int64_t first, int64_t last, int32_
         for (int32_t output = 0; output < program->output_count; output++) {
             if (is_whole && work->is_direct[output]) continue;
             const apus_program_target *target = &program->outputs[output];
-            apus_store(work->outputs[output], target->type, values[target->value], begin, count);
+            apus_store(output_place(work, output, begin), target->type, values[target->value], 0, count);
         }
         end_chunk(program, sums, number + 1);
     }
@@ -234,9 +235,68 @@ static void interpret(const execution *work, int64_t first, int64_t last, int32_
 
 // MARK: Threads
 
-static void run_range(const execution *work, int64_t first, int64_t last, int32_t thread, sums_so_far sums) {
+/// Reads what is the same in all chunks.
+static void load_repeated(const execution *work, int32_t thread) {
+    const apus_program *program = work->program;
+    bool is_code = program->code.function != NULL;
+    for (int32_t input = 0; input < program->input_count; input++) {
+        const apus_program_source *source = &program->inputs[input];
+        // What is no whole unit at the end is interpreted.
+        float *rows[2] = {
+            is_code ? (float *)(void *)(program->frames + thread * program->frame_size + source->frame_offset) : NULL,
+            is_code && program->whole == program->count ? NULL : buffers_of(program, thread) + input * program->buffer_length};
+        int64_t lengths[2] = {
+            source->reading == APUS_READ_ONCE ? APUS_LANES : program->unit, program->buffer_length};
+        for (int row = 0; row < 2; row++) {
+            if (rows[row] && source->reading == APUS_READ_ONCE)
+                apus_load_repeated(rows[row], work->inputs[input], source->type, lengths[row]);
+            if (rows[row] && source->reading == APUS_READ_PERIODIC)
+                apus_load_periodic(rows[row], work->inputs[input], source->type, source->period, lengths[row]);
+        }
+    }
+}
+
+static void run_loaded(const execution *work, int64_t first, int64_t last, int32_t thread, sums_so_far sums) {
     if (work->program->code.function) first = run_code(work, first, last, thread, sums);
     if (first < last) interpret(work, first, last, thread, sums);
+}
+
+/// Runs chunks tile by tile: what they read of windows is made before, what they write for windows is pooled after.
+static void run_tiles(execution *work, int64_t first, int64_t last, int32_t thread, sums_so_far sums) {
+    const apus_program *program = work->program;
+    const apus_program_bands *bands = &program->bands;
+    work->tile_length = bands->tile;
+    work->tile = bands->buffers + thread * bands->buffer_count * bands->tile;
+    execution making = {
+        .program = bands->maker,
+        .inputs = work->inputs,
+        .is_direct = {true},
+        .tile = work->tile,
+        .tile_length = bands->tile,
+    };
+    if (bands->maker) load_repeated(&making, thread);
+    int64_t step = bands->tile / program->chunk, next;
+    for (; first < last; first = next) {
+        next = first + step < last ? first + step : last;
+        int64_t begin = first * program->chunk, end = next * program->chunk;
+        if (end > program->count) end = program->count;
+        work->tile_begin = making.tile_begin = begin;
+        if (bands->maker)
+            run_loaded(&making, first, next, thread, (sums_so_far){NULL, NULL, NULL});
+        apus_program_spread(program, work->inputs, work->tile, begin, end);
+        run_loaded(work, first, next, thread, sums);
+        apus_program_pool(program, work->inputs, work->outputs, work->tile, begin, end);
+    }
+}
+
+static void run_range(const execution *work, int64_t first, int64_t last, int32_t thread, sums_so_far sums) {
+    load_repeated(work, thread);
+    if (work->program->bands.tile == 0) {
+        run_loaded(work, first, last, thread, sums);
+    } else {
+        execution own = *work;
+        run_tiles(&own, first, last, thread, sums);
+    }
 }
 
 /// Items are chunks.
@@ -296,7 +356,7 @@ apus_status apus_program_run(apus_program *program, const void *const *inputs, v
     execution work = {.program = program, .inputs = inputs, .outputs = outputs};
     for (int32_t output = 0; output < program->output_count; output++)
         work.is_direct[output] = is_direct(program, &work, output);
-    if (program->sum_count == 0) {
+    if (program->sum_count == 0 && program->bands.tile == 0) {
         apus_parallel_limited(program->chunk_count, program->chunk_grain, program->thread_count, run_chunks, &work);
         return APUS_SUCCESS;
     }

@@ -8,21 +8,20 @@
 #include "math_functions.h"
 #include "threads.h"
 
-enum { LANES = 16, MOST_PLACES = 64, RANK = APUS_MAXIMUM_SPATIAL_RANK };
+enum { LANES = APUS_LEAST_TILE_CHANNELS, RANK = APUS_MAXIMUM_SPATIAL_RANK };
 
 typedef struct {
-    const apus_pooling_description *pooling;
-    const float *image, *values;
-    float *result;
-    int64_t places;
-    int64_t offsets[MOST_PLACES];  // of a window's places from its first, in row-major order
-} tiles;
+    const apus_tile_pooling *tiles;
+    apus_tile_arrays arrays;
+} job;
 
 static int64_t product(const int64_t sizes[RANK]) { return sizes[0] * sizes[1] * sizes[2]; }
 
 bool apus_pooling_is_tiled(const apus_pooling_description *pooling) {
-    if (pooling->kind != APUS_POOLING_MAXIMUM && pooling->kind != APUS_POOLING_MAXIMUM_GRADIENT) return false;
-    if (pooling->channels < LANES || product(pooling->window) > MOST_PLACES) return false;
+    if (pooling->kind != APUS_POOLING_MAXIMUM && pooling->kind != APUS_POOLING_SELECTION &&
+        pooling->kind != APUS_POOLING_MAXIMUM_GRADIENT)
+        return false;
+    if (pooling->channels < LANES || product(pooling->window) > APUS_MOST_TILE_PLACES) return false;
     if (!apus_windows_are_apart(pooling)) return false;
     for (int axis = 0; axis < RANK; axis++)
         if (pooling->padding_before[axis] != 0 ||
@@ -33,39 +32,86 @@ bool apus_pooling_is_tiled(const apus_pooling_description *pooling) {
 
 #define LANES_AT(x) (*(const apus_lanes *)(x))
 
-APUS_INLINE void take_maximum(const tiles *work, const float *x, int64_t places, float *result) {
-    apus_lanes best = LANES_AT(x);
+/// A window's numbers, in registers where their count is a constant.
+typedef struct {
+    apus_lanes numbers[APUS_MOST_TILE_PLACES], largest;
+    bool is_ordered;  // false if one may be NaN, as their sum is then
+    apus_lane_masks place;  // where they are not ordered: that of the largest, or of the first NaN
+} window;
+
+APUS_INLINE void read_window(const float *x, const int64_t *offsets, int64_t places, window *read) {
+    apus_lanes best = LANES_AT(x), sum = best;
+    read->numbers[0] = best;
     for (int64_t place = 1; place < places; place++) {
-        apus_lanes next = LANES_AT(x + work->offsets[place]);
-        best = APUS_LANES_MAXIMUM(best, next);
+        apus_lanes next = LANES_AT(x + offsets[place]);
+        read->numbers[place] = next;
+        best = APUS_BLEND(next > best, next, best);
+        sum += next;
     }
-    *(apus_lanes *)result = best;
+    read->largest = best;
+    read->is_ordered = __builtin_reduce_and(sum == sum) != 0;
+    if (__builtin_expect(read->is_ordered, 1)) return;
+    best = read->numbers[0];
+    read->place = (apus_lane_masks){0};
+    for (int64_t place = 1; place < places; place++) {
+        apus_lanes next = read->numbers[place];
+        apus_lane_masks is_better = (next > best) | ((next != next) & (best == best));
+        best = APUS_BLEND(is_better, next, best);
+        read->place = (is_better & (int32_t)place) | (~is_better & read->place);
+    }
+    read->largest = best;
+}
+
+/// Whether the place, after those before have been asked for, is the one.
+#define IS_TAKEN(read, number) \
+    (__builtin_expect((read).is_ordered, 1) ? (read).numbers[number] == (read).largest : (read).place == (int32_t)(number))
+
+APUS_INLINE void take_maximum(const float *x, const int64_t *offsets, int64_t places, float *result) {
+    window read;
+    read_window(x, offsets, places, &read);
+    *(apus_lanes *)result = read.largest;
+}
+
+/// `values` where the window's number is largest; the largest itself too, unless `largest` is NULL.
+APUS_INLINE void select(
+    const float *x, const float *values, const int64_t *offsets, int64_t places, float *largest, float *result) {
+    window read;
+    read_window(x, offsets, places, &read);
+    apus_lanes selected = LANES_AT(values + offsets[places - 1]);
+    // From the last to the first, which wins.
+    for (int64_t place = places - 2; place >= 0; place--)
+        selected = APUS_BLEND(IS_TAKEN(read, place), LANES_AT(values + offsets[place]), selected);
+    if (largest) *(apus_lanes *)largest = read.largest;
+    *(apus_lanes *)result = selected;
 }
 
 /// Of the sixteen channels the first `known` have been done.
 APUS_INLINE void spread(
-    const tiles *work, const float *x, const float *upstream, int64_t places, const int64_t known, float *result) {
-    apus_lanes best = LANES_AT(x), value = LANES_AT(upstream);
-    apus_lane_masks largest = {0};
-    for (int64_t place = 1; place < places; place++) {
-        apus_lanes next = LANES_AT(x + work->offsets[place]);
-        apus_lane_masks is_better = (next > best) | ((next != next) & (best == best));
-        best = APUS_BLEND(is_better, next, best);
-        largest = (is_better & (int32_t)place) | (~is_better & largest);
-    }
+    const float *x, const float *upstream, const int64_t *offsets, int64_t places, const int64_t known,
+    float *result) {
+    window read;
+    read_window(x, offsets, places, &read);
+    apus_lanes value = LANES_AT(upstream), nothing = {0};
     apus_lane_masks is_known = {0};
     if (known > 0)
         for (int lane = 0; lane < LANES; lane++) is_known[lane] = lane < known ? -1 : 0;
     for (int64_t place = 0; place < places; place++) {
-        apus_lanes *target = (apus_lanes *)(result + work->offsets[place]);
-        apus_lanes share = (apus_lanes)((largest == (int32_t)place) & (apus_lane_masks)value);
+        apus_lanes *target = (apus_lanes *)(result + offsets[place]);
+        apus_lane_masks is_taken = IS_TAKEN(read, place);
+        apus_lanes share = APUS_BLEND(is_taken, value, nothing);
+        // The first of equals takes it.
+        value = APUS_BLEND(is_taken, nothing, value);
         *target = known > 0 ? APUS_BLEND(is_known, *target, share) : share;
     }
 }
 
 /// The windows of row `row` of the output, counted over all samples.
-APUS_INLINE void run_row(const tiles *work, int64_t row, int64_t places) {
-    const apus_pooling_description *pooling = work->pooling;
+APUS_INLINE void run_row(const job *work, int64_t row, int64_t places) {
+    const apus_pooling_description *pooling = &work->tiles->pooling;
+    const apus_tile_arrays arrays = work->arrays;
+    // Where the compiler sees that nothing written changes them.
+    int64_t offsets[APUS_MOST_TILE_PLACES];
+    for (int64_t place = 0; place < places; place++) offsets[place] = work->tiles->offsets[place];
     int64_t channels = pooling->channels, columns = pooling->output[2];
     int64_t rows = pooling->output[0] * pooling->output[1];
     int64_t first = row % rows / pooling->output[1] * pooling->strides[0];
@@ -76,14 +122,20 @@ APUS_INLINE void run_row(const tiles *work, int64_t row, int64_t places) {
     for (int64_t column = 0; column < columns; column++) {
         for (int64_t next = 0; next < channels; next += LANES) {
             int64_t channel = next + LANES <= channels ? next : channels - LANES;
-            const float *x = work->image + image + channel, *values = work->values + output + channel;
-            float *gradient = work->result + image + channel;
+            int64_t place = image + channel, window = output + channel;
+            const float *x = arrays.image + place;
+            for (int64_t next_place = 0; arrays.ahead && next_place < places; next_place++)
+                __builtin_prefetch(arrays.ahead + place + offsets[next_place]);
             if (pooling->kind == APUS_POOLING_MAXIMUM)
-                take_maximum(work, x, places, work->result + output + channel);
-            else if (channel == next)
-                spread(work, x, values, places, 0, gradient);
+                take_maximum(x, offsets, places, arrays.result + window);
+            else if (pooling->kind == APUS_POOLING_SELECTION)
+                select(
+                    x, arrays.values + place, offsets, places, arrays.largest ? arrays.largest + window : NULL,
+                    arrays.result + window);
+            else if (channel == next || arrays.result != arrays.image)
+                spread(x, arrays.values + window, offsets, places, 0, arrays.result + place);
             else
-                spread(work, x, values, places, next - channel, gradient);
+                spread(x, arrays.values + window, offsets, places, next - channel, arrays.result + place);
         }
         image += pooling->strides[2] * channels;
         output += channels;
@@ -96,37 +148,49 @@ APUS_VARIANTS(
     (void *context, int64_t begin, int64_t end, int32_t thread),
     (context, begin, end, thread)) {
     (void)thread;
-    const tiles *work = context;
+    const job *work = context;
     for (int64_t row = begin; row < end; row++) {
-        if (work->places == 4)
+        if (work->tiles->places == 4)
             run_row(work, row, 4);
         else
-            run_row(work, row, work->places);
+            run_row(work, row, work->tiles->places);
     }
 }
 
 /// Items are samples of the image that windows do not cover wholly.
 static void clear_samples(void *context, int64_t begin, int64_t end, int32_t thread) {
     (void)thread;
-    const tiles *work = context;
-    const int64_t channels = work->pooling->channels, count = product(work->pooling->image) * channels;
+    const job *work = context;
+    const apus_pooling_description *pooling = &work->tiles->pooling;
+    const int64_t channels = pooling->channels, count = product(pooling->image) * channels;
     for (int64_t sample = begin; sample < end; sample++)
-        apus_clear_uncovered(work->pooling, work->result + sample * count, channels);
+        apus_clear_uncovered(pooling, work->arrays.result + sample * count, channels);
+}
+
+apus_tile_pooling apus_tile_pooling_of(const apus_pooling_description *pooling) {
+    apus_tile_pooling tiles = {.pooling = *pooling};
+    for (int64_t i = 0; i < pooling->window[0]; i++)
+        for (int64_t j = 0; j < pooling->window[1]; j++)
+            for (int64_t k = 0; k < pooling->window[2]; k++)
+                tiles.offsets[tiles.places++] =
+                    ((i * pooling->image[1] + j) * pooling->image[2] + k) * pooling->channels;
+    return tiles;
+}
+
+void apus_pool_tile_rows(const apus_tile_pooling *tiles, apus_tile_arrays arrays, int64_t count) {
+    job work = {tiles, arrays};
+    run_rows(&work, 0, count, 0);
 }
 
 void apus_pool_tiles(
     const apus_pooling_description *pooling, const float *image, const float *values, float *result) {
-    tiles work = {.pooling = pooling, .image = image, .values = values, .result = result};
-    for (int64_t i = 0; i < pooling->window[0]; i++)
-        for (int64_t j = 0; j < pooling->window[1]; j++)
-            for (int64_t k = 0; k < pooling->window[2]; k++)
-                work.offsets[work.places++] =
-                    ((i * pooling->image[1] + j) * pooling->image[2] + k) * pooling->channels;
-    int64_t covered = product(pooling->output) * work.places;
+    const apus_tile_pooling tiles = apus_tile_pooling_of(pooling);
+    job work = {&tiles, {.image = image, .values = values, .result = result}};
+    int64_t covered = product(pooling->output) * tiles.places;
     if (pooling->kind == APUS_POOLING_MAXIMUM_GRADIENT && covered < product(pooling->image))
         apus_parallel(
             pooling->batch, APUS_GRAIN / (product(pooling->image) * pooling->channels) + 1, clear_samples, &work);
-    int64_t row_work = pooling->output[2] * work.places * pooling->channels;
+    int64_t row_work = pooling->output[2] * tiles.places * pooling->channels;
     apus_parallel(
         pooling->batch * pooling->output[0] * pooling->output[1], APUS_GRAIN / row_work + 1, run_rows, &work);
 }

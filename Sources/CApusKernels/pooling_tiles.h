@@ -6,13 +6,35 @@
 
 #include "apus_kernels.h"
 
-/// Whether the pooling is one of the two, on whole windows with enough channels to fill vectors. The description has
+/// Whether the pooling is one of these, on whole windows with enough channels to fill vectors. The description has
 /// all spatial axes.
 bool apus_pooling_is_tiled(const apus_pooling_description *pooling);
 
 /// As `apus_pooling_run`.
 void apus_pool_tiles(
     const apus_pooling_description *pooling, const float *image, const float *values, float *result);
+
+enum { APUS_MOST_TILE_PLACES = 64, APUS_LEAST_TILE_CHANNELS = 16 };
+
+/// A tiled pooling and the offsets of a window's places from its first, in row-major order.
+typedef struct {
+    apus_pooling_description pooling;
+    int64_t places;
+    int64_t offsets[APUS_MOST_TILE_PLACES];
+} apus_tile_pooling;
+
+apus_tile_pooling apus_tile_pooling_of(const apus_pooling_description *pooling);
+
+/// What a pooling reads and writes, as `apus_pooling_run`.
+typedef struct {
+    const float *image, *values;
+    float *result;
+    float *largest;      // a selection writes the largest numbers too; may be NULL
+    const float *ahead;  // as many numbers as the image has, which are asked for meanwhile; may be NULL
+} apus_tile_arrays;
+
+/// The windows of the first `count` rows of the output, by the caller's thread alone.
+void apus_pool_tile_rows(const apus_tile_pooling *tiles, apus_tile_arrays arrays, int64_t count);
 
 /// Whether windows do not overlap.
 static inline bool apus_windows_are_apart(const apus_pooling_description *pooling) {

@@ -5,6 +5,7 @@ final class KernelProgram {
     struct Input {
         var type = APUS_FLOAT32
         var strides: [Int]
+        var isSpread = false
     }
     struct Step {
         var operation: apus_operation
@@ -18,16 +19,22 @@ final class KernelProgram {
 
     init(
         _ dimensions: [Int], inputs: [Input], constants: [Float] = [], steps: [Step],
-        outputs: [(value: Int, type: apus_element_type)] = [], sums: [(value: Int, columns: Int)] = [],
+        outputs: [(value: Int, type: apus_element_type)] = [],
+        pooled: [(value: Int, pooling: apus_program_pooling)] = [],
+        sums: [(value: Int, columns: Int)] = [], windows: apus_program_windows = .init(),
         form: apus_program_form = APUS_FORM_BEST
     ) throws {
         count = dimensions.reduce(1, *)
         let sums = sums.map { apus_program_sum(value: Int32($0.value), columns: Int64($0.columns)) }
-        let inputs = inputs.map { apus_program_input(type: $0.type, strides: eightNumbers($0.strides)) }
+        let inputs = inputs.map {
+            apus_program_input(type: $0.type, strides: eightNumbers($0.strides), is_spread: $0.isSpread)
+        }
         let steps = steps.map {
             apus_instruction(operation: $0.operation, a: Int32($0.a), b: Int32($0.b), c: Int32($0.c))
         }
-        let outputs = outputs.map { apus_program_output(value: Int32($0.value), type: $0.type) }
+        let outputs =
+            outputs.map { apus_program_output(value: Int32($0.value), type: $0.type, pooling: APUS_WRITE_ALL) }
+            + pooled.map { apus_program_output(value: Int32($0.value), type: APUS_FLOAT32, pooling: $0.pooling) }
         var created: OpaquePointer?
         let status = inputs.withUnsafeBufferPointer { inputs in
             constants.withUnsafeBufferPointer { constants in
@@ -40,7 +47,7 @@ final class KernelProgram {
                                 constant_count: Int32(constants.count), constants: constants.baseAddress,
                                 instruction_count: Int32(steps.count), instructions: steps.baseAddress,
                                 output_count: Int32(outputs.count), outputs: outputs.baseAddress,
-                                sum_count: Int32(sums.count), sums: sums.baseAddress, form: form)
+                                sum_count: Int32(sums.count), sums: sums.baseAddress, windows: windows, form: form)
                             return apus_program_create(&description, &created)
                         }
                     }

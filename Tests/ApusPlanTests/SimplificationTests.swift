@@ -75,6 +75,29 @@ private func simplified(_ inputs: [Tensor], _ outputs: [Tensor]) throws -> Strin
                 == "%0 = x : float32[2, 3]\n%1 = y : float32[2, 3]\n%2 = negate %0 : float32[2, 3]\nreturn %2")
     }
 
+    /// What is done with a pooling's gradient is done with the numbers that it spreads: a mask of the image, a sum, a sum
+    /// of products.
+    @Test func poolingsGradientsAreSpreadLast() throws {
+        let x = Tensor.placeholder([2, 4, 4, 16], name: "x"), d = Tensor.placeholder([2, 2, 2, 16], name: "d")
+        guard case .maxPool(let rule) = maxPool(x, window: [2, 2]).node.operation else { return }
+        let spread = Tensor(.maxPoolGradient(MaxPoolGradient(window: rule.window)), [x, d])
+        let masked = try simplified([x, d], [select(x .> 0.5, spread, 0 * x)])
+        #expect(
+            masked.contains("= maxPool(") && masked.contains("select") && !masked.contains("float32[2, 4, 4, 16]\n%3"))
+        #expect(masked.hasSuffix("return %\(masked.split(separator: "\n").count - 2)"))
+        #expect(masked.split(separator: "\n").dropLast().last?.contains("maxPoolGradient") == true)
+        #expect(
+            try simplified([x, d], [spread.sum(0, 1, 2)]).contains("sum(axes: [0, 1, 2]) %1"))
+        let weighted = try simplified([x, d], [(square(x) * spread).sum(1, 2)])
+        #expect(weighted.contains("maxPoolSelection") && !weighted.contains("maxPoolGradient"))
+        // A sum over part of a window, and other functions of the gradient, need it as it is.
+        for other in [
+            spread.sum(1), spread.max(1, 2), select(x .> d.sum(), spread, 0 * x), select(x .> 0, spread, x),
+        ] {
+            #expect(try simplified([x, d], [other]).contains("maxPoolGradient"))
+        }
+    }
+
     @Test func transposesJoinProducts() throws {
         let text = try simplified([x, y], [matMul(x, y.transposed())])
         #expect(text.contains("%2 = matMul(right transposed) %0, %1 : float32[2, 2]"))

@@ -21,12 +21,15 @@ final class ElementwiseKernel: CPUKernel {
         let inputs = try zip(program.inputs, domain.strides).map { input, strides in
             var result = apus_program_input()
             result.type = input.elementType.kernelType
+            result.is_spread = input.isSpread
             try copyAxes(strides, &result.strides)
             return result
         }
         let outputs = program.outputs.map {
-            apus_program_output(value: Int32($0.value), type: $0.elementType.kernelType)
+            apus_program_output(
+                value: Int32($0.value), type: $0.elementType.kernelType, pooling: $0.part.kernelPooling)
         }
+        if let windows = program.windows { description.windows = windows.kernelWindows }
         let sums = program.sums.map { apus_program_sum(value: Int32($0.value), columns: Int64($0.columnCount)) }
         let instructions = program.instructions.map(\.kernelInstruction)
         self.program = try KernelObject("apus_program_create", destroy: apus_program_destroy) { made in
@@ -80,6 +83,24 @@ extension ElementType {
         case .uint8: APUS_UINT8
         case .float64: preconditionFailure("graphs hold no float64")
         }
+    }
+}
+
+extension ElementwiseProgram.Output.Part {
+    fileprivate var kernelPooling: apus_program_pooling {
+        switch self {
+        case .all: APUS_WRITE_ALL
+        case .largest: APUS_WRITE_LARGEST
+        case .selected: APUS_WRITE_SELECTED
+        }
+    }
+}
+
+extension ElementwiseProgram.Windows {
+    fileprivate var kernelWindows: apus_program_windows {
+        apus_program_windows(
+            height: Int64(height), width: Int64(width), columns: Int64(columns), channels: Int64(channels),
+            image: Int32(image ?? 0))
     }
 }
 

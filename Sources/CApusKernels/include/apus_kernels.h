@@ -416,13 +416,34 @@ typedef struct apus_instruction {
 typedef struct apus_program_input {
     apus_element_type type;
     int64_t strides[APUS_MAXIMUM_RANK];
+    // Instead a number for each window, float32: read where the windows' image is largest, and as 0 elsewhere.
+    bool is_spread;
 } apus_program_input;
+
+/// What of a value is written: all of it, or a number for each window, float32.
+typedef enum apus_program_pooling : int32_t {
+    APUS_WRITE_ALL = 0,
+    APUS_WRITE_LARGEST = 1,   // the largest of each window
+    APUS_WRITE_SELECTED = 2,  // of each window that where the windows' image is largest
+} apus_program_pooling;
 
 /// A value written, packed over the domain, as float32, or as int32 (towards zero, saturated; NaN becomes 0).
 typedef struct apus_program_output {
     int32_t value;
     apus_element_type type;
+    apus_program_pooling pooling;
 } apus_program_output;
+
+/// Windows that tile a program's domain, which is seen as [.., columns, channels]: each covers `height` by `width`
+/// places and one channel. A band of `height` times `columns` times `channels` elements is a multiple of 64 and divides
+/// the domain's count; there are 16 channels at least, and 64 places at most. The largest of a window is the first of
+/// equals in row-major order, or the first NaN.
+typedef struct apus_program_windows {
+    int64_t height, width, columns, channels;  // 0: there are none
+    // For spread inputs and selected outputs: an instruction's result that needs no spread input, or, where no output is
+    // selected, an input packed over the domain.
+    int32_t image;
+} apus_program_windows;
 
 /// The sum of a value over all positions that are equal modulo `columns`, as float32: with columns = the length of the
 /// domain's last axis the sum down each column, with 1 the sum of everything. `columns` divides the domain's count.
@@ -454,14 +475,15 @@ typedef struct apus_program_description {
     const apus_program_output *outputs;
     int32_t sum_count;  // APUS_MAXIMUM_OUTPUTS together with the outputs
     const apus_program_sum *sums;
+    apus_program_windows windows;
     apus_program_form form;
 } apus_program_description;
 
 typedef struct apus_program apus_program;
 apus_status apus_program_create(const apus_program_description *description, apus_program **program);
 
-/// `outputs` are those of the description, then the sums. An output may be the very array of an input that is read at
-/// the same index (float32, packed over the domain); any other overlap of an output with an input or another output is
+/// `outputs` are those of the description, then the sums. An output of a whole value may be the very array of an input
+/// that is read at the same index (float32, packed over the domain); any other overlap of an output with an input or another output is
 /// an error that is not noticed. Sums are added in fixed blocks, in double from one short run to the next.
 apus_status apus_program_run(apus_program *program, const void *const *inputs, void *const *outputs);
 void apus_program_destroy(apus_program *program);
