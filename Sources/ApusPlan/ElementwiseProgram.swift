@@ -38,13 +38,13 @@ package struct ElementwiseProgram: Hashable, Sendable {
         /// The value that says where inputs are spread to, and outputs are taken from.
         package var image: Int?
 
-        /// What a tile of bands, as high as a window, takes in the cache.
+        /// Of a row of windows: a longer one does not stay in the second-level cache with the image and what is spread.
         private static let largestBandElementCount = 1 << 15
         private static let bandMultiple = 64
         private static let fewestChannels = 16
         private static let mostPlaces = 64
 
-        /// `nil` for windows that overlap, leave something out, or suit executors badly.
+        /// `nil` for windows that overlap, leave something out, have a single place, or suit executors badly.
         init?(_ window: PoolingWindow, over image: Shape) {
             let sizes = window.sizes.count == 1 ? [1] + window.sizes : window.sizes
             guard sizes.count == 2, window.motion.strides == window.sizes,
@@ -53,7 +53,8 @@ package struct ElementwiseProgram: Hashable, Sendable {
             else { return nil }
             (height, width, columns, channels) = (sizes[0], sizes[1], image[-2], image[-1])
             let band = height * columns * channels
-            guard channels >= Self.fewestChannels, height * width <= Self.mostPlaces, band % Self.bandMultiple == 0,
+            guard channels >= Self.fewestChannels, (2...Self.mostPlaces).contains(height * width),
+                band % Self.bandMultiple == 0,
                 band <= Self.largestBandElementCount
             else { return nil }
         }

@@ -43,8 +43,8 @@ struct Fusion {
     private let inputs: (nodes: [Int], starts: [Int])
     let isRoot: [Bool]
     let largeElementCount: Int
-    /// Those of poolings and of their gradients that element-wise work can take in.
-    var windows: [Int: ElementwiseProgram.Windows] = [:]
+    /// The poolings that element-wise work can take in.
+    var poolings: [Int: Pooling] = [:]
     /// Gradients of poolings without a step of their own: their readers spread them.
     var spreadByReaders: Set<Int> = []
     var groups: [Group] = []
@@ -58,7 +58,8 @@ struct Fusion {
     private static let largestOutputCount = 24
 
     /// - Parameters:
-    ///   - largeElementCount: the elements from which a value is rather computed again than read again.
+    ///   - largeElementCount: the elements from which a value is rather computed again than read again, and an image rather
+    ///     pooled as it is made.
     ///   - isOff: every operation is a step of its own.
     init(_ graph: Graph, largeElementCount: Int, isOff: Bool = false) {
         self.graph = graph
@@ -309,9 +310,7 @@ struct Fusion {
     func isReadAsValue(_ node: Int) -> Bool {
         isRoot[node]
             || consumers[node].contains { consumer in
-                guard let group = groupOfNode[consumer] else {
-                    return !spreadByReaders.contains(consumer) || graph.nodes[consumer].inputs[1] == node
-                }
+                guard let group = groupOfNode[consumer] else { return !isImageAlone(node, of: consumer) }
                 return groupOfNode[node] != group && !groups[group].recomputed.contains(node)
             }
     }

@@ -11,8 +11,8 @@ extension Plan {
     ///     pass over memory does it for them then.
     ///   - guardedOutput: an output (by number) that is known before any variable changes, so that a run can stop there
     ///     and leave the variables as they were.
-    ///   - largeElementCount: the elements from which a value is rather computed again than read again, and a gradient
-    ///     rather used as it comes than stored: what lies in the second-level cache is cheap to read.
+    ///   - largeElementCount: the elements from which a value is rather computed again than read again, an image rather
+    ///     pooled as it is made, and a gradient rather used as it comes than stored: what lies in the second-level cache is cheap to read.
     package init(
         _ graph: Graph, precision: Precision = .float32, hasFastBfloat16: Bool = false, roundsFactors: Bool = false,
         guardedOutput: Int? = nil, largeElementCount: Int = 65_536
@@ -212,6 +212,11 @@ private struct Planner {
                 step.outputs = [value(of: last)]
             case .elementwise:
                 makeProgram(group, &step)
+                // A gradient that several groups spread counts once.
+                for gradient in fusion.spreadInputs(of: group.nodes)
+                where group.nodes.contains(fusion.consumers[gradient][0]) {
+                    step.flopCount += self.flopCount(gradient)
+                }
                 // Whoever needs it computes it.
                 if step.outputs.isEmpty { continue }
             case .shared:
@@ -308,7 +313,7 @@ private struct Planner {
         let all = (group.nodes + group.recomputed).sorted()
         let nodes = all.filter { Fusion.isElementwise(graph.nodes[$0]) }
         let sums = all.filter { fusion.columnCount(ofSum: $0) != nil }
-        let pooled = all.filter { fusion.windows[$0] != nil }
+        let pooled = all.filter { fusion.poolings[$0] != nil }
         var program = ElementwiseProgram(domain: graph.nodes[nodes[0]].type.shape)
         enum Operand: Hashable {
             case input(value: Int, strides: [Int])
@@ -374,14 +379,15 @@ private struct Planner {
             step.outputs.append(value(of: node))
         }
         for node in pooled {
-            // A selection's image comes before its values.
-            let inputs = graph.nodes[node].inputs
-            let result = results[inputs[inputs.count - 1]] ?? 0
+            let isSelection = fusion.poolings[node]?.role == .selection
+            guard let result = results[graph.nodes[node].inputs[isSelection ? 1 : 0]] else {
+                preconditionFailure("a pooling in a pass that does not compute what it pools")
+            }
             program.outputs.append(
-                .init(value: result, elementType: .float32, part: inputs.count == 1 ? .largest : .selected))
+                .init(value: result, elementType: .float32, part: isSelection ? .selected : .largest))
             step.outputs.append(value(of: node))
         }
-        program.windows = (fusion.spreadInputs(of: nodes) + pooled).first.flatMap { fusion.windows[$0] }
+        program.windows = (fusion.spreadInputs(of: nodes) + pooled).first.flatMap { fusion.poolings[$0]?.windows }
         program.windows?.image = image.map(place)
         for sum in sums {
             program.sums.append(
@@ -410,7 +416,7 @@ private struct Planner {
         switch steps[step].kernel {
         case .elementwise(let program):
             return zip(steps[step].inputs, program.inputs).allSatisfy { input, description in
-                input != variable || description.strides == program.domain.strides
+                input != variable || (description.strides == program.domain.strides && !description.isSpread)
             }
         case .matMulUpdate, .matMulOptimizer: return !steps[step].inputs.prefix(2).contains(variable)
         case .operation, .shared, .matMul, .convolution, .projectedRecurrence, .recurrenceGradient, .copy: return false

@@ -35,8 +35,7 @@ extension Fusion {
     /// memory, so that the node cannot be made of it again.
     private func isTakenIn(_ index: Int) -> Bool {
         guard Self.isElementwise(graph.nodes[index]), let group = groupOfNode[index] else { return false }
-        if case .elementwise = groups[group].kind { return false }
-        return true
+        return !groups[group].isElementwise
     }
 
     private func isCheap(_ index: Int) -> Bool {
@@ -55,7 +54,7 @@ extension Fusion {
     /// What `group` has to compute itself instead of reading `node`, and how many large values it then reads more.
     /// `nil` where it cannot.
     func way(to node: Int, within group: Int) -> (nodes: [Int], newInputCount: Int)? {
-        guard case .elementwise = groups[group].kind else { return nil }
+        guard groups[group].isElementwise else { return nil }
         let members = Set(groups[group].nodes + groups[group].recomputed)
         let shape = graph.nodes[node].type.shape
         guard graph.nodes[groups[group].nodes[0]].type.shape == shape else { return nil }
@@ -111,9 +110,8 @@ extension Fusion {
         }
         return isRoot[index] || isTakenIn(index)
             || consumers[index].contains { consumer in
-                guard let group = groupOfNode[consumer] else { return true }
-                if case .elementwise = groups[group].kind { return false }
-                return true
+                guard let group = groupOfNode[consumer] else { return !isImageAlone(index, of: consumer) }
+                return !groups[group].isElementwise
             }
     }
 }

@@ -173,11 +173,11 @@ static void find_direct_outputs(apus_program *program) {
     }
 }
 
-static apus_status make_image_maker(apus_program *program, const apus_program_description *description);
+static apus_status create_image_program(apus_program *program, const apus_program_description *description);
 
-/// `whole`, if not NULL, is what the program makes a part of.
+/// `user`, if not NULL, is the program that runs this one for itself, tile by tile.
 static apus_status create(
-    const apus_program_description *description, const apus_program *whole, apus_program **result) {
+    const apus_program_description *description, const apus_program *user, apus_program **result) {
     apus_status status = check(description);
     if (status) return status;
     apus_program *program = calloc(1, sizeof *program);
@@ -228,9 +228,9 @@ static apus_status create(
     find_direct_outputs(program);
 
     apus_program_choose_bands(program, description);
-    apus_program_choose_layout(program, whole);
+    apus_program_choose_layout(program, user);
     if (program->count > 0) {
-        if (program->bands.needs_maker) status = make_image_maker(program, description);
+        if (program->bands.computes_image) status = create_image_program(program, description);
         if (description->form != APUS_FORM_INTERPRETED) apus_program_compile(program, description->form);
         if (!status) status = apus_program_allocate(program);
     }
@@ -241,8 +241,8 @@ static apus_status create(
     return status;
 }
 
-/// The program that computes the windows' image alone, into its buffer of a tile.
-static apus_status make_image_maker(apus_program *program, const apus_program_description *description) {
+/// The program for the windows' image alone, into its buffer of a tile.
+static apus_status create_image_program(apus_program *program, const apus_program_description *description) {
     const apus_program_output image = {.value = program->bands.image, .type = APUS_FLOAT32};
     apus_program_input inputs[APUS_MAXIMUM_INPUTS];
     apus_program_description wanted = *description;
@@ -254,13 +254,14 @@ static apus_status make_image_maker(apus_program *program, const apus_program_de
         inputs[input] = description->inputs[input];
         inputs[input].is_spread = false;
     }
-    apus_status status = create(&wanted, program, &program->bands.maker);
+    apus_status status = create(&wanted, program, &program->bands.image_program);
     if (status) return status;
-    program->bands.maker->outputs[0].tile_buffer = program->bands.image_buffer;
+    program->bands.image_program->outputs[0].tile_buffer = program->bands.image_buffer;
     // What is spread by the image is not there before it.
-    for (int32_t input = 0; input < program->input_count; input++)
-        if (description->inputs[input].is_spread && program->bands.maker->inputs[input].reading != APUS_READ_NEVER)
-            return APUS_INVALID_DESCRIPTION;
+    for (int32_t input = 0; input < program->input_count; input++) {
+        bool is_read = program->bands.image_program->inputs[input].reading != APUS_READ_NEVER;
+        if (description->inputs[input].is_spread && is_read) return APUS_INVALID_DESCRIPTION;
+    }
     return APUS_SUCCESS;
 }
 
@@ -278,7 +279,7 @@ void apus_program_destroy(apus_program *program) {
     free(program->frames);
     free(program->partial);
     free(program->bands.buffers);
-    apus_program_destroy(program->bands.maker);
+    apus_program_destroy(program->bands.image_program);
     free(program);
 }
 

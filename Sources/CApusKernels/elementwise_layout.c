@@ -35,8 +35,8 @@ static int64_t widened(const apus_program *program, int64_t unit, int64_t length
 }
 
 /// Units hold whole runs of what inputs repeat, and whole rows of the sums' columns, where those are short enough.
-static void choose_unit(apus_program *program, const apus_program *whole) {
-    // Bands hold this many elements as often as you like, so that their units are long enough from the start.
+static void choose_unit(apus_program *program, const apus_program *user) {
+    // Bands are multiples of this.
     int64_t unit = program->bands.band > 0 ? APUS_SHORTEST_UNIT : APUS_LANES;
     for (int32_t input = 0; input < program->input_count; input++) {
         apus_program_source *source = &program->inputs[input];
@@ -45,7 +45,7 @@ static void choose_unit(apus_program *program, const apus_program *whole) {
     }
     for (int32_t sum = 0; sum < program->sum_count; sum++) unit = widened(program, unit, program->sums[sum].columns);
     while (unit < APUS_SHORTEST_UNIT) unit *= 2;
-    if (whole) unit = whole->unit;
+    if (user) unit = user->unit;
     program->unit = unit;
     program->whole = program->count / unit * unit;
     for (int32_t input = 0; input < program->input_count; input++) {
@@ -58,8 +58,8 @@ static void choose_unit(apus_program *program, const apus_program *whole) {
 
 /// Sums are cut into blocks of chunks that do not depend on the number of threads; tiles are whole chunks, and blocks
 /// whole tiles.
-static void choose_chunk(apus_program *program, const apus_program *whole) {
-    const apus_program_bands *bands = whole ? &whole->bands : &program->bands;
+static void choose_chunk(apus_program *program, const apus_program *user) {
+    const apus_program_bands *bands = user ? &user->bands : &program->bands;
     program->chunk = program->unit > APUS_CHUNK ? program->unit : APUS_CHUNK / program->unit * program->unit;
     while (bands->band > 0 && bands->band % program->chunk != 0) program->chunk -= program->unit;
     program->chunk_count = (program->whole + program->chunk - 1) / program->chunk + (program->count > program->whole);
@@ -67,7 +67,8 @@ static void choose_chunk(apus_program *program, const apus_program *whole) {
     int64_t rows = program->chunk / program->unit;
     program->run = rows < APUS_LONGEST_RUN ? APUS_LONGEST_RUN / rows : 1;
     int64_t block = (program->chunk_count + APUS_MOST_BLOCKS - 1) / APUS_MOST_BLOCKS;
-    int64_t together = bands->band > 0 ? least_common_multiple(program->run, bands->tile / program->chunk) : program->run;
+    int64_t together = program->run;
+    if (bands->band > 0) together = least_common_multiple(together, bands->tile / program->chunk);
     program->block = rounded_up(block < 8 ? 8 : block, together);
     program->block_count = (program->chunk_count + program->block - 1) / program->block;
 }
@@ -76,6 +77,8 @@ static void set_grain(apus_program *program) {
     int64_t cost = program->input_count + program->output_count + program->sum_count;
     for (int32_t index = 0; index < program->step_count; index++)
         cost += 2 * apus_operation_cost(program->steps[index].operation);
+    // Pooling and spreading, and the image once more.
+    if (program->bands.band > 0) cost = 2 * cost + 8;
     program->chunk_grain = APUS_GRAIN * 4 / ((cost + 1) * program->chunk);
     if (program->chunk_grain < 1) program->chunk_grain = 1;
 }
@@ -94,12 +97,12 @@ static void lay_out_frame(apus_program *program) {
     program->frame_size = program->wide_offset + program->sum_count * program->unit * (int64_t)sizeof(double);
 }
 
-void apus_program_choose_layout(apus_program *program, const apus_program *whole) {
-    choose_unit(program, whole);
-    choose_chunk(program, whole);
+void apus_program_choose_layout(apus_program *program, const apus_program *user) {
+    choose_unit(program, user);
+    choose_chunk(program, user);
     set_grain(program);
     lay_out_frame(program);
-    program->thread_count = apus_thread_count();
+    program->thread_count = user ? user->thread_count : apus_thread_count();
     if (program->thread_count > program->chunk_count) program->thread_count = (int32_t)program->chunk_count;
     if (program->thread_count < 1) program->thread_count = 1;
 }
@@ -144,5 +147,5 @@ int64_t apus_program_workspace(const apus_program *program) {
     return (rows + program->constant_count) * program->buffer_length * (int64_t)sizeof(float) +
            program->frame_size * program->thread_count +
            program->block_count * program->column_count * (int64_t)sizeof(double) + bands_size(program) +
-           (program->bands.maker ? apus_program_workspace(program->bands.maker) : 0);
+           (program->bands.image_program ? apus_program_workspace(program->bands.image_program) : 0);
 }

@@ -69,11 +69,11 @@ typedef struct {
 /// memory; as many as make up a tile are worked on before the next.
 typedef struct {
     int64_t band, tile;  // elements; 0: there are no windows
-    apus_tile_pooling maximum, selection, gradient;
+    apus_tile_pooling pooling;   // of a tile; which one, its user says
     int32_t image;               // the value; -1 where nothing asks for it
     int32_t image_buffer;        // where it is computed to; -1 where it is an input
-    bool has_selection, needs_maker;
-    struct apus_program *maker;  // what computes it before all else, if that is needed
+    bool has_selection, computes_image;
+    struct apus_program *image_program;  // what computes the image before all else, if that is needed
     int32_t buffer_count;
     float *buffers;  // [thread_count, buffer_count, tile]
 } apus_program_bands;
@@ -122,9 +122,9 @@ static inline int32_t apus_sum_pointer(const apus_program *program, int32_t sum)
     return program->input_count + program->output_count + sum;
 }
 
-/// Chooses units, chunks and blocks, and the place of everything in memory (elementwise_layout.c). What makes a part
-/// of `whole` has the same units and chunks.
-void apus_program_choose_layout(apus_program *program, const apus_program *whole);
+/// Chooses units, chunks and blocks, and the place of everything in memory (elementwise_layout.c). A program that
+/// another runs for itself has its units, chunks and threads.
+void apus_program_choose_layout(apus_program *program, const apus_program *user);
 apus_status apus_program_allocate(apus_program *program);
 
 /// The windows and the tiles' buffers, before the layout is chosen (elementwise_windows.c).

@@ -1,5 +1,5 @@
 // Running an element-wise program: whole units by its code if it has any, else chunk by chunk, all instructions on a
-// chunk while it is in the cache.
+// chunk while it is in the cache. Where there are windows it goes tile by tile.
 #include <string.h>
 
 #include "elementwise_load.h"
@@ -30,6 +30,7 @@ static float *output_place(const execution *work, int32_t output, int64_t begin)
 static bool is_direct(const apus_program *program, const execution *work, int32_t output) {
     const apus_program_target *target = &program->outputs[output];
     if (target->step < 0) return false;
+    if (target->tile_buffer >= 0) return true;
     uintptr_t begin = (uintptr_t)work->outputs[output], length = (uintptr_t)program->count * sizeof(float);
     for (int32_t input = 0; input < program->input_count; input++) {
         const apus_program_source *source = &program->inputs[input];
@@ -238,13 +239,16 @@ static void interpret(const execution *work, int64_t first, int64_t last, int32_
 /// Reads what is the same in all chunks.
 static void load_repeated(const execution *work, int32_t thread) {
     const apus_program *program = work->program;
-    bool is_code = program->code.function != NULL;
+    uint8_t *frame = program->frames + thread * program->frame_size;
+    float *buffers = buffers_of(program, thread);
+    bool is_code = program->code.function != NULL, is_interpreted = !is_code || program->whole < program->count;
     for (int32_t input = 0; input < program->input_count; input++) {
         const apus_program_source *source = &program->inputs[input];
         // What is no whole unit at the end is interpreted.
         float *rows[2] = {
-            is_code ? (float *)(void *)(program->frames + thread * program->frame_size + source->frame_offset) : NULL,
-            is_code && program->whole == program->count ? NULL : buffers_of(program, thread) + input * program->buffer_length};
+            is_code ? (float *)(void *)(frame + source->frame_offset) : NULL,
+            is_interpreted ? row_of(program, buffers, input) : NULL,
+        };
         int64_t lengths[2] = {
             source->reading == APUS_READ_ONCE ? APUS_LANES : program->unit, program->buffer_length};
         for (int row = 0; row < 2; row++) {
@@ -268,20 +272,20 @@ static void run_tiles(execution *work, int64_t first, int64_t last, int32_t thre
     work->tile_length = bands->tile;
     work->tile = bands->buffers + thread * bands->buffer_count * bands->tile;
     execution making = {
-        .program = bands->maker,
+        .program = bands->image_program,
         .inputs = work->inputs,
         .is_direct = {true},
         .tile = work->tile,
         .tile_length = bands->tile,
     };
-    if (bands->maker) load_repeated(&making, thread);
+    if (bands->image_program) load_repeated(&making, thread);
     int64_t step = bands->tile / program->chunk, next;
     for (; first < last; first = next) {
         next = first + step < last ? first + step : last;
         int64_t begin = first * program->chunk, end = next * program->chunk;
         if (end > program->count) end = program->count;
         work->tile_begin = making.tile_begin = begin;
-        if (bands->maker)
+        if (bands->image_program)
             run_loaded(&making, first, next, thread, (sums_so_far){NULL, NULL, NULL});
         apus_program_spread(program, work->inputs, work->tile, begin, end);
         run_loaded(work, first, next, thread, sums);
@@ -302,6 +306,15 @@ static void run_range(const execution *work, int64_t first, int64_t last, int32_
 /// Items are chunks.
 static void run_chunks(void *context, int64_t first, int64_t last, int32_t thread) {
     run_range(context, first, last, thread, (sums_so_far){NULL, NULL, NULL});
+}
+
+/// Items are tiles.
+static void run_whole_tiles(void *context, int64_t first, int64_t last, int32_t thread) {
+    const execution *work = context;
+    const apus_program *program = work->program;
+    int64_t step = program->bands.tile / program->chunk, end = last * step;
+    if (end > program->chunk_count) end = program->chunk_count;
+    run_range(work, first * step, end, thread, (sums_so_far){NULL, NULL, NULL});
 }
 
 /// Items are blocks of chunks, each with partial sums of its own.
@@ -356,8 +369,15 @@ apus_status apus_program_run(apus_program *program, const void *const *inputs, v
     execution work = {.program = program, .inputs = inputs, .outputs = outputs};
     for (int32_t output = 0; output < program->output_count; output++)
         work.is_direct[output] = is_direct(program, &work, output);
-    if (program->sum_count == 0 && program->bands.tile == 0) {
+    int64_t tile = program->bands.tile;
+    if (program->sum_count == 0 && tile == 0) {
         apus_parallel_limited(program->chunk_count, program->chunk_grain, program->thread_count, run_chunks, &work);
+        return APUS_SUCCESS;
+    }
+    if (program->sum_count == 0) {
+        int64_t grain = program->chunk_grain * program->chunk / tile + 1;
+        apus_parallel_limited(
+            (program->count + tile - 1) / tile, grain, program->thread_count, run_whole_tiles, &work);
         return APUS_SUCCESS;
     }
     int64_t grain = (program->chunk_grain + program->block - 1) / program->block;

@@ -1,6 +1,6 @@
 // Windows in an element-wise program: inputs that hold a number for each window are spread to the place where its image
-// is largest, and outputs hold but one number of each window. Neither the image nor what is spread is ever in memory as a
-// whole: a tile of both is made in the cache, when its turn comes.
+// is largest, and outputs hold but one number of each window. Neither the image nor what is spread is ever in memory as
+// a whole: a tile of both is made in the cache, when its turn comes.
 #include <string.h>
 
 #include "elementwise_program.h"
@@ -63,14 +63,13 @@ void apus_program_choose_bands(apus_program *program, const apus_program_descrip
         program->inputs[input].tile_buffer = bands->buffer_count++;
     }
     bands->image = has_spread || bands->has_selection ? windows->image : -1;
-    bands->needs_maker =
+    bands->computes_image =
         bands->image >= program->input_count && (has_spread || bands->image_buffer < 0);
-    if (bands->needs_maker) bands->image_buffer = bands->buffer_count++;
+    if (bands->computes_image) bands->image_buffer = bands->buffer_count++;
     if (bands->buffer_count == 0) return;
     bands->band = windows->height * windows->columns * windows->channels;
     bands->tile = bands->band < APUS_TILE ? APUS_TILE / bands->band * bands->band : bands->band;
-    apus_pooling_description pooling = {
-        .kind = APUS_POOLING_MAXIMUM,
+    const apus_pooling_description pooling = {
         .rank = APUS_MAXIMUM_SPATIAL_RANK,
         .batch = program->count / bands->band,
         .channels = windows->channels,
@@ -79,15 +78,11 @@ void apus_program_choose_bands(apus_program *program, const apus_program_descrip
         .output = {1, 1, windows->columns / windows->width},
         .strides = {1, windows->height, windows->width},
     };
-    bands->maximum = apus_tile_pooling_of(&pooling);
-    pooling.kind = APUS_POOLING_SELECTION;
-    bands->selection = apus_tile_pooling_of(&pooling);
-    pooling.kind = APUS_POOLING_MAXIMUM_GRADIENT;
-    bands->gradient = apus_tile_pooling_of(&pooling);
+    bands->pooling = apus_tile_pooling_of(&pooling);
 }
 
-/// The next tile of the first array that is read where it is, if there is all of one: it comes from memory while this one
-/// is pooled.
+/// The next tile of the first array that is read where it is, if there is all of one: it comes from memory while this
+/// one is pooled.
 static const float *next_tile(const apus_program *program, const void *const *inputs, int64_t begin, int64_t end) {
     for (int32_t input = 0; input < program->input_count && 2 * end - begin <= program->count; input++)
         if (program->inputs[input].reading == APUS_READ_IN_PLACE) return (const float *)inputs[input] + end;
@@ -98,17 +93,16 @@ void apus_program_spread(
     const apus_program *program, const void *const *inputs, float *buffers, int64_t begin, int64_t end) {
     const apus_program_bands *bands = &program->bands;
     const float *ahead = next_tile(program, inputs, begin, end);
-    int64_t rows = (end - begin) / bands->band, windows = bands->band / bands->gradient.places;
+    int64_t rows = (end - begin) / bands->band, windows = bands->band / bands->pooling.places;
     for (int32_t input = 0; input < program->input_count; input++) {
         const apus_program_source *source = &program->inputs[input];
         if (source->reading != APUS_READ_SPREAD) continue;
-        const float *image = bands->maker ? buffers + bands->image_buffer * bands->tile
+        const float *image = bands->image_program ? buffers + bands->image_buffer * bands->tile
                                           : (const float *)inputs[bands->image] + begin;
         const float *values = (const float *)inputs[input] + begin / bands->band * windows;
         float *spread = buffers + source->tile_buffer * bands->tile;
-        apus_pool_tile_rows(
-            &bands->gradient, (apus_tile_arrays){.image = image, .values = values, .result = spread, .ahead = ahead},
-            rows);
+        const apus_tile_arrays arrays = {.image = image, .values = values, .result = spread, .ahead = ahead};
+        apus_pool_tile_rows(&bands->pooling, APUS_POOLING_MAXIMUM_GRADIENT, arrays, rows);
         ahead = NULL;
     }
 }
@@ -124,7 +118,7 @@ void apus_program_pool(
     int64_t end) {
     const apus_program_bands *bands = &program->bands;
     const float *ahead = next_tile(program, inputs, begin, end);
-    int64_t rows = (end - begin) / bands->band, windows = bands->band / bands->maximum.places;
+    int64_t rows = (end - begin) / bands->band, windows = bands->band / bands->pooling.places;
     // The image's largest numbers are written with the first selection by it.
     float *largest = NULL;
     for (int32_t output = 0; output < program->output_count; output++)
@@ -141,8 +135,9 @@ void apus_program_pool(
             arrays.largest = largest;
             largest = NULL;
         }
-        apus_pool_tile_rows(
-            target->pooling == APUS_WRITE_SELECTED ? &bands->selection : &bands->maximum, arrays, rows);
+        apus_pooling_kind kind =
+            target->pooling == APUS_WRITE_SELECTED ? APUS_POOLING_SELECTION : APUS_POOLING_MAXIMUM;
+        apus_pool_tile_rows(&bands->pooling, kind, arrays, rows);
         ahead = NULL;
     }
 }

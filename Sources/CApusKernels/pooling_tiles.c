@@ -1,6 +1,6 @@
 // Every number is read once and written once, sixteen channels at a time. Where channels are no multiple of 16, the
-// last sixteen overlap those before. A gradient may be written over its image: a window is read before it is written,
-// and what overlaps stays as it is.
+// last sixteen overlap those before, and are done twice. A gradient may be written over its image: a window is read
+// before it is written, and what overlaps then stays as it is.
 #include "pooling_tiles.h"
 
 #include "instruction_set.h"
@@ -12,6 +12,7 @@ enum { LANES = APUS_LEAST_TILE_CHANNELS, RANK = APUS_MAXIMUM_SPATIAL_RANK };
 
 typedef struct {
     const apus_tile_pooling *tiles;
+    apus_pooling_kind kind;
     apus_tile_arrays arrays;
 } job;
 
@@ -37,9 +38,9 @@ typedef struct {
     apus_lanes numbers[APUS_MOST_TILE_PLACES], largest;
     bool is_ordered;  // false if one may be NaN, as their sum is then
     apus_lane_masks place;  // where they are not ordered: that of the largest, or of the first NaN
-} window;
+} window_numbers;
 
-APUS_INLINE void read_window(const float *x, const int64_t *offsets, int64_t places, window *read) {
+APUS_INLINE void read_window(const float *x, const int64_t *offsets, int64_t places, window_numbers *read) {
     apus_lanes best = LANES_AT(x), sum = best;
     read->numbers[0] = best;
     for (int64_t place = 1; place < places; place++) {
@@ -63,19 +64,20 @@ APUS_INLINE void read_window(const float *x, const int64_t *offsets, int64_t pla
 }
 
 /// Whether the place, after those before have been asked for, is the one.
-#define IS_TAKEN(read, number) \
-    (__builtin_expect((read).is_ordered, 1) ? (read).numbers[number] == (read).largest : (read).place == (int32_t)(number))
+#define IS_TAKEN(read, index)                                                         \
+    (__builtin_expect((read).is_ordered, 1) ? (read).numbers[index] == (read).largest \
+                                            : (read).place == (int32_t)(index))
 
 APUS_INLINE void take_maximum(const float *x, const int64_t *offsets, int64_t places, float *result) {
-    window read;
+    window_numbers read;
     read_window(x, offsets, places, &read);
     *(apus_lanes *)result = read.largest;
 }
 
 /// `values` where the window's number is largest; the largest itself too, unless `largest` is NULL.
-APUS_INLINE void select(
+APUS_INLINE void take_selected(
     const float *x, const float *values, const int64_t *offsets, int64_t places, float *largest, float *result) {
-    window read;
+    window_numbers read;
     read_window(x, offsets, places, &read);
     apus_lanes selected = LANES_AT(values + offsets[places - 1]);
     // From the last to the first, which wins.
@@ -89,7 +91,7 @@ APUS_INLINE void select(
 APUS_INLINE void spread(
     const float *x, const float *upstream, const int64_t *offsets, int64_t places, const int64_t known,
     float *result) {
-    window read;
+    window_numbers read;
     read_window(x, offsets, places, &read);
     apus_lanes value = LANES_AT(upstream), nothing = {0};
     apus_lane_masks is_known = {0};
@@ -122,20 +124,20 @@ APUS_INLINE void run_row(const job *work, int64_t row, int64_t places) {
     for (int64_t column = 0; column < columns; column++) {
         for (int64_t next = 0; next < channels; next += LANES) {
             int64_t channel = next + LANES <= channels ? next : channels - LANES;
-            int64_t place = image + channel, window = output + channel;
-            const float *x = arrays.image + place;
-            for (int64_t next_place = 0; arrays.ahead && next_place < places; next_place++)
-                __builtin_prefetch(arrays.ahead + place + offsets[next_place]);
-            if (pooling->kind == APUS_POOLING_MAXIMUM)
-                take_maximum(x, offsets, places, arrays.result + window);
-            else if (pooling->kind == APUS_POOLING_SELECTION)
-                select(
-                    x, arrays.values + place, offsets, places, arrays.largest ? arrays.largest + window : NULL,
-                    arrays.result + window);
+            int64_t from = image + channel, to = output + channel;
+            const float *x = arrays.image + from;
+            for (int64_t place = 0; arrays.ahead && place < places; place++)
+                __builtin_prefetch(arrays.ahead + from + offsets[place]);
+            if (work->kind == APUS_POOLING_MAXIMUM)
+                take_maximum(x, offsets, places, arrays.result + to);
+            else if (work->kind == APUS_POOLING_SELECTION)
+                take_selected(
+                    x, arrays.values + from, offsets, places, arrays.largest ? arrays.largest + to : NULL,
+                    arrays.result + to);
             else if (channel == next || arrays.result != arrays.image)
-                spread(x, arrays.values + window, offsets, places, 0, arrays.result + place);
+                spread(x, arrays.values + to, offsets, places, 0, arrays.result + from);
             else
-                spread(x, arrays.values + window, offsets, places, next - channel, arrays.result + place);
+                spread(x, arrays.values + to, offsets, places, next - channel, arrays.result + from);
         }
         image += pooling->strides[2] * channels;
         output += channels;
@@ -177,15 +179,16 @@ apus_tile_pooling apus_tile_pooling_of(const apus_pooling_description *pooling) 
     return tiles;
 }
 
-void apus_pool_tile_rows(const apus_tile_pooling *tiles, apus_tile_arrays arrays, int64_t count) {
-    job work = {tiles, arrays};
+void apus_pool_tile_rows(
+    const apus_tile_pooling *tiles, apus_pooling_kind kind, apus_tile_arrays arrays, int64_t count) {
+    job work = {tiles, kind, arrays};
     run_rows(&work, 0, count, 0);
 }
 
 void apus_pool_tiles(
     const apus_pooling_description *pooling, const float *image, const float *values, float *result) {
     const apus_tile_pooling tiles = apus_tile_pooling_of(pooling);
-    job work = {&tiles, {.image = image, .values = values, .result = result}};
+    job work = {&tiles, pooling->kind, {.image = image, .values = values, .result = result}};
     int64_t covered = product(pooling->output) * tiles.places;
     if (pooling->kind == APUS_POOLING_MAXIMUM_GRADIENT && covered < product(pooling->image))
         apus_parallel(

@@ -1,10 +1,13 @@
-/// The largest of windows that do not overlap, and its gradient: the common case of pooling.
+/// The largest of windows that do not overlap, a selection by it, and its gradient: the common case of pooling. On
+/// whole images, and for element-wise programs on what they have in the cache.
 #ifndef APUS_POOLING_TILES_H
 #define APUS_POOLING_TILES_H
 
 #include <string.h>
 
 #include "apus_kernels.h"
+
+enum { APUS_MOST_TILE_PLACES = 64, APUS_LEAST_TILE_CHANNELS = 16 };
 
 /// Whether the pooling is one of these, on whole windows with enough channels to fill vectors. The description has
 /// all spatial axes.
@@ -14,9 +17,7 @@ bool apus_pooling_is_tiled(const apus_pooling_description *pooling);
 void apus_pool_tiles(
     const apus_pooling_description *pooling, const float *image, const float *values, float *result);
 
-enum { APUS_MOST_TILE_PLACES = 64, APUS_LEAST_TILE_CHANNELS = 16 };
-
-/// A tiled pooling and the offsets of a window's places from its first, in row-major order.
+/// A tiled pooling of any of these kinds, and the offsets of a window's places from its first, in row-major order.
 typedef struct {
     apus_pooling_description pooling;
     int64_t places;
@@ -33,8 +34,10 @@ typedef struct {
     const float *ahead;  // as many numbers as the image has, which are asked for meanwhile; may be NULL
 } apus_tile_arrays;
 
-/// The windows of the first `count` rows of the output, by the caller's thread alone.
-void apus_pool_tile_rows(const apus_tile_pooling *tiles, apus_tile_arrays arrays, int64_t count);
+/// The windows of the first `count` rows of the output, by the caller's thread alone; the description's kind does not
+/// count.
+void apus_pool_tile_rows(
+    const apus_tile_pooling *tiles, apus_pooling_kind kind, apus_tile_arrays arrays, int64_t count);
 
 /// Whether windows do not overlap.
 static inline bool apus_windows_are_apart(const apus_pooling_description *pooling) {

@@ -10,16 +10,19 @@ import Testing
 @Suite struct PooledBlockTests {
     struct Block: CustomTestStringConvertible, Sendable {
         var testDescription: String
+        /// How many passes have windows.
+        var programCount: Int
         var shape: Shape
         var window: [Int]
-        /// Outputs of an image, its pooling's weights, and the windows.
+        /// From numbers, a factor for each channel, weights of the pooling, and the windows.
         var outputs: @Sendable (_ x: Tensor, _ scale: Tensor, _ weights: Tensor, _ window: [Int]) throws -> [Tensor]
 
         init(
-            _ name: String, _ shape: Shape = [3, 8, 8, 16], window: [Int] = [2, 2],
+            _ name: String, _ programCount: Int, _ shape: Shape = [3, 8, 8, 16], window: [Int] = [2, 2],
             outputs: @escaping @Sendable (Tensor, Tensor, Tensor, [Int]) throws -> [Tensor]
         ) {
-            (testDescription, self.shape, self.window, self.outputs) = (name, shape, window, outputs)
+            (testDescription, self.programCount, self.shape, self.window) = (name, programCount, shape, window)
+            self.outputs = outputs
         }
     }
 
@@ -31,36 +34,60 @@ import Testing
     }
 
     static let blocks = [
-        Block("rectified", outputs: rectified),
-        Block("rectified, 24 channels", [2, 4, 8, 24], outputs: rectified),
-        Block("rectified, columns", [2, 64, 17], window: [2], outputs: rectified),
-        Block("rectified, large windows", [2, 8, 8, 16], window: [4, 8], outputs: rectified),
-        Block("rectified, three places", [2, 9, 9, 16], window: [3, 3], outputs: rectified),
-        Block("rectified, few channels", [2, 8, 8, 3], outputs: rectified),
-        Block("the image is read too") { x, scale, weights, window in
+        Block("rectified", 2, outputs: rectified),
+        Block("rectified, 24 channels", 2, [2, 4, 8, 24], outputs: rectified),
+        Block("rectified, columns", 2, [2, 64, 17], window: [2], outputs: rectified),
+        Block("rectified, large windows", 2, [2, 8, 8, 16], window: [4, 8], outputs: rectified),
+        Block("rectified, three places", 0, [2, 9, 9, 16], window: [3, 3], outputs: rectified),
+        Block("rectified, few channels", 0, [2, 8, 8, 3], outputs: rectified),
+        Block("the image is read too", 2) { x, scale, weights, window in
             let image = relu(x * scale)
             let pooled = maxPool(image, window: window)
             return [pooled, image, try gradient(of: (pooled * weights).sum(), withRespectTo: [x])[0]]
         },
-        Block("the input is the image") { x, scale, weights, window in
+        Block("the input is the image", 2) { x, scale, weights, window in
             let slope = try gradient(of: (maxPool(x, window: window) * weights).sum(), withRespectTo: [x])[0]
             return [slope * scale, (slope * x).sum(0, 1, 2)]
         },
-        Block("two images") { x, scale, weights, window in
+        Block("two images", 4) { x, scale, weights, window in
             let losses = maxPool(relu(x * scale), window: window) + maxPool(-x, window: window)
             return try gradient(of: (losses * weights).sum(), withRespectTo: [x, scale])
         },
-        Block("two windows") { x, scale, weights, window in
+        Block("two windows", 1) { x, scale, weights, window in
             let image = relu(x * scale)
             let loss = (maxPool(image, window: window) * weights).sum() + maxPool(image, window: [4, 4]).sum()
             return [loss] + (try gradient(of: loss, withRespectTo: [x, scale]))
         },
-        Block("a mask that is no rectifier's") { x, scale, weights, window in
+        Block("a mask that is no rectifier's", 3) { x, scale, weights, window in
             let image = x * scale
             let slope = try gradient(of: (maxPool(image, window: window) * weights).sum(), withRespectTo: [image])[0]
             return [select(image .> 1, slope, 0 * x), select(x .> 1, slope, 0 * x), select(image .> 1, slope, x)]
         },
-        Block("a gradient's gradient") { x, scale, weights, window in
+        // The image is made of x where it is spread by, and of itself where its square is.
+        Block("what is computed again reads the image", 2) { x, scale, weights, window in
+            let image = relu(x * scale), other = square(image)
+            let pooled = maxPool(image, window: window)
+            let slope = try gradient(of: (pooled * weights).sum(), withRespectTo: [x])[0]
+            return [other * other.sum(), slope, slope * x]
+        },
+        Block("windows of one place", 0, window: [1, 1]) { x, scale, weights, window in
+            let image = relu(x * scale)
+            return [maxPool(image, window: window) + image, maxPool(image, window: window) * weights]
+        },
+        Block("an image of equal numbers", 0) { x, scale, weights, window in
+            let image = Tensor.constant(NDArray(repeating: 2 as Float, shape: x.shape))
+            let slope = try gradient(of: (maxPool(image, window: window) * weights).sum(), withRespectTo: [image])[0]
+            return [slope * 2, maxPool(0 * x, window: window)]
+        },
+        Block("sums of a curve", 3) { x, scale, weights, window in
+            let image = square(x) - 3
+            let slope = try gradient(of: (maxPool(image, window: window) * weights).sum(), withRespectTo: [image])[0]
+            return [
+                (slope * image).sum(0, 1, 2), (slope * square(image)).sum(1, 2), (slope * x).sum(0, 1, 2),
+                (slope * scale).sum(0, 1, 2),
+            ]
+        },
+        Block("a gradient's gradient", 3) { x, scale, weights, window in
             let pooled = maxPool(relu(x * scale), window: window)
             let slope = try gradient(of: (square(pooled) * weights).sum(), withRespectTo: [x])[0]
             return try gradient(of: (slope * x).sum(), withRespectTo: [x, scale])
@@ -86,6 +113,10 @@ import Testing
         let expected = ReferenceExecutor<Double>(hasNaN ? trace.graph.simplified() : trace.graph).run(
             inputs: inputs.map { ReferenceArray($0) }, variables: []
         ).outputs
+        let programs = plan.steps.filter { step in
+            if case .elementwise(let program) = step.kernel { program.windows != nil } else { false }
+        }
+        #expect(programs.count == block.programCount, "\(plan)")
         let executable = try Device.cpu.compile(plan, trace.variables)
         try runOnce(executable, inputs, RunContext())
         for index in outputs.indices {

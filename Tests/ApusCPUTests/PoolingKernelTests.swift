@@ -78,6 +78,8 @@ extension KernelTests {
             let upstream = (0..<pooling.outputCount).map { Float($0 % 13 + 1) }
             var largest = [Float](repeating: 0, count: pooling.outputCount)
             var gradient = [Float](repeating: 0, count: pooling.imageCount)
+            let values = (0..<pooling.imageCount).map { Float($0 % 101) }
+            var selected = [Float](repeating: 0, count: pooling.outputCount)
             let (within, first) = pooling.places
             for output in 0..<pooling.outputCount {
                 var best = -1
@@ -89,17 +91,20 @@ extension KernelTests {
                 }
                 largest[output] = image[best]
                 gradient[best] = upstream[output]
+                selected[output] = values[best]
             }
             let (one, two) = try withThreadCounts {
                 (
                     try run(APUS_POOLING_MAXIMUM, pooling, image, nil, count: pooling.outputCount),
                     try run(APUS_POOLING_MAXIMUM_GRADIENT, pooling, image, upstream, count: pooling.imageCount),
                     // Over the image, as plans ask for it.
-                    try run(APUS_POOLING_MAXIMUM_GRADIENT, pooling, nil, upstream, over: image)
+                    try run(APUS_POOLING_MAXIMUM_GRADIENT, pooling, nil, upstream, over: image),
+                    try run(APUS_POOLING_SELECTION, pooling, image, values, count: pooling.outputCount)
                 )
             }
             #expect(one.0.map(\.description) == largest.map(\.description))
             #expect(one.1 == gradient && one.2 == gradient)
+            #expect(one.3 == selected && two.3 == selected)
             #expect(bits(one.0) == bits(two.0))
             #expect(bits(one.1) == bits(two.1) && bits(one.2) == bits(two.2))
         }

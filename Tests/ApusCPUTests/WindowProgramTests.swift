@@ -151,6 +151,76 @@ extension KernelTests {
             #expect(Array(place) == gradient)
         }
 
+        /// All that a program can read and write beside windows: whole numbers, an array stretched over the batch whose
+        /// runs are longer than a band, a single number, a transposed array; two spread inputs; sums of other columns; a
+        /// whole number written; the image given, and written over.
+        @Test(arguments: [APUS_FORM_BEST, APUS_FORM_INTERPRETED]) func besideAllElse(form: apus_program_form) throws {
+            let dimensions = [3, 4, 4, 16], packed = packedStrides(dimensions), count = 768
+            let shape = Case(batch: 3, rows: 4, columns: 4, channels: 16)
+            let inputs: [KernelProgram.Input] = [
+                .init(strides: packed), .init(type: APUS_INT32, strides: packed), .init(strides: [0, 64, 16, 1]),
+                .init(strides: [0, 0, 0, 0]), .init(strides: [256, 16, 64, 1]),
+                .init(type: APUS_UINT8, strides: [0, 0, 0, 1]), .init(strides: [], isSpread: true),
+                .init(strides: [], isSpread: true),
+            ]
+            // The sum of the first six inputs; times what is spread, and the other that is.
+            var steps: [KernelProgram.Step] = (1...5).map {
+                .init(operation: APUS_ADD, a: $0 == 1 ? 0 : 6 + $0, b: $0)
+            }
+            steps += [.init(operation: APUS_MULTIPLY, a: 12, b: 6), .init(operation: APUS_ADD, a: 13, b: 7)]
+            let x = (0..<count).map { Float(($0 * 37) % 61) }, whole = (0..<count).map { Int32(($0 * 11) % 7 - 3) }
+            let stretched = (0..<256).map { Float($0 % 23) }, bytes = (0..<16).map { UInt8($0 * 3) }
+            let spread = [3, 7].map { step in (0..<shape.windowCount).map { Float(($0 * step) % 13 + 1) } }
+            let total = (0..<count).map { (place: Int) -> Float in
+                let transposed = place / 256 * 256 + place / 64 % 4 * 16 + place / 16 % 4 * 64 + place % 16
+                let given = x[place] + Float(whole[place]) + stretched[place % 256]
+                return given + 5 + x[transposed] + Float(bytes[place % 16])
+            }
+            for image in [0, 12] {
+                let numbers = image == 0 ? x : total
+                var expected = [Float](repeating: 0, count: count), sums = [Float](repeating: 0, count: 48)
+                for (window, elements) in shape.windows.enumerated() {
+                    let best = elements.dropFirst().reduce(elements[0]) { numbers[$1] > numbers[$0] ? $1 : $0 }
+                    expected[best] = total[best] * spread[0][window] + spread[1][window]
+                }
+                for place in 0..<count { sums[place % 48] += expected[place] }
+                let program = try KernelProgram(
+                    dimensions, inputs: inputs, steps: steps, outputs: [(14, APUS_FLOAT32), (12, APUS_INT32)],
+                    sums: [(14, 48)],
+                    windows: .init(height: 2, width: 2, columns: 4, channels: 16, image: Int32(image)), form: form)
+                let floats = [x, stretched, [5], x, spread[0], spread[1], sums].map {
+                    UnsafeMutableBufferPointer.allocateCopy($0)
+                }
+                let integers = [whole, whole].map { UnsafeMutableBufferPointer.allocateCopy($0) }
+                let small = UnsafeMutableBufferPointer.allocateCopy(bytes)
+                defer {
+                    floats.forEach { $0.deallocate() }
+                    integers.forEach { $0.deallocate() }
+                    small.deallocate()
+                }
+                let arrays = floats.map { UnsafeMutableRawPointer($0.baseAddress) }
+                let given = [arrays[0], .init(integers[0].baseAddress), arrays[1], arrays[2], arrays[3]]
+                try program.run(
+                    (given + [.init(small.baseAddress), arrays[4], arrays[5]]).map { UnsafeRawPointer($0) },
+                    [arrays[0], .init(integers[1].baseAddress), arrays[6]])
+                // Small whole numbers: exact in any order.
+                #expect(Array(floats[0]) == expected && Array(floats[6]) == sums)
+                #expect(Array(integers[1]) == total.map { Int32($0) })
+            }
+        }
+
+        @Test func ofNothing() throws {
+            let program = try KernelProgram(
+                [0, 2, 2, 16], inputs: [.init(strides: strides), .init(strides: [], isSpread: true)],
+                steps: [.init(operation: APUS_ADD, a: 0, b: 0), .init(operation: APUS_ADD, a: 1, b: 1)],
+                outputs: [(3, APUS_FLOAT32)], pooled: [(2, APUS_WRITE_LARGEST)], sums: [(3, 16)],
+                windows: .init(height: 2, width: 2, columns: 2, channels: 16, image: 2))
+            let sums = UnsafeMutableBufferPointer.allocateCopy([Float](repeating: 9, count: 16))
+            defer { sums.deallocate() }
+            try program.run([nil, nil], [nil, nil, UnsafeMutableRawPointer(sums.baseAddress)])
+            #expect(Array(sums) == [Float](repeating: 0, count: 16))
+        }
+
         @Test func whatDoesNotFitIsRefused() throws {
             func make(
                 _ dimensions: [Int] = [1, 2, 2, 16], spread: KernelProgram.Input? = nil, value: Int = 3,
@@ -174,6 +244,7 @@ extension KernelTests {
             #expect(isRefused { try make(height: 0) })
             #expect(isRefused { try make(height: 1, width: 1, columns: 3) })
             #expect(isRefused { try make(width: 3) })
+            #expect(isRefused { try make(height: -2, width: -2) })
             #expect(isRefused { try make([1, 2, 4, 8], columns: 4, channels: 8) })
             #expect(isRefused { try make([1, 2, 1, 16], width: 1, columns: 1) })
             #expect(isRefused { try make([3, 1, 2, 32], channels: 32) })

@@ -69,12 +69,20 @@ import Testing
 
         let losses = square(maxPool(image, window: [2, 2])).sum() + square(maxPool(square(x), window: [2, 2])).sum()
         let both = try gradient(of: losses, withRespectTo: [x])[0]
-        // Each is read by work of its own here: what scales it, and then their sum.
+        // Each is read by work of its own.
         let plan = try plan([both])
-        #expect(
-            plan.steps.allSatisfy { step in
-                guard case .elementwise(let program) = step.kernel else { return true }
-                return program.inputs.filter(\.isSpread).count <= 1
-            })
+        let counts = plan.steps.compactMap { step -> Int? in
+            guard case .elementwise(let program) = step.kernel else { return nil }
+            return program.inputs.filter(\.isSpread).count
+        }
+        #expect(counts.filter { $0 == 1 }.count == 2 && counts.allSatisfy { $0 < 2 }, "\(plan)")
+    }
+
+    /// What a pass spreads is counted, once.
+    @Test func operationsAreCounted() throws {
+        let loss = square(maxPool(image, window: [2, 2])).sum()
+        let slope = try gradient(of: loss, withRespectTo: [x])[0]
+        let outputs = [slope, slope * x]
+        #expect(try plan(outputs).flopCount == plan(outputs, largeElementCount: 1 << 20).flopCount)
     }
 }

@@ -440,8 +440,8 @@ typedef struct apus_program_output {
 /// equals in row-major order, or the first NaN.
 typedef struct apus_program_windows {
     int64_t height, width, columns, channels;  // 0: there are none
-    // For spread inputs and selected outputs: an instruction's result that needs no spread input, or, where no output is
-    // selected, an input packed over the domain.
+    // For spread inputs and selected outputs: an instruction's result that needs no spread input, or, where no output
+    // is selected, an input packed over the domain.
     int32_t image;
 } apus_program_windows;
 
@@ -483,8 +483,9 @@ typedef struct apus_program apus_program;
 apus_status apus_program_create(const apus_program_description *description, apus_program **program);
 
 /// `outputs` are those of the description, then the sums. An output of a whole value may be the very array of an input
-/// that is read at the same index (float32, packed over the domain); any other overlap of an output with an input or another output is
-/// an error that is not noticed. Sums are added in fixed blocks, in double from one short run to the next.
+/// that is read at the same index (float32, packed over the domain); any other overlap of an output with an input or
+/// another output is an error that is not noticed. Sums are added in fixed blocks, in double from one short run to the
+/// next.
 apus_status apus_program_run(apus_program *program, const void *const *inputs, void *const *outputs);
 void apus_program_destroy(apus_program *program);
 
