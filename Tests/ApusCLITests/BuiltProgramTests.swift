@@ -49,6 +49,32 @@ import Testing
         #expect(!result.output.contains("nvidia"))
     }
 
+    /// A folder without the files is no place to read from, whoever named it.
+    @Test func dataThatAreNotWhereTheyAreLookedFor() throws {
+        let folder = try TemporaryFolder()
+        let doctor = try BuiltProgram.run(["doctor"], in: folder, data: folder.file("none").path)
+        let line = try #require(doctor.output.split(separator: "\n").first { $0.contains("cifar10") })
+        #expect(!line.hasPrefix("ok") && line.contains("where APUS_DATA has it looked for"))
+        #expect(doctor.output.contains("put its files there, or set APUS_DATA to nothing"))
+        let list = try BuiltProgram.run(["data", "list"], in: folder, data: folder.url.path)
+        let words = list.output.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        #expect(words.contains("Not all in \(folder.url.path), where APUS_DATA has it looked for."))
+    }
+
+    /// What is allowed, but hardly meant.
+    @Test func settingsThatAreHardlyMeantAreRemarkedOn() throws {
+        let folder = try TemporaryFolder()
+        let trained = try BuiltProgram.run(
+            ["train", "perceptron", "--batch-size", "7000", "--max-steps", "1", "--threads", "500", "--out", "run"],
+            in: folder)
+        #expect(trained.status == 0)
+        #expect(
+            trained.errors.contains("NOTE: A batch of 7,000 takes all 6,000 training images: an epoch is one step."))
+        #expect(trained.errors.contains("NOTE: --threads 500: this process may use "))
+        let plain = try BuiltProgram.run(["plan", "mlp", "--threads", "1"], in: folder)
+        #expect(plain.status == 0 && plain.errors == "")
+    }
+
     @Test func curvesAreDrawnWithoutData() throws {
         let folder = try TemporaryFolder()
         for name in ["perceptron", "vae"] {

@@ -33,7 +33,12 @@ struct DataListCommand: Command {
 extension PublishedDataset {
     /// Where it would be read from now, without reading or fetching it, and whether all of it is there.
     func place(in locations: DataLocations) -> (text: String, isComplete: Bool) {
-        if let folder = locations.folder { return ("Read from \(folder.path), as APUS_DATA says.", true) }
+        if let folder = locations.folder {
+            let places = (try? placesGiven(in: folder)) ?? []
+            return places.contains { filesHeld(in: $0) != nil }
+                ? ("Read from \(folder.path), as APUS_DATA says.", true)
+                : ("Not all in \(folder.path), where APUS_DATA has it looked for.", false)
+        }
         let cached = cacheFolder(in: locations)
         if filesHeld(in: cached) != nil { return ("Read from \(cached.path), the cache.", true) }
         let system = locations.system.appendingPathComponent(name)

@@ -58,9 +58,10 @@ struct Finding {
         let locations = DataLocations()
         return PublishedDataset.all.map { dataset in
             let place = dataset.place(in: locations)
-            return Finding(
-                subject: dataset.name, text: place.text,
-                cure: place.isComplete ? nil : "apus data fetch \(dataset.name)")
+            let cure =
+                locations.folder == nil
+                ? "apus data fetch \(dataset.name)" : "put its files there, or set APUS_DATA to nothing"
+            return Finding(subject: dataset.name, text: place.text, cure: place.isComplete ? nil : cure)
         }
     }
 

@@ -12,9 +12,10 @@ struct PlanCommand: Command {
     func run(_ arguments: Arguments) throws {
         let workload = try Workloads.named(arguments.operands[0])
         let batchSize = arguments[RunOptions.batchSize] ?? workload.defaults.batchSize
-        let step = try TrainingStep(
-            workload, batchSize: batchSize, device: RunOptions.chosenDevice(arguments),
-            precision: RunOptions.chosenPrecision(arguments) ?? .float32)
+        let device = try RunOptions.chosenDevice(arguments)
+        let precision = RunOptions.chosenPrecision(arguments) ?? .float32
+        RunOptions.announce(precision, on: device)
+        let step = try TrainingStep(workload, batchSize: batchSize, device: device, precision: precision)
         if arguments.has(Self.steps) { try Console.line("\(step.plan)\n") }
         try Console.line("A training step of \(workload.name), batch size \(batchSize):")
         try Console.line(PlanReport(step).text)

@@ -79,6 +79,12 @@ struct TrainCommand: Command {
         let data = try ChosenData(settings.datasetName, folder: arguments[RunOptions.data], for: experiment)
         clock.mark("data")
         try data.announce()
+        let sampleCount = data.loaded.train.count
+        if settings.batchSize > sampleCount {
+            Console.report(
+                "NOTE: A batch of \(settings.batchSize.grouped) takes all \(sampleCount.grouped) training images: an "
+                    + "epoch is one step.")
+        }
         for model in network.models { try Console.line(model.summary()) }
 
         let folder = try RunFolder.make(at: arguments[Self.out], experiment: experiment.name)

@@ -49,6 +49,12 @@ enum RunOptions {
                 problem: "OMP_NUM_THREADS asks for \(count.grouped) threads.",
                 cure: "Set it to at most \(mostThreads.grouped), or give --threads.")
         }
+        let processorCount = HostProcessors.usableCount
+        if let asked = arguments[threads], asked > processorCount {
+            Console.report(
+                "NOTE: --threads \(asked): this process may use \(processorCount) processors; more threads than that "
+                    + "wait for each other.")
+        }
         let wanted = chosen ?? count
         let available = CPUDescription.availableThreadCount(wanted)
         if available < wanted {

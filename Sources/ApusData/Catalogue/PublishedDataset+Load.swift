@@ -69,7 +69,7 @@ extension PublishedDataset {
 
     /// The user's folder and those in it that may hold the files.
     /// - Throws: `ApusError.file` where there is no folder.
-    func placesGiven(in folder: URL) throws -> [URL] {
+    package func placesGiven(in folder: URL) throws -> [URL] {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder) else {
             throw ApusError.file(path: folder.path, .missing)

@@ -51,6 +51,19 @@ public struct History: Hashable, Sendable, Codable {
     public subscript(name: String) -> [Double] { epochs.compactMap { $0[name] } }
 }
 
+extension EpochRecord: CustomStringConvertible {
+    /// `epoch 3  loss: 0.0370  accuracy: 0.8492  val_loss: 0.0401  val_accuracy: 0.8377`.
+    public var description: String {
+        let validation = validation?.entries.map { Figure("val_\($0.name)", $0.value) } ?? []
+        return "epoch \(epoch)  \(Figures(training.entries + validation))"
+    }
+}
+
+extension History: CustomStringConvertible {
+    /// A line an epoch.
+    public var description: String { epochs.map(\.description).joined(separator: "\n") }
+}
+
 // MARK: JSON lines
 
 extension EpochRecord {

@@ -22,6 +22,17 @@ import Testing
         #expect(EpochRecord(jsonLine: plain.jsonLine) == plain)
     }
 
+    @Test func printedALineAnEpoch() {
+        let plain = EpochRecord(
+            epoch: 4, stepCount: 2, training: Figures([Figure("loss", 1)]), validation: nil, learningRate: 1, seconds: 0
+        )
+        #expect(
+            "\(History(epochs: [Self.record, plain]))" == """
+                epoch 3  loss: 0.5000  accuracy: 0.7500  val_loss: 0.2500  val_accuracy: nan
+                epoch 4  loss: 1.0000
+                """)
+    }
+
     @Test(arguments: [
         "", "{}", "[1]", #"{"epoch":1}"#, #"{"epoch":1.5,"steps":1,"learning_rate":1,"seconds":1}"#,
         #"{"epoch":0,"steps":1,"learning_rate":1,"seconds":1}"#,
