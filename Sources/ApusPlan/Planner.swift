@@ -12,7 +12,8 @@ extension Plan {
     ///   - guardedOutput: an output (by number) that is known before any variable changes, so that a run can stop there
     ///     and leave the variables as they were.
     ///   - largeElementCount: the elements from which a value is rather computed again than read again, an image rather
-    ///     pooled as it is made, and a gradient rather used as it comes than stored: what lies in the second-level cache is cheap to read.
+    ///     pooled as it is made, and a gradient rather used as it comes than stored: what lies in the second-level cache
+    ///     is cheap to read.
     package init(
         _ graph: Graph, precision: Precision = .float32, hasFastBfloat16: Bool = false, roundsFactors: Bool = false,
         guardedOutput: Int? = nil, largeElementCount: Int = 65_536

@@ -69,7 +69,7 @@ typedef struct {
 /// memory; as many as make up a tile are worked on before the next.
 typedef struct {
     int64_t band, tile;  // elements; 0: there are no windows
-    apus_tile_pooling pooling;   // of a tile; which one, its user says
+    apus_tile_pooling pooling;   // of bands; of which kind, whoever runs it says
     int32_t image;               // the value; -1 where nothing asks for it
     int32_t image_buffer;        // where it is computed to; -1 where it is an input
     bool has_selection, computes_image;

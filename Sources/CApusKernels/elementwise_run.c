@@ -271,22 +271,22 @@ static void run_tiles(execution *work, int64_t first, int64_t last, int32_t thre
     const apus_program_bands *bands = &program->bands;
     work->tile_length = bands->tile;
     work->tile = bands->buffers + thread * bands->buffer_count * bands->tile;
-    execution making = {
+    execution image = {
         .program = bands->image_program,
         .inputs = work->inputs,
         .is_direct = {true},
         .tile = work->tile,
         .tile_length = bands->tile,
     };
-    if (bands->image_program) load_repeated(&making, thread);
+    if (bands->image_program) load_repeated(&image, thread);
     int64_t step = bands->tile / program->chunk, next;
     for (; first < last; first = next) {
         next = first + step < last ? first + step : last;
         int64_t begin = first * program->chunk, end = next * program->chunk;
         if (end > program->count) end = program->count;
-        work->tile_begin = making.tile_begin = begin;
+        work->tile_begin = image.tile_begin = begin;
         if (bands->image_program)
-            run_loaded(&making, first, next, thread, (sums_so_far){NULL, NULL, NULL});
+            run_loaded(&image, first, next, thread, (sums_so_far){NULL, NULL, NULL});
         apus_program_spread(program, work->inputs, work->tile, begin, end);
         run_loaded(work, first, next, thread, sums);
         apus_program_pool(program, work->inputs, work->outputs, work->tile, begin, end);

@@ -33,11 +33,15 @@ public struct EpochRecord: Hashable, Sendable, Codable {
         name.hasPrefix("val_") ? validation?[String(name.dropFirst(4))] : training[name]
     }
 
+    /// The figures of training, then those of the validation set, whose names begin with `val_`.
+    private var figures: [Figure] {
+        training.entries + (validation?.entries.map { Figure("val_\($0.name)", $0.value) } ?? [])
+    }
+
     /// All that the record holds, by the names that log files have, in their order.
     public var columns: [Figure] {
         let ends = [Figure("learning_rate", learningRate), Figure("seconds", seconds)]
-        return [Figure("epoch", Double(epoch)), Figure("steps", Double(stepCount))] + training.entries
-            + (validation?.entries.map { Figure("val_\($0.name)", $0.value) } ?? []) + ends
+        return [Figure("epoch", Double(epoch)), Figure("steps", Double(stepCount))] + figures + ends
     }
 }
 
@@ -53,10 +57,7 @@ public struct History: Hashable, Sendable, Codable {
 
 extension EpochRecord: CustomStringConvertible {
     /// `epoch 3  loss: 0.0370  accuracy: 0.8492  val_loss: 0.0401  val_accuracy: 0.8377`.
-    public var description: String {
-        let validation = validation?.entries.map { Figure("val_\($0.name)", $0.value) } ?? []
-        return "epoch \(epoch)  \(Figures(training.entries + validation))"
-    }
+    public var description: String { "epoch \(epoch)  \(Figures(figures))" }
 }
 
 extension History: CustomStringConvertible {
