@@ -1,4 +1,4 @@
-// Products are oneDNN's, but for some with few rows or columns (thin_product.c).
+// Products are oneDNN's, but for some with few rows or columns (thin_product.c, narrow_product.c).
 //
 // Measured on AVX-512 at the sizes of small dense networks (batch 128; also N or K of 1, 2 and 10), its matmul on plain
 // layouts is as fast as its inner product, or faster, forward and backward: one primitive serves for all. At the sizes
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "narrow_product.h"
 #include "pair_product.h"
 #include "thin_pairs.h"
 #include "thin_product.h"
@@ -21,6 +22,7 @@ struct apus_matmul {
     apus_pair_product *pairs;
     apus_thin_pairs *thin_pairs;
     apus_thin_product *thin;
+    apus_narrow_product *narrow;
     dnnl_primitive_t primitive;  // NULL, too, if nothing is to be multiplied
     dnnl_memory_t left, right, bias, factor, output, scratchpad;
     dnnl_exec_arg_t arguments[6];
@@ -155,6 +157,10 @@ static apus_status prepare_product(apus_matmul *matmul) {
         snprintf(matmul->implementation, sizeof matmul->implementation, "thin:avx512");
         return apus_thin_product_create(wanted, rows, &matmul->thin);
     }
+    if (!matmul->zeros && batch == 1 && apus_narrow_product_is_faster(wanted, rows)) {
+        snprintf(matmul->implementation, sizeof matmul->implementation, "narrow:avx512");
+        return apus_narrow_product_create(wanted, rows, &matmul->narrow);
+    }
     preparation parts = {0};
     apus_status status = prepare(matmul, batch, rows, &parts);
     *wanted = original;
@@ -257,6 +263,11 @@ apus_status apus_matmul_run(
             apus_thin_product_run(matmul->thin, left, right, scale, output + run * size);
         return APUS_SUCCESS;
     }
+    if (matmul->narrow) {
+        for (int64_t run = 0; run < matmul->repetitions; run++)
+            apus_narrow_product_run(matmul->narrow, left, right, bias, scale, output + run * size);
+        return APUS_SUCCESS;
+    }
     if (!matmul->primitive) return APUS_SUCCESS;
     matmul->scale = scale;
     apus_prepare_thread(matmul->thread_count);
@@ -289,6 +300,7 @@ void apus_matmul_destroy(apus_matmul *matmul) {
     apus_pair_product_destroy(matmul->pairs);
     apus_thin_pairs_destroy(matmul->thin_pairs);
     apus_thin_product_destroy(matmul->thin);
+    apus_narrow_product_destroy(matmul->narrow);
     free(matmul->zeros);
     free(matmul->scaled);
     free(matmul);
@@ -297,7 +309,8 @@ void apus_matmul_destroy(apus_matmul *matmul) {
 int64_t apus_matmul_workspace(const apus_matmul *matmul) {
     return matmul->workspace + (matmul->pairs ? apus_pair_product_workspace(matmul->pairs) : 0) +
            (matmul->thin_pairs ? apus_thin_pairs_workspace(matmul->thin_pairs) : 0) +
-           (matmul->thin ? apus_thin_product_workspace(matmul->thin) : 0);
+           (matmul->thin ? apus_thin_product_workspace(matmul->thin) : 0) +
+           (matmul->narrow ? apus_narrow_product_workspace(matmul->narrow) : 0);
 }
 
 const char *apus_matmul_implementation(const apus_matmul *matmul) { return matmul->implementation; }

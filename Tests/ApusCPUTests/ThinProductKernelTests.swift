@@ -28,12 +28,7 @@ extension KernelTests.Matmul {
             change(&description)
             description.left_batch_stride = description.rows * description.inner
             description.right_batch_stride = description.columns * description.inner
-            var (engine, matmul): (OpaquePointer?, OpaquePointer?)
-            try check(apus_engine_create(&engine))
-            defer { apus_engine_destroy(engine) }
-            try check(apus_matmul_create(engine, &description, &matmul))
-            defer { apus_matmul_destroy(matmul) }
-            return String(cString: apus_matmul_implementation(matmul))
+            return try self.implementation(of: description)
         }
         let ours = Self.areOurs
         #expect((try implementation { _ in } == "thin:avx512") == ours)
@@ -46,7 +41,17 @@ extension KernelTests.Matmul {
         }
     }
 
-    private static var areOurs: Bool { String(cString: apus_instruction_set()).hasPrefix("AVX-512") }
+    /// What computes a product.
+    func implementation(of description: apus_matmul_description) throws -> String {
+        var (engine, matmul, description): (OpaquePointer?, OpaquePointer?, _) = (nil, nil, description)
+        try check(apus_engine_create(&engine))
+        defer { apus_engine_destroy(engine) }
+        try check(apus_matmul_create(engine, &description, &matmul))
+        defer { apus_matmul_destroy(matmul) }
+        return String(cString: apus_matmul_implementation(matmul))
+    }
+
+    static var areOurs: Bool { String(cString: apus_instruction_set()).hasPrefix("AVX-512") }
 
     /// oneDNN's own may change.
     @Test(.enabled(if: areOurs)) func threadsDoNotChangeThinProducts() throws {

@@ -1,0 +1,85 @@
+import CApusKernels
+import Testing
+
+extension KernelTests.Matmul {
+    /// Outputs of small layers: rows, columns and terms around the borders of the loops of ours.
+    @Test(arguments: [
+        (32, 1, 24), (32, 1, 23), (31, 1, 24), (33, 2, 50), (35, 3, 72), (34, 4, 97), (37, 5, 120), (64, 6, 144),
+        (40, 7, 301), (36, 9, 224), (128, 10, 784), (39, 11, 265), (39, 11, 263), (64, 12, 288), (64, 13, 400),
+        (33, 2, 2048), (33, 2, 2049),
+    ])
+    func narrowProducts(m: Int, n: Int, k: Int) throws {
+        for right in [false, true] {
+            for scale in [nil, -0.375] as [Float?] {
+                try Case(m: m, n: n, k: k, transposes: (false, right), accumulates: true, scale: scale).verify()
+            }
+            for activation in [APUS_ACTIVATION_NONE, APUS_ACTIVATION_SIGMOID, APUS_ACTIVATION_TANH] {
+                try Case(m: m, n: n, k: k, transposes: (false, right), hasBias: true, activation: activation).verify()
+            }
+            try Case(
+                m: m, n: n, k: k, transposes: (false, right), hasBias: true, activation: APUS_ACTIVATION_RELU,
+                alpha: 0.25
+            ).verify()
+        }
+        // Matrices that are one, all their rows together; and one product for each of three outputs.
+        try Case(batch: 3, m: m, n: n, k: k, shared: (false, true)).verify()
+        try Case(batch: 3, m: m, n: n, k: k, accumulates: true, shared: (true, true)).verify()
+    }
+
+    /// Who computes what, where the processor has AVX-512.
+    @Test func loopsOfOursAreForNarrowProductsOnly() throws {
+        func isOurs(_ change: (inout apus_matmul_description) -> Void = { _ in }) throws -> Bool {
+            var description = apus_matmul_description()
+            (description.batch, description.rows, description.columns, description.inner) = (1, 32, 10, 240)
+            change(&description)
+            description.left_batch_stride = description.rows * description.inner
+            description.right_batch_stride = description.columns * description.inner
+            return try implementation(of: description) == "narrow:avx512"
+        }
+        #expect(try isOurs() == Self.areOurs)
+        #expect(try isOurs { ($0.transposes_right, $0.has_bias) = (true, true) } == Self.areOurs)
+        #expect(try isOurs { ($0.columns, $0.inner) = (12, 288) } == Self.areOurs)
+        #expect(try isOurs { ($0.columns, $0.inner) = (1, 24) } == Self.areOurs)
+        for change: (inout apus_matmul_description) -> Void in [
+            { $0.transposes_left = true }, { $0.rows = 31 }, { ($0.columns, $0.inner) = (13, 400) },
+            { $0.inner = 239 }, { $0.inner = 2049 }, { $0.activation = APUS_ACTIVATION_GELU }, { $0.batch = 2 },
+        ] {
+            #expect(try !isOurs(change))
+        }
+    }
+
+    /// oneDNN's own may change.
+    @Test(.enabled(if: areOurs)) func threadsDoNotChangeNarrowProducts() throws {
+        for (m, n) in [(128, 10), (1001, 3)] {
+            let results = try withThreadCounts {
+                try Case(m: m, n: n, k: 300, hasBias: true, activation: APUS_ACTIVATION_SIGMOID).run(
+                    left: sampleValues(300 * m, seed: 1), right: sampleValues(300 * n, seed: 2),
+                    bias: sampleValues(n, seed: 3), output: sampleValues(m * n, seed: 4))
+            }
+            #expect(bits(results.one) == bits(results.two))
+        }
+    }
+
+    /// A sum that is not finite is its row's and its column's alone, and columns do not see their neighbours' numbers.
+    @Test func whatIsNotFiniteStaysInItsRowAndColumn() throws {
+        let (m, n, k) = (37, 7, 181)
+        var left = [Float](repeating: 1, count: m * k)
+        var right = [Float](repeating: 1, count: k * n)
+        left[3 * k + 180] = .infinity
+        left[36 * k] = .nan
+        right[180 * n + 6] = -.infinity
+        let output = try Case(m: m, n: n, k: k).run(
+            left: left, right: right, bias: [], output: [Float](repeating: 0, count: m * n))
+        for row in 0..<m {
+            for column in 0..<n {
+                let (place, sum) = ("row \(row), column \(column)", output[row * n + column])
+                switch (row, column) {
+                case (36, _): #expect(sum.isNaN, "\(place)")
+                case (_, 6): #expect(sum == -.infinity, "\(place)")
+                case (3, _): #expect(sum == .infinity, "\(place)")
+                default: #expect(sum == 181, "\(place)")
+                }
+            }
+        }
+    }
+}
