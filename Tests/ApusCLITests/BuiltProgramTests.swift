@@ -19,6 +19,11 @@ import Testing
         let result = try BuiltProgram.run(["summary", "vae"], in: TemporaryFolder())
         #expect(result.status == 0)
         for count in ["403,972", "403,728", "807,700"] { #expect(result.output.contains(count)) }
+        // 403,972 + 403,728: the third model is made of the other two.
+        let together = "All models together have 807,700 parameters: what they share counts once.\n"
+        #expect(result.output.hasSuffix(together))
+        let alone = try BuiltProgram.run(["summary", "mlp"], in: TemporaryFolder())
+        #expect(!alone.output.contains("together"))
     }
 
     /// 784 * 10 + 10 float32 numbers are 31,400 bytes; SGD adds the factor of its rate, 4 bytes; a batch of 128 images

@@ -28,6 +28,17 @@ import Testing
         #expect(image.values.reduce(Float(0), +) == Float(1))
     }
 
+    @Test func scalingIsTold() throws {
+        let folder = try TemporaryFolder()
+        func text(width: Int, height: Int) throws -> String? {
+            try Pixels(NDArray(zeros: [height, width])).savePNG(to: folder.file("image.png"))
+            return try InputImage(folder.file("image.png"), shape: [28, 28]).scalingText
+        }
+        #expect(try text(width: 28, height: 28) == nil)
+        #expect(try text(width: 300, height: 300) == "300 x 300 pixels, scaled to 28 x 28.")
+        #expect(try text(width: 14, height: 7) == "14 x 7 pixels, scaled to 28 x 28 without keeping its proportions.")
+    }
+
     private func colors(_ pixels: [UInt8], width: Int, channels: Int = 3) throws -> InputImage {
         let folder = try TemporaryFolder()
         let shape: Shape = [pixels.count / width / channels, width, channels]

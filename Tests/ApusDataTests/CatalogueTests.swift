@@ -52,6 +52,14 @@ import Testing
         #expect(loaded.warnings == ["\(file.path) is not the published file of Toy: its SHA-256 is \(checksum)."])
     }
 
+    /// The checksums are those of PublishedDataset+Known.swift.
+    @Test func filesOfAnotherDatasetHaveItsName() {
+        let (mnist, fashion) = (PublishedDataset.mnist.files[3], PublishedDataset.fashionMNIST.files[3])
+        #expect(PublishedDataset.owner(ofChecksum: mnist.checksum)?.name == "mnist")
+        #expect(PublishedDataset.owner(ofChecksum: fashion.checksum)?.name == "fashion-mnist")
+        #expect(PublishedDataset.owner(ofChecksum: String(mnist.checksum.reversed())) == nil)
+    }
+
     @Test func aFolderWithoutTheFilesIsAnError() throws {
         // Everything is in the cache, and still not looked at.
         try ToySet.write(to: cache, under: "toy/")

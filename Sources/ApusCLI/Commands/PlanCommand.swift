@@ -7,7 +7,9 @@ struct PlanCommand: Command {
 
     let syntax = CommandSyntax(
         "plan", summary: "Show what a training step takes, before anything runs", operands: [.workload],
-        options: [RunOptions.batchSize, RunOptions.device, RunOptions.threads, RunOptions.precision, steps])
+        options: [RunOptions.batchSize, RunOptions.device, RunOptions.threads, RunOptions.precision, steps],
+        notes: "Peak memory is what a training step's arrays take, exactly. The process has code, libraries and data\n"
+            + "besides; peak_memory_bytes of 'apus bench' counts all of it.")
 
     func run(_ arguments: Arguments) throws {
         let workload = try Workloads.named(arguments.operands[0])

@@ -60,6 +60,7 @@ struct PredictCommand: Command {
         let answers = try run.experiment.answers(
             to: array, by: run.network, classNames: classNames, device: device)
         for (file, (image, answer)) in zip(files, zip(images, answers)) {
+            if let text = image.scalingText { Console.report("\(file): \(text)") }
             if image.isInverted { Console.report("\(file): light paper; the image is inverted.") }
             try Console.line("\(file): \(answer.text)")
         }

@@ -6,7 +6,7 @@ import Foundation
 struct ReplayCommand: Command {
     let syntax = CommandSyntax(
         "replay", summary: "Train a run again by its card, and say whether all bits are the same", operands: [.run],
-        options: [RunOptions.data, RunOptions.device, RunOptions.threads],
+        options: [RunOptions.runData, RunOptions.device, RunOptions.runThreads],
         notes:
             "Compared are the loss of every step, the hashes of all variables after each epoch (and after the steps\n"
             + "that --fingerprint-every of 'apus train' named), and the last weights. Nothing is written.")
@@ -75,7 +75,7 @@ extension ChosenData {
     /// - Throws: `ApusError.file` where they are others now, and what loading throws.
     static func ofRun(_ card: RunCard, _ arguments: Arguments, for experiment: any Experiment) throws -> ChosenData {
         let data = try ChosenData(
-            card.data.name, folder: arguments[RunOptions.data] ?? card.data.existingFolder, for: experiment)
+            card.data.name, folder: arguments[RunOptions.runData] ?? card.data.existingFolder, for: experiment)
         let found = RunCard.Data(data.name, data.loaded).checksums
         guard found == card.data.checksums else {
             let names = Set(found.keys).union(card.data.checksums.keys).filter { found[$0] != card.data.checksums[$0] }

@@ -8,7 +8,15 @@ struct SummaryCommand: Command {
 
     func run(_ arguments: Arguments) throws {
         let workload = try Workloads.named(arguments.operands[0])
-        for model in try workload.network(seed: 0).models { try Console.line(model.summary()) }
+        let models = try workload.network(seed: 0).models
+        for model in models { try Console.line(model.summary()) }
+        guard models.count > 1 else { return }
+        var counts: [ObjectIdentifier: Int] = [:]
+        for entry in models.flatMap(\.variables) {
+            counts[ObjectIdentifier(entry.variable)] = entry.variable.elementCount
+        }
+        try Console.line(
+            "All models together have \(counts.values.reduce(0, +).grouped) parameters: what they share counts once.")
     }
 }
 

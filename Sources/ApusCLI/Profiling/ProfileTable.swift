@@ -12,7 +12,22 @@ package struct ProfileTable {
         self.rowLimit = rowLimit
     }
 
-    package var text: String { ([heading, machine, "", kernels, ""] + [layers]).joined(separator: "\n") + "\n" }
+    package var text: String {
+        ([heading, machine, "", kernels, "", layers] + remark).joined(separator: "\n") + "\n"
+    }
+
+    /// Where the kernels' times do not add up to the step's.
+    private var remark: [String] {
+        let share = profile.remainingSeconds / profile.stepSeconds
+        guard share < -Self.noise else { return [] }
+        return [
+            "The kernels took \((-share * 100).fixed(0)) % longer than a whole step did without clocks: other programs "
+                + "were at work meanwhile. Measure again when the machine is idle."
+        ]
+    }
+
+    /// Of a step: what clocks between the kernels of small networks take themselves, and more.
+    private static let noise = 0.1
 
     private var heading: String {
         "\(profile.workload), batch \(profile.batchSize), \(profile.precision.rawValue): \(milliseconds(profile.stepSeconds)) ms a step, "

@@ -10,6 +10,9 @@ package struct InputImage {
     /// The file's own picture, where it is large in a smaller size: at most `sideLimit` pixels a side.
     package let picture: Pixels
 
+    /// What was done to a file of another size, in words; `nil` for the network's own.
+    package let scalingText: String?
+
     private static let sideLimit = 512
 
     /// - Parameter shape: `[height, width]` for digits, which are grey and light on dark; `[height, width, 3]` for
@@ -20,6 +23,12 @@ package struct InputImage {
         let (height, width) = (shape[0], shape[1])
         let pixels = try (shape.rank == 3 && shape[2] == 3 ? file.colored : file.gray)
             .resized(height: height, width: width)
+        // Width before height, as image programs give it.
+        scalingText =
+            (file.height, file.width) == (height, width)
+            ? nil
+            : "\(file.width) x \(file.height) pixels, scaled to \(width) x \(height)"
+                + (file.width * height == file.height * width ? "." : " without keeping its proportions.")
         let numbers = pixels.bytes.map { Float($0) / 255 }
         isInverted = shape.rank == 2 && Self.isLightPaper(numbers, width: width)
         values = isInverted ? numbers.map { 1 - $0 } : numbers

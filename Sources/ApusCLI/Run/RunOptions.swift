@@ -18,6 +18,8 @@ enum RunOptions {
     static let threads = Option.integer(
         "threads", in: 1...mostThreads, help: "Threads of the processor",
         default: "OMP_NUM_THREADS, or one for each core")
+    static let runThreads = Option.integer(
+        "threads", in: 1...mostThreads, help: "Threads of the processor", default: "the run's")
     private static let precisions = Precision.allCases.map(\.rawValue)
     private static let precisionHelp = "How products are computed: bfloat16 rounds factors, float32-fast needs AMX"
     static let precision = Option.choice(

@@ -18,6 +18,11 @@ extension PublishedDataset {
                 found: best.isEmpty ? "none of them" : "only \(best.joined(separator: ", "))"))
     }
 
+    /// The data set that published a file with this SHA-256.
+    package static func owner(ofChecksum checksum: String) -> PublishedDataset? {
+        all.first { $0.files.contains { $0.checksum == checksum } }
+    }
+
     /// Reads the four files, two at a time: unpacking takes one core.
     func readIDX(_ places: [URL], source: DataSource, cache: URL) throws -> LoadedDataset {
         let contents = try ParallelReading.map(Array(zip(files, places))) { file, url in
@@ -27,6 +32,11 @@ extension PublishedDataset {
         for (file, (url, content)) in zip(files, zip(places, contents)) where content.checksum != file.checksum {
             guard case .folder = source else {
                 throw ApusError.file(path: url.path, .checksum(expected: file.checksum, found: content.checksum))
+            }
+            if let other = Self.owner(ofChecksum: content.checksum) {
+                throw ApusError.file(
+                    path: url.path,
+                    .foreign(expected: "a file of \(title)", found: "one of \(other.title) (\(other.name))"))
             }
             warnings.append("\(url.path) is not the published file of \(title): its SHA-256 is \(content.checksum).")
         }
