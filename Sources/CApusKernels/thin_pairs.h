@@ -7,10 +7,10 @@
 
 typedef struct apus_thin_pairs apus_thin_pairs;
 
-/// Whether the loops can compute the product and are faster than those of pair_product.h: one matrix of four columns
-/// or fewer, and of 4,096 terms at most. Where the left side is transposed, four rows will do; the right side must not
-/// be transposed then, and nothing but a scale and a sum may follow. Functions after the product are those of
-/// pair_product.h.
+/// Whether the loops can compute the product and are faster than those of pair_product.h: one matrix of 12 columns or
+/// fewer, and of 4,096 terms at most; with more than four columns also of 32 rows and 24 terms a column at least. Where
+/// the left side is transposed, 12 rows or columns will do, whatever else; the right side must not be transposed then,
+/// and nothing but a scale and a sum may follow. Functions after the product are those of pair_product.h.
 bool apus_thin_pairs_are_faster(const apus_matmul_description *description);
 
 apus_status apus_thin_pairs_create(const apus_matmul_description *description, apus_thin_pairs **product);

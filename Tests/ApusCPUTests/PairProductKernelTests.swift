@@ -39,8 +39,11 @@ extension KernelTests.Matmul {
         @Test(arguments: [
             (1, 1, 1), (1, 17, 2), (5, 64, 3), (6, 65, 31), (7, 15, 32), (13, 128, 33), (2, 48, 63), (128, 10, 65),
             (385, 20, 5), (770, 3, 17), (12, 150, 129), (3, 5, 0),
-            // The thin ones: four at most of the short axis, vectors of the long one and of the terms.
+            // The thin ones: 12 at most of the short axis, in tiles of 5 and 6; vectors of the long one, in panels of 4,
+            // and of the terms; with more than four columns 32 rows and 24 terms a column.
             (130, 2, 70), (2, 130, 70), (33, 1, 1), (1, 16, 31), (4, 17, 32), (17, 4, 33), (70, 3, 131), (4, 4, 64),
+            (32, 5, 120), (36, 6, 145), (39, 10, 271), (33, 11, 264), (64, 12, 288), (7, 97, 21), (12, 200, 19),
+            (200, 11, 19), (12, 12, 12), (97, 7, 3), (81, 13, 400),
         ])
         func sizesAndTranspositions(m: Int, n: Int, k: Int) throws {
             for transposes in [(false, false), (true, false), (false, true), (true, true)] {
@@ -53,8 +56,8 @@ extension KernelTests.Matmul {
         @Test(arguments: [APUS_ACTIVATION_RELU, APUS_ACTIVATION_SIGMOID, APUS_ACTIVATION_TANH])
         func functionsAfterIt(_ activation: apus_activation) throws {
             for alpha in activation == APUS_ACTIVATION_RELU ? [0, 0.25] : [0] as [Float] {
-                for n in [70, 3] {
-                    try verify(Case(m: 9, n: n, k: 21, hasBias: true, activation: activation, alpha: alpha))
+                for (m, n, k) in [(9, 70, 21), (9, 3, 21), (37, 9, 230)] {
+                    try verify(Case(m: m, n: n, k: k, hasBias: true, activation: activation, alpha: alpha))
                 }
             }
         }
@@ -86,15 +89,16 @@ extension KernelTests.Matmul {
 
         /// A part is one thread's, and each number is added up in one order.
         @Test func threadsDoNotChangeThem() throws {
-            // The last four are thin.
+            // From the fourth on they are thin.
             for (m, n, batch, transposes) in [
                 (128, 512, 1, (true, false)), (600, 40, 1, (true, false)), (20, 30, 8, (true, false)),
                 (2000, 2, 1, (true, false)), (3, 2000, 1, (true, false)), (2000, 2, 1, (false, false)),
-                (2000, 2, 1, (false, true)),
+                (2000, 2, 1, (false, true)), (2000, 10, 1, (true, false)), (12, 2000, 1, (true, false)),
+                (2000, 10, 1, (false, false)),
             ] {
                 let results = try withThreadCounts {
-                    try Case(batch: batch, m: m, n: n, k: 50, transposes: transposes, multipliesPairs: true).run(
-                        left: sampleValues(batch * 50 * m, seed: 1), right: sampleValues(batch * 50 * n, seed: 2),
+                    try Case(batch: batch, m: m, n: n, k: 250, transposes: transposes, multipliesPairs: true).run(
+                        left: sampleValues(batch * 250 * m, seed: 1), right: sampleValues(batch * 250 * n, seed: 2),
                         bias: [], output: sampleValues(batch * m * n, seed: 3))
                 }
                 let areEqual = bits(results.one) == bits(results.two)
@@ -102,13 +106,16 @@ extension KernelTests.Matmul {
             }
         }
 
-        /// Four columns, or rows where the left side is transposed, go by loops of their own.
+        /// Few columns, or rows where the left side is transposed, go by loops of their own.
         @Test func thinOnesAreChosen() throws {
             for (m, n, k, transposes, hasBias, isThin) in [
                 (128, 4, 512, (false, false), true, true), (128, 4, 512, (false, true), true, true),
-                (128, 5, 512, (false, false), true, false), (4, 128, 512, (false, false), false, false),
+                (32, 5, 120, (false, true), true, true), (128, 12, 288, (false, false), false, true),
+                (31, 5, 120, (false, false), true, false), (32, 5, 119, (false, false), true, false),
+                (128, 13, 512, (false, false), true, false), (4, 128, 512, (false, false), false, false),
                 (4, 128, 512, (true, false), false, true), (128, 4, 512, (true, false), false, true),
-                (5, 128, 512, (true, false), false, false), (4, 128, 512, (true, false), true, false),
+                (12, 128, 512, (true, false), false, true), (128, 12, 512, (true, false), false, true),
+                (13, 128, 512, (true, false), false, false), (4, 128, 512, (true, false), true, false),
                 (4, 128, 512, (true, true), false, false), (128, 4, 512, (true, true), false, false),
                 (128, 4, 4096, (false, false), false, true), (128, 4, 4097, (false, false), false, false),
             ] {
