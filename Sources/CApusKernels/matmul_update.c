@@ -77,8 +77,8 @@ APUS_INLINE void adam_moments(const apus_matmul_update_description *wanted, cons
     x->velocity += (g * g - x->velocity) * wanted->velocity_share;
 }
 
-/// What momentum and rate are divided by, given 1 / sqrt(velocity). Velocities below the smallest normal number, 0 among
-/// them, have roots below 1.1e-7 of the least epsilon.
+/// What momentum and rate are divided by, given 1 / sqrt(velocity). Velocities below the smallest normal number, 0
+/// among them, have roots below 1.1e-7 of the least epsilon.
 APUS_INLINE void adam_divisor(
     const apus_matmul_update_description *wanted, const state *x, const apus_lanes *reciprocal_root,
     apus_lanes *divisor) {

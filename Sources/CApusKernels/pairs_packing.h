@@ -41,8 +41,8 @@ APUS_PAIRS_INLINE void apus_pack_rows_of_pairs(
     }
 }
 
-/// pairs[k * pair_stride + j] = terms 2 k and 2 k + 1 of column j, where matrix[j * stride + k] is term k of column j, for
-/// `columns`, sixteen at most; 0 for the columns from there to the sixteenth.
+/// pairs[k * pair_stride + j] = terms 2 k and 2 k + 1 of column j, where matrix[j * stride + k] is term k of column j,
+/// for `columns`, sixteen at most; 0 for the columns from there to the sixteenth.
 APUS_PAIRS_INLINE void apus_pack_sixteen_columns(
     uint32_t *pairs, int64_t pair_stride, const float *matrix, int64_t stride, int64_t columns, int64_t terms) {
     for (int64_t k = 0; k < terms; k += 2 * APUS_PAIRS_LANES) {

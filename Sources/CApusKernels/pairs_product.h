@@ -77,8 +77,8 @@ APUS_PAIRS_INLINE void apus_multiply_pairs(
     }
 }
 
-/// The pairs of sixteen rows' neighbouring terms, transposed: to[k * stride + r] = pair k of row r, k in 0..<16. The rows
-/// are given as `apus_neighbour_pairs`.
+/// The pairs of sixteen rows' neighbouring terms, transposed: to[k * stride + r] = pair k of row r, k in 0..<16. The
+/// rows are given as `apus_neighbour_pairs`.
 APUS_PAIRS_INLINE void apus_transpose_pairs(__m512i r[16], uint32_t *to, int64_t stride, int64_t pairs) {
     __m512i t[16];
     _Pragma("clang loop unroll(full)") for (int i = 0; i < 8; i++) {

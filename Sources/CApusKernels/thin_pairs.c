@@ -1,8 +1,8 @@
 // Only the short side is packed; the long one is rounded on the way to the sums, and makes their vectors: as columns of
 // the output, few would leave most lanes empty.
 //
-// Measured on two cores of Zen 4 against pair_product.c: vae's products of 2, 128 and 512 in 0.4 to 0.7 of the time, those
-// of 10, 128 and 512 or 784 in about 0.7. Few terms were tried, too (128 x 2 by 2 x 512): nothing was won.
+// Measured on two cores of Zen 4 against pair_product.c: vae's products of 2, 128 and 512 in 0.4 to 0.7 of the time,
+// those of 10, 128 and 512 or 784 in about 0.65. Few terms were tried, too (128 x 2 by 2 x 512): nothing was won.
 #include "thin_pairs.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/// What the loops of Winograd's filtering share: products, tiles' places, the transforms of an image and of an upstream.
+/// What the loops of Winograd's filtering share: products, tiles' places, the transforms of an image and of an
+/// upstream.
 ///
 /// A thread takes a block of tiles through all stages, so that what is transformed stays in its second cache: nothing
 /// of it is ever stored in whole.

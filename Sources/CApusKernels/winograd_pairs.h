@@ -1,8 +1,8 @@
 /// Products of Winograd's filtering by bfloat16 pairs: what is transformed is rounded once more, and sums are float32.
 ///
 /// With the points of winograd_transforms.h the second rounding makes the error of a result about five times that of
-/// rounded factors alone: 0.011, with 5 x 5 kernels 0.013, in place of 0.0021 to 0.0024 of the results' root mean square
-/// (docs/precision.md).
+/// rounded factors alone: 0.011, with 5 x 5 kernels 0.013, in place of 0.0021 to 0.0024 of the results' root mean
+/// square (docs/precision.md).
 #ifndef APUS_WINOGRAD_PAIRS_H
 #define APUS_WINOGRAD_PAIRS_H
 
