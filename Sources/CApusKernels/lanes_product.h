@@ -179,6 +179,14 @@ APUS_INLINE void apus_multiply_rows(
     }
 #endif
 
+/// The same for what is taken with AVX-512 only: defines `body##_wide`.
+#if APUS_HAS_VARIANTS
+#define APUS_WIDE_VARIANT(body) \
+    APUS_LOOP_VARIANT(__attribute__((target("arch=x86-64-v4"), min_vector_width(512))), body##_wide, body, 0)
+#else
+#define APUS_WIDE_VARIANT(body) APUS_LOOP_VARIANT(, body##_wide, body, 0)
+#endif
+
 /// Rows of a tile, as many as the registers allow.
 #define APUS_TILED_VARIANTS(body) APUS_LOOP_VARIANTS(body, 6, 1)
 

@@ -1,4 +1,4 @@
-/// Sixteen vectors as a square: its transpose, and sums along its rows.
+/// Sixteen vectors transposed as a square, and the sum of one vector.
 #ifndef APUS_LANES_TRANSPOSE_H
 #define APUS_LANES_TRANSPOSE_H
 

@@ -153,11 +153,13 @@ static apus_status prepare_product(apus_matmul *matmul) {
             batch = 1;
         }
     }
-    if (!matmul->zeros && batch == 1 && apus_thin_product_is_faster(wanted, rows)) {
+    // Where factors are bfloat16 numbers, oneDNN may multiply them by AMX.
+    bool may_be_ours = !matmul->zeros && batch == 1 && !matmul->engine->has_rounded_factors;
+    if (may_be_ours && apus_thin_product_is_faster(wanted, rows)) {
         snprintf(matmul->implementation, sizeof matmul->implementation, "thin:avx512");
         return apus_thin_product_create(wanted, rows, &matmul->thin);
     }
-    if (!matmul->zeros && batch == 1 && apus_narrow_product_is_faster(wanted, rows)) {
+    if (may_be_ours && apus_narrow_product_is_faster(wanted, rows)) {
         snprintf(matmul->implementation, sizeof matmul->implementation, "narrow:avx512");
         return apus_narrow_product_create(wanted, rows, &matmul->narrow);
     }

@@ -2,7 +2,7 @@
 // vectors of terms are full, where those of a few columns would not be. A sum's lanes are added at the end. Tiles of
 // five rows by five columns read ten vectors for 25 multiply-adds.
 //
-// Measured on two cores of Zen 4 with 128 rows, against oneDNN: 784 terms and 10 columns 12.4 microseconds (15.3), 512
+// Measured on two cores of Zen 4 with 128 rows, against oneDNN (not on other processors): 784 terms and 10 columns 12.4 microseconds (15.3), 512
 // and 10 8.3 (10.8), 512 and 2 3.8 (10.1), 784 and 12 14.2 (15.0).
 #include "narrow_product.h"
 
@@ -16,7 +16,7 @@
 
 enum {
     TILE = 5,             // rows and columns, at most
-    MOST_COLUMNS = 12,    // with 14 oneDNN's lanes are as well filled
+    MOST_COLUMNS = 12,    // measured: with 12 0.95 of oneDNN's time, with 14 1.09
     MOST_TERMS = 2048,    // what a thread packs stays in the second cache
     TERMS_A_COLUMN = 24,  // at least: lanes are to be added for each
     LEAST_ROWS = 32,      // with fewer, to pack takes longer than to multiply
@@ -28,7 +28,6 @@ struct apus_narrow_product {
     int64_t stride;          // from one packed column to the next: whole vectors
     int32_t thread_count;    // at creation
     int64_t workspace_size;  // numbers a thread: the packed columns
-    apus_range_body body;
     float *workspaces;
 };
 
@@ -50,7 +49,7 @@ APUS_INLINE void pack_terms(apus_lanes square[APUS_LANE_COUNT], float *packed, i
 /// Column after column, filled up to whole vectors with 0.
 APUS_INLINE void pack_columns(const job *work, float *packed) {
     const apus_matmul_description *wanted = &work->product->description;
-    int64_t terms = wanted->inner, columns = wanted->columns, stride = work->product->stride, k = 0;
+    int64_t terms = wanted->inner, columns = wanted->columns, stride = work->product->stride;
     apus_lanes square[APUS_LANE_COUNT];
     if (wanted->transposes_right) {
         for (int64_t c = 0; c < columns; c++)
@@ -60,6 +59,7 @@ APUS_INLINE void pack_columns(const job *work, float *packed) {
             }
         return;
     }
+    int64_t k = 0;
     for (; (terms - k - APUS_LANE_COUNT + 1) * columns >= APUS_LANE_COUNT; k += APUS_LANE_COUNT) {
         APUS_UNROLLED for (int i = 0; i < APUS_LANE_COUNT; i++)
             square[i] = *(const apus_lanes *)(work->right + (k + i) * columns);
@@ -156,7 +156,7 @@ APUS_INLINE void run_rows(void *context, int64_t begin, int64_t end, int32_t thr
         }
     }
 }
-APUS_TILED_VARIANTS(run_rows)
+APUS_WIDE_VARIANT(run_rows)
 
 bool apus_narrow_product_is_faster(const apus_matmul_description *wanted, int64_t rows) {
     return !wanted->transposes_left && wanted->columns <= MOST_COLUMNS && rows >= LEAST_ROWS &&
@@ -173,7 +173,6 @@ apus_status apus_narrow_product_create(
     product->rows = rows;
     product->stride = apus_rounded_up(wanted->inner, APUS_LANE_COUNT);
     product->thread_count = apus_thread_count();
-    product->body = choose_run_rows(APUS_BEST_INSTRUCTIONS);
     product->workspace_size = product->stride * wanted->columns;
     product->workspaces = aligned_alloc(64, (size_t)apus_narrow_product_workspace(product));
     if (!product->workspaces) {
@@ -190,7 +189,7 @@ void apus_narrow_product_run(
     job work = {product, left, right, product->description.has_bias ? bias : NULL, scale, output};
     int64_t effort = product->stride / APUS_LANE_COUNT * product->description.columns;
     apus_parallel_limited(
-        product->rows, 1 + APUS_GRAIN / 4 / effort, product->thread_count, product->body, &work);
+        product->rows, 1 + APUS_GRAIN / 4 / effort, product->thread_count, run_rows_wide, &work);
 }
 
 void apus_narrow_product_destroy(apus_narrow_product *product) {

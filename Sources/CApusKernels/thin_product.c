@@ -26,7 +26,6 @@ struct apus_thin_product {
     int64_t short_length, long_length;
     int32_t thread_count;    // at creation
     int64_t workspace_size;  // numbers a thread: sums, the same transposed, and packed terms
-    apus_range_body body;
     float *workspaces;
 };
 
@@ -104,7 +103,7 @@ APUS_INLINE void run_vectors(void *context, int64_t begin, int64_t end, int32_t 
         else run_panel(work, 1, right, stride, sums, first, count);
     }
 }
-APUS_TILED_VARIANTS(run_vectors)
+APUS_WIDE_VARIANT(run_vectors)
 
 bool apus_thin_product_is_faster(const apus_matmul_description *wanted, int64_t rows) {
     return wanted->transposes_left && !wanted->transposes_right && !wanted->has_bias &&
@@ -122,7 +121,6 @@ apus_status apus_thin_product_create(
     product->short_length = product->is_swapped ? wanted->columns : rows;
     product->long_length = product->is_swapped ? rows : wanted->columns;
     product->thread_count = apus_thread_count();
-    product->body = choose_run_vectors(APUS_BEST_INSTRUCTIONS);
     product->workspace_size = PANEL_WIDTH * (2 * SHORT + wanted->inner);
     product->workspaces = aligned_alloc(64, (size_t)apus_thin_product_workspace(product));
     if (!product->workspaces) {
@@ -139,7 +137,7 @@ void apus_thin_product_run(
     job work = {product, is_swapped ? right : left, is_swapped ? left : right, scale, output};
     int64_t vectors = (product->long_length + APUS_LANE_COUNT - 1) / APUS_LANE_COUNT;
     int64_t effort = product->short_length * (product->description.inner + APUS_LANE_COUNT);
-    apus_parallel_limited(vectors, 1 + APUS_GRAIN / 4 / effort, product->thread_count, product->body, &work);
+    apus_parallel_limited(vectors, 1 + APUS_GRAIN / 4 / effort, product->thread_count, run_vectors_wide, &work);
 }
 
 void apus_thin_product_destroy(apus_thin_product *product) {

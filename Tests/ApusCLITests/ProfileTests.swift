@@ -54,8 +54,8 @@ import Testing
         #expect(!ProfileTable(profile(stepSeconds: 1.4e-3)).text.contains("idle"))
         #expect(
             ProfileTable(profile(stepSeconds: 1.25e-3)).text.hasSuffix(
-                "\nThe kernels took 20 % longer than a whole step did without clocks: other programs were at work "
-                    + "meanwhile. Measure again when the machine is idle.\n"))
+                "\nThe kernels took 20 % longer than a whole step did without clocks, probably because other programs "
+                    + "were at work. Measure again when the machine is idle.\n"))
     }
 
     @Test func whatDoesNotFitIsSummedUp() {

@@ -52,12 +52,25 @@ import Testing
         #expect(loaded.warnings == ["\(file.path) is not the published file of Toy: its SHA-256 is \(checksum)."])
     }
 
+    @Test func filesInEachOthersPlacesAreRefused() throws {
+        try ToySet.write(to: folder)
+        let file = try folder.write(ToySet.contents[3].bytes, to: "train-labels-idx1-ubyte")
+        #expect(
+            message { _ = try load(folder: folder.url) }
+                == "\(file.path): expected train-labels-idx1-ubyte of Toy, found t10k-labels-idx1-ubyte of it.")
+    }
+
     /// The checksums are those of PublishedDataset+Known.swift.
     @Test func filesOfAnotherDatasetHaveItsName() {
-        let (mnist, fashion) = (PublishedDataset.mnist.files[3], PublishedDataset.fashionMNIST.files[3])
-        #expect(PublishedDataset.owner(ofChecksum: mnist.checksum)?.name == "mnist")
-        #expect(PublishedDataset.owner(ofChecksum: fashion.checksum)?.name == "fashion-mnist")
-        #expect(PublishedDataset.owner(ofChecksum: String(mnist.checksum.reversed())) == nil)
+        let (mnist, fashion) = (PublishedDataset.mnist, PublishedDataset.fashionMNIST)
+        func text(_ checksum: String) -> String? {
+            fashion.mistake(of: checksum, inPlaceOf: fashion.files[3]).map { "\(ApusError.file(path: "F", $0))" }
+        }
+        #expect(
+            text(mnist.files[3].checksum)
+                == "F: expected t10k-labels-idx1-ubyte of Fashion-MNIST, found t10k-labels-idx1-ubyte of MNIST, the "
+                + "data set mnist.")
+        #expect(text(String(mnist.files[3].checksum.reversed())) == nil)
     }
 
     @Test func aFolderWithoutTheFilesIsAnError() throws {

@@ -8,15 +8,11 @@ struct SummaryCommand: Command {
 
     func run(_ arguments: Arguments) throws {
         let workload = try Workloads.named(arguments.operands[0])
-        let models = try workload.network(seed: 0).models
-        for model in models { try Console.line(model.summary()) }
-        guard models.count > 1 else { return }
-        var counts: [ObjectIdentifier: Int] = [:]
-        for entry in models.flatMap(\.variables) {
-            counts[ObjectIdentifier(entry.variable)] = entry.variable.elementCount
-        }
+        let network = try workload.network(seed: 0)
+        for model in network.models { try Console.line(model.summary()) }
+        guard network.models.count > 1 else { return }
         try Console.line(
-            "All models together have \(counts.values.reduce(0, +).grouped) parameters: what they share counts once.")
+            "All models together have \(network.model.parameterCount.grouped) parameters: what they share counts once.")
     }
 }
 

@@ -23,7 +23,7 @@ package struct StepProfile: Sendable {
         package let shapes: String
         /// As in `MatMul`.
         package let kernel: String
-        /// What computes it inside oneDNN, in its words.
+        /// What computes it: in oneDNN's words, or of our own loops those that were chosen among several.
         package let implementation: String?
         package let seconds: Double
         /// Additions, multiplications and function values; of a convolution those of the plain sum, however it is

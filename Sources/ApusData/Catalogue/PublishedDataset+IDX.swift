@@ -18,9 +18,17 @@ extension PublishedDataset {
                 found: best.isEmpty ? "none of them" : "only \(best.joined(separator: ", "))"))
     }
 
-    /// The data set that published a file with this SHA-256.
-    package static func owner(ofChecksum checksum: String) -> PublishedDataset? {
-        all.first { $0.files.contains { $0.checksum == checksum } }
+    /// What is wrong with a file in the place of `file` that was published, too, but as another one; `nil` where nobody
+    /// is known to have published it.
+    package func mistake(of checksum: String, inPlaceOf file: File) -> FileProblem? {
+        for other in [self] + Self.all {
+            guard let found = other.files.first(where: { $0.checksum == checksum }) else { continue }
+            return .foreign(
+                expected: "\(file.name) of \(title)",
+                found: "\(found.name) of "
+                    + (other.name == name ? "it" : "\(other.title), the data set \(other.name)"))
+        }
+        return nil
     }
 
     /// Reads the four files, two at a time: unpacking takes one core.
@@ -33,10 +41,8 @@ extension PublishedDataset {
             guard case .folder = source else {
                 throw ApusError.file(path: url.path, .checksum(expected: file.checksum, found: content.checksum))
             }
-            if let other = Self.owner(ofChecksum: content.checksum) {
-                throw ApusError.file(
-                    path: url.path,
-                    .foreign(expected: "a file of \(title)", found: "one of \(other.title) (\(other.name))"))
+            if let mistake = mistake(of: content.checksum, inPlaceOf: file) {
+                throw ApusError.file(path: url.path, mistake)
             }
             warnings.append("\(url.path) is not the published file of \(title): its SHA-256 is \(content.checksum).")
         }

@@ -55,8 +55,8 @@ enum { APUS_MAXIMUM_RANK = 8 };
 // MARK: Threads (threads.c)
 
 /// Sets the number of threads for our loops and for oneDNN, from whichever thread they are called. Values below 1
-/// count as 1. An object never uses more threads than there were at its creation, and a matrix product just those:
-/// oneDNN's bits may depend on the number. Without an OpenMP runtime in the process the count stays 1.
+/// count as 1. An object never uses more threads than there were at its creation, and oneDNN's matrix
+/// products just those: their bits may depend on the number. Without an OpenMP runtime in the process the count stays 1.
 void apus_set_thread_count(int32_t count);
 
 /// The number of threads in use. At first OpenMP's own (OMP_NUM_THREADS, else the number of processors).
@@ -157,7 +157,7 @@ typedef struct apus_matmul_description {
 
 typedef struct apus_matmul apus_matmul;
 
-/// Prepares oneDNN's matmul, its arguments and its scratch memory. The engine must outlive the product.
+/// Prepares oneDNN's matmul, its arguments and its scratch memory, or loops of ours that are faster. The engine must outlive the product.
 apus_status apus_matmul_create(
     apus_engine *engine, const apus_matmul_description *description, apus_matmul **matmul);
 
