@@ -1,3 +1,5 @@
+import Foundation
+
 extension ApusError: CustomStringConvertible {
     /// One line: what happened, where, what was expected, what came, what to do.
     public var description: String {
@@ -55,6 +57,11 @@ extension ApusError: CustomStringConvertible {
             "\(path): is in use by another process\(processID.map { ", number \($0)" } ?? ""). Wait until it has ended, or end it."
         }
     }
+}
+
+/// For those who print `localizedDescription`.
+extension ApusError: LocalizedError {
+    public var errorDescription: String? { description }
 }
 
 extension ShapeProblem: CustomStringConvertible {

@@ -19,7 +19,8 @@ public struct NDArray: @unchecked Sendable {
     }
 
     private init(uninitialized shape: Shape, _ elementType: ElementType) {
-        precondition(!shape.isSymbolic, "an array needs settled sizes, not \(shape)")
+        // A precondition's message is not printed by optimized programs.
+        if shape.isSymbolic { fatalError("NDArray: an array needs sizes of 0 or more, not \(shape)") }
         self.shape = shape
         self.elementType = elementType
         storage = Storage(byteCount: shape.elementCount * elementType.byteCount)

@@ -11,6 +11,7 @@
 #include "pairs_filter.h"
 #include "pairs_gradient.h"
 #include "pairs_spread.h"
+#include "rectify.h"
 #include "spread_gradient.h"
 #include "threads.h"
 #include "winograd.h"
@@ -437,6 +438,11 @@ apus_status apus_convolution_run(
         if (status) return status;
     }
     APUS_TRY(dnnl_stream_wait, convolution->engine->stream);
+    const apus_convolution_description *wanted = &convolution->description;
+    if (apus_is_rectifier(wanted->activation, wanted->activation_alpha))
+        apus_rectify(
+            result, wanted->batch * wanted->filters * product(1, wanted->output, wanted->rank),
+            convolution->thread_count);
     return APUS_SUCCESS;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "instruction_set.h"
+#include "rectify.h"
 #include "threads.h"
 
 apus_status apus_engine_create(apus_engine **engine) {
@@ -151,7 +152,9 @@ apus_status apus_append_eltwise(dnnl_post_ops_t operations, dnnl_alg_kind_t kind
 apus_status apus_append_activation(dnnl_post_ops_t operations, apus_activation activation, float alpha) {
     switch (activation) {
         case APUS_ACTIVATION_NONE: return APUS_SUCCESS;
-        case APUS_ACTIVATION_RELU: return apus_append_eltwise(operations, dnnl_eltwise_relu, alpha, 0);
+        case APUS_ACTIVATION_RELU:
+            if (apus_is_rectifier(activation, alpha)) return APUS_SUCCESS;
+            return apus_append_eltwise(operations, dnnl_eltwise_relu, alpha, 0);
         case APUS_ACTIVATION_SIGMOID: return apus_append_eltwise(operations, dnnl_eltwise_logistic, 0, 0);
         case APUS_ACTIVATION_TANH: return apus_append_eltwise(operations, dnnl_eltwise_tanh, 0, 0);
         case APUS_ACTIVATION_GELU: return apus_append_eltwise(operations, dnnl_eltwise_gelu_erf, 0, 0);

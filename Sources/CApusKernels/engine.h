@@ -56,6 +56,7 @@ int64_t apus_scratchpad_size(const_dnnl_primitive_desc_t primitive_description);
 
 apus_status apus_append_sum(dnnl_post_ops_t operations);
 apus_status apus_append_eltwise(dnnl_post_ops_t operations, dnnl_alg_kind_t kind, float alpha, float beta);
+/// Of ReLU without a slope nothing: `apus_rectify` follows the primitive.
 apus_status apus_append_activation(dnnl_post_ops_t operations, apus_activation activation, float alpha);
 
 /// The description of output[M, N] = left[M, K] right[K, N] (+ bias) by the matmul primitive; `bias` may be NULL.

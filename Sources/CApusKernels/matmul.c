@@ -11,6 +11,7 @@
 #include "engine.h"
 #include "narrow_product.h"
 #include "pair_product.h"
+#include "rectify.h"
 #include "thin_pairs.h"
 #include "thin_product.h"
 #include "threads.h"
@@ -30,6 +31,7 @@ struct apus_matmul {
     int argument_count;
     int32_t thread_count;  // at creation: the primitive's plan and its scratch memory are for it
     int64_t repetitions;  // runs of the primitive, each with the next left, right and output
+    int64_t rectified;    // numbers of the output that are rectified after it
     int64_t workspace;  // bytes of zeros
     float *zeros;  // both operands, if the inner axis is empty
     float *scaled;  // the right operand times the run's scale, where oneDNN has no fast product with a scale; or NULL
@@ -166,6 +168,8 @@ static apus_status prepare_product(apus_matmul *matmul) {
     preparation parts = {0};
     apus_status status = prepare(matmul, batch, rows, &parts);
     *wanted = original;
+    if (apus_is_rectifier(wanted->activation, wanted->activation_alpha))
+        matmul->rectified = wanted->batch * wanted->rows * wanted->columns;
     if (parts.description) dnnl_primitive_desc_destroy(parts.description);
     if (parts.attributes) dnnl_primitive_attr_destroy(parts.attributes);
     if (parts.operations) dnnl_post_ops_destroy(parts.operations);
@@ -286,13 +290,13 @@ apus_status apus_matmul_run(
     if (matmul->scratchpad)
         APUS_TRY(dnnl_memory_set_data_handle, matmul->scratchpad, matmul->engine->scratch);
     for (int64_t run = 0; run < matmul->repetitions; run++) {
-        APUS_TRY(dnnl_memory_set_data_handle, matmul->output, output);
+        APUS_TRY(dnnl_memory_set_data_handle, matmul->output, output + run * size);
         APUS_TRY(
             dnnl_primitive_execute, matmul->primitive, matmul->engine->stream, matmul->argument_count,
             matmul->arguments);
-        output += size;
     }
     APUS_TRY(dnnl_stream_wait, matmul->engine->stream);
+    apus_rectify(output, matmul->rectified, matmul->thread_count);
     return APUS_SUCCESS;
 }
 

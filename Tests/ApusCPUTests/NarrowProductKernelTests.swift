@@ -5,7 +5,8 @@ extension KernelTests.Matmul {
     /// Outputs of small layers: rows, columns and terms around the borders of the loops of ours.
     @Test(arguments: [
         (32, 1, 24), (32, 1, 23), (31, 1, 24), (33, 2, 50), (35, 3, 72), (34, 4, 97), (37, 5, 120), (64, 6, 144),
-        (40, 7, 301), (38, 8, 192), (36, 9, 224), (128, 10, 784), (39, 11, 265), (39, 11, 263), (64, 12, 288), (64, 13, 400),
+        (40, 7, 301), (38, 8, 192), (36, 9, 224),
+        (128, 10, 784), (39, 11, 265), (39, 11, 263), (64, 12, 288), (64, 13, 400),
         (33, 2, 2048), (33, 2, 2049),
     ])
     func narrowProducts(m: Int, n: Int, k: Int) throws {

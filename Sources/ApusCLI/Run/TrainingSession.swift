@@ -133,6 +133,7 @@ struct TrainingSession {
                 exitCode: CommandLineProgram.exitCode(for: problem))
         }
         try finished.write(to: folder)
+        warnOfDivergence(trainer.history)
         try Console.line("The run is in \(folder.path): weights, history, settings and pictures.")
     }
 
@@ -237,6 +238,20 @@ struct TrainingSession {
         isOfFiles(error) || (error as? ApusError)?.isOfMemory == true
     }
 
+    /// A tenth.
+    private var smallerRate: String { String(format: "%g", card.settings.learningRate / 10) }
+
+    /// What a training that went wrong without a number that is not finite looks like.
+    private func warnOfDivergence(_ history: History) {
+        guard let first = (try? LossRecord.read(folder.losses))?.first, let last = history["loss"].last,
+            last > 2 * Double(abs(first))
+        else { return }
+        Console.report(
+            "WARNING: The last epoch's loss, \(String(format: "%.4g", last)), is more than twice that of the first step, "
+                + "\(String(format: "%.4g", first)): the training has diverged. Try a smaller --learning-rate, such as "
+                + "\(smallerRate).")
+    }
+
     /// How the run is taken up again.
     private var wayOn: String { "To go on: apus train --resume \(folder.path)" }
 
@@ -252,8 +267,8 @@ struct TrainingSession {
             end = "\(place). The batch could not be saved: \(trouble)"
         }
         let way =
-            "From its last good weights, a new run with a smaller --learning-rate begins by: apus train \(card.experiment) "
-            + "--weights \(folder.path)"
+            "Train again with a smaller --learning-rate: apus train \(card.experiment) --learning-rate \(smallerRate) (its "
+            + "last weights are finite, but may be ruined; --weights \(folder.path) begins with them)."
         return (["\(problem.headline) \(end) \(way)"] + problem.details).joined(separator: "\n")
     }
 

@@ -1,3 +1,5 @@
+import Foundation
+
 /// Ends the training after a step when SIGINT (Ctrl-C), SIGTERM or SIGHUP has come; a second one ends the program at once.
 ///
 ///     do {
@@ -25,11 +27,12 @@ public final class StopOnSignal: Callback {
 }
 
 /// A signal has asked for an end.
-public struct SignalReceived: Error, CustomStringConvertible {
+public struct SignalReceived: LocalizedError, CustomStringConvertible {
     /// Its number, such as `SIGINT`.
     public let signal: Int32
     /// What a program exits with that the signal has ended, as shells know it: 128 and its number.
     public var exitCode: Int32 { Interruption.exitCode(of: signal) }
+    public var errorDescription: String? { description }
     public var description: String { "Stopped by \(Interruption.name(of: signal))." }
 
     package init(signal: Int32) { self.signal = signal }

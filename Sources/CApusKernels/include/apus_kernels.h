@@ -127,7 +127,7 @@ typedef enum apus_activation : int32_t {
     APUS_ACTIVATION_ELU = 6,           // x, below 0: a (exp(x) - 1)
     APUS_ACTIVATION_SWISH = 7,         // x sigmoid(a x); SiLU with a = 1
     APUS_ACTIVATION_SOFTPLUS = 8,      // log(1 + exp(x))
-    APUS_ACTIVATION_EXP = 9,           // exp(x)
+    APUS_ACTIVATION_EXP = 9,           // exp(x); of NaN 0 or infinity, as oneDNN has it
     APUS_ACTIVATION_SQUARE = 10,       // x x
     APUS_ACTIVATION_ABSOLUTE = 11,     // |x|
     APUS_ACTIVATION_SQUARE_ROOT = 12,  // sqrt(x)
