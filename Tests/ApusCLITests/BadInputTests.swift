@@ -105,8 +105,8 @@ import Testing
         #expect(
             message.hasSuffix(
                 "data. The run so far is in run: weights, history and settings; the batch and a report are in "
-                    + "run/failure. Train again with a smaller --learning-rate: apus train vae --learning-rate 1e+37 (its last "
-                    + "weights are finite, but may be ruined; --weights run begins with them)."))
+                    + "run/failure. Train again with a smaller --learning-rate: apus train vae --learning-rate 1e+37 (its "
+                    + "last weights are finite, but may be ruined; --weights run begins with them)."))
         // Of what the planner made of the network, nothing is shown.
         #expect(!message.contains("[") && !message.replacingOccurrences(of: "1e+37", with: "").contains("+"))
         #expect(lines.dropFirst().first?.hasPrefix("  operation: matMul of layer 'encoder/") == true)

@@ -80,6 +80,19 @@ import Testing
         #expect(plain.status == 0 && plain.errors == "")
     }
 
+    /// The first step's loss is near ln 10, that of the next ones millions of times as large.
+    @Test func aDivergedTrainingIsTold() throws {
+        let folder = try TemporaryFolder()
+        func errors(_ rate: String) throws -> String {
+            let words = ["train", "mlp", "--max-steps", "5", "--learning-rate", rate, "--out", "run-\(rate)"]
+            let trained = try BuiltProgram.run(words, in: folder)
+            #expect(trained.status == 0)
+            return trained.errors
+        }
+        #expect(try errors("1e9").contains("the training has diverged. Try a smaller --learning-rate, such as 1e+08."))
+        #expect(try !errors("0.01").contains("diverged"))
+    }
+
     @Test func curvesAreDrawnWithoutData() throws {
         let folder = try TemporaryFolder()
         for name in ["perceptron", "vae"] {

@@ -1,4 +1,5 @@
 import ApusCore
+import Foundation
 import Testing
 
 @Suite struct ErrorWordingTests {
@@ -122,7 +123,11 @@ import Testing
         Row(error: .usage(problem: "No name.", cure: "Give one."), text: "No name. Give one."),
     ]
 
-    @Test(arguments: rows) func text(row: Row) { #expect("\(row.error)" == row.text) }
+    @Test(arguments: rows) func text(row: Row) {
+        #expect("\(row.error)" == row.text)
+        // As programs print it that do not know which error it is.
+        #expect((row.error as any Error).localizedDescription == row.text)
+    }
 
     @Test func nearestWords() {
         let known = ["perceptron", "mlp", "vae", "fashion-mnist"]
