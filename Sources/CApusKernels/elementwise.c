@@ -109,10 +109,8 @@ static void fuse_multiply_add(apus_step *steps, int32_t count, int32_t given, co
     }
 }
 
-/// Keeps the steps that an output or a sum needs. `needed` gets a mark for every value that is needed.
-static void remove_unused(apus_program *program, const apus_step *steps, int32_t count, int32_t given, bool *needed) {
-    for (int32_t output = 0; output < program->output_count; output++) needed[program->outputs[output].value] = true;
-    for (int32_t sum = 0; sum < program->sum_count; sum++) needed[program->sums[sum].value] = true;
+/// Marks all that the marked values are computed from.
+static void mark_needed(const apus_step *steps, int32_t count, int32_t given, bool *needed) {
     for (int32_t index = count - 1; index >= 0; index--) {
         if (!needed[given + index]) continue;
         int operands = apus_operand_count(steps[index].operation);
@@ -120,6 +118,13 @@ static void remove_unused(apus_program *program, const apus_step *steps, int32_t
         if (operands > 1) needed[steps[index].b] = true;
         if (operands > 2) needed[steps[index].c] = true;
     }
+}
+
+/// Keeps the steps that an output or a sum needs. `needed` gets a mark for every value that is needed.
+static void remove_unused(apus_program *program, const apus_step *steps, int32_t count, int32_t given, bool *needed) {
+    for (int32_t output = 0; output < program->output_count; output++) needed[program->outputs[output].value] = true;
+    for (int32_t sum = 0; sum < program->sum_count; sum++) needed[program->sums[sum].value] = true;
+    mark_needed(steps, count, given, needed);
     for (int32_t index = 0; index < count; index++) {
         if (!needed[given + index]) continue;
         apus_step step = steps[index];
@@ -219,6 +224,11 @@ static apus_status create(
     count_uses(steps, step_count, program, uses);
     fuse_multiply_add(steps, step_count, given, uses);
     remove_unused(program, steps, step_count, given, needed);
+    if (apus_program_has_image(description)) {
+        // Code that walks windows reads what the image is made of.
+        needed[description->windows.image] = true;
+        mark_needed(steps, step_count, given, needed);
+    }
     for (int32_t input = 0; input < program->input_count; input++) {
         apus_program_source *source = &program->inputs[input];
         source->type = description->inputs[input].type;

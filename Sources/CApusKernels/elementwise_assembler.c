@@ -15,6 +15,13 @@ static uint8_t inverted(int32_t number, int index, int place) {
     return (uint8_t)((~(uint32_t)number >> index & 1) << place);
 }
 
+/// Base, index and 32 bits of displacement, after the opcode.
+static void emit_address(apus_assembler *assembler, int32_t target, apus_place place) {
+    apus_emit_number(assembler, 0x84 | (target & 7) << 3, 1);
+    apus_emit_number(assembler, (place.index & 7) << 3 | (place.base & 7), 1);
+    apus_emit_number(assembler, place.displacement, 4);
+}
+
 void apus_emit_vector(
     apus_assembler *assembler, int32_t opcode, int32_t target, int32_t first, apus_place second, apus_masking masking) {
     uint8_t map = (uint8_t)(opcode >> 12), prefix = (uint8_t)(opcode >> 8 & 15);
@@ -43,10 +50,14 @@ void apus_emit_vector(
         apus_emit_number(assembler, 0xc0 | (target & 7) << 3 | (second.number & 7), 1);
         return;
     }
-    // An address of base, index and 32 bits of displacement.
-    apus_emit_number(assembler, 0x84 | (target & 7) << 3, 1);
-    apus_emit_number(assembler, (second.index & 7) << 3 | (second.base & 7), 1);
-    apus_emit_number(assembler, second.displacement, 4);
+    emit_address(assembler, target, second);
+}
+
+void apus_emit_prefetch(apus_assembler *assembler, apus_place place) {
+    apus_emit_number(assembler, 0x40 | (place.index >> 3) << 1 | place.base >> 3, 1);
+    apus_emit_number(assembler, 0x0f, 1);
+    apus_emit_number(assembler, 0x18, 1);
+    emit_address(assembler, 1, place);
 }
 
 void apus_emit_load_address(apus_assembler *assembler, int32_t target, int32_t base, int32_t displacement) {

@@ -8,7 +8,16 @@
 #include <stdint.h>
 
 /// General registers by their numbers in instructions.
-enum { APUS_RAX = 0, APUS_RCX = 1, APUS_RDX = 2, APUS_NO_INDEX = 4, APUS_RSI = 6, APUS_RDI = 7, APUS_R8 = 8 };
+enum {
+    APUS_RAX = 0,
+    APUS_RCX = 1,
+    APUS_RDX = 2,
+    APUS_NO_INDEX = 4,
+    APUS_RSI = 6,
+    APUS_RDI = 7,
+    APUS_R8 = 8,
+    APUS_R11 = 11,
+};
 
 // The opcode's map (1: 0F, 2: 0F38, 3: 0F3A), its prefix (0: none, 1: 66), its last byte. Where two are given, the
 // first belongs to AVX-512, the second to AVX2.
@@ -27,6 +36,7 @@ enum {
     APUS_MAX_PS = APUS_OPCODE(1, 0, 0x5f),
     APUS_CMP_PS = APUS_OPCODE(1, 0, 0xc2),      // immediate: predicate
     APUS_SHIFT_D = APUS_OPCODE(1, 1, 0x72),     // target: 6 left, 4 right; `first` is written; immediate: bits
+    APUS_EQUAL_D = APUS_OPCODE(1, 1, 0x76),
     APUS_AND_D = APUS_OPCODE(1, 1, 0xdb),
     APUS_OR_D = APUS_OPCODE(1, 1, 0xeb),
     APUS_XOR_D = APUS_OPCODE(1, 1, 0xef),
@@ -65,6 +75,9 @@ void apus_emit_number(apus_assembler *assembler, int64_t number, size_t byte_cou
 /// target = first opcode second; instructions of one operand have `first` 0.
 void apus_emit_vector(
     apus_assembler *assembler, int32_t opcode, int32_t target, int32_t first, apus_place second, apus_masking masking);
+
+/// prefetcht0 of memory.
+void apus_emit_prefetch(apus_assembler *assembler, apus_place place);
 
 /// A general register = the 8 bytes at base + displacement.
 void apus_emit_load_address(apus_assembler *assembler, int32_t target, int32_t base, int32_t displacement);

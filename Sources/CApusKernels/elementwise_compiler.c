@@ -2,7 +2,9 @@
 // registers are enough. Inputs are read where they are needed, outputs written when all is computed.
 //
 // The code is a function (frame, byte count): rdi is the frame, rsi the count, rcx the offset in arrays, rdx that in
-// the unit, r8...r11 the arrays that are used first, rax that of any other.
+// the unit, r8...r11 the arrays that are used first, rax that of any other. Where windows are walked, a vector is of
+// some channels at each place of a window: rcx is the offset of the first place, rdx that of the channels, r11 that in
+// arrays with a number for each window, whose bytes are counted.
 #include "elementwise_compiler.h"
 
 #include <stdlib.h>
@@ -14,7 +16,8 @@
 
 #if defined(__x86_64__)
 
-enum { MOST_POINTERS = APUS_MAXIMUM_INPUTS + APUS_MAXIMUM_OUTPUTS, KEPT_POINTERS = 4, MOST_REGISTERS = 32, NONE = -1 };
+enum { MOST_POINTERS = APUS_MAXIMUM_INPUTS + APUS_MAXIMUM_OUTPUTS, MOST_REGISTERS = 32, NONE = -1 };
+enum { KEPT_POINTERS = 4, KEPT_POINTERS_OF_WALKS = 3 };
 // Of all vectors that are worked on together.
 enum { MOST_TOGETHER = 4, MOST_STEPS = APUS_MAXIMUM_PRIMITIVES };
 enum { MOST_VALUES = MOST_TOGETHER * APUS_MAXIMUM_INPUTS + MOST_STEPS + MOST_TOGETHER };
@@ -24,7 +27,7 @@ typedef struct {
     apus_action action;
     int32_t detail, operands[4], operand_count;
     int32_t result;
-    int64_t displacement;  // of the vector from rcx and rdx, bytes
+    int32_t vector;  // of those together
 } code_step;
 
 typedef struct {
@@ -35,6 +38,7 @@ typedef struct {
     int32_t register_count;  // that hold values; the last two of all are for a single step's use
     int32_t slot_count;      // for values that found no register
     int32_t pointer_register[MOST_POINTERS];  // NONE: loaded at each use
+    bool is_walk;            // over windows, whose places are the vectors together
     int32_t together;        // vectors
     int32_t count, position;
     code_step steps[MOST_STEPS];
@@ -53,13 +57,32 @@ static apus_place frame_place(int64_t offset, int32_t index) {
     return (apus_place){.is_memory = true, .base = APUS_RDI, .index = index, .displacement = (int32_t)offset};
 }
 
-static apus_place pointer_place(compiler *self, int32_t pointer, int64_t displacement) {
-    int32_t base = self->pointer_register[pointer];
+/// Whether the array has a number for each window.
+static bool is_of_windows(const compiler *self, int32_t pointer) {
+    if (!self->is_walk) return false;
+    int32_t output = pointer - self->program->input_count;
+    return output < 0 ? self->program->inputs[pointer].reading == APUS_READ_SPREAD
+                      : self->program->outputs[output].pooling != APUS_WRITE_ALL;
+}
+
+static apus_place pointer_place(compiler *self, int32_t pointer, int32_t vector) {
+    int32_t base = self->pointer_register[pointer], index = APUS_RCX;
     if (base == NONE) {
         base = APUS_RAX;
         apus_emit_load_address(&self->assembler, base, APUS_RDI, pointer * (int32_t)sizeof(void *));
     }
-    return (apus_place){.is_memory = true, .base = base, .index = APUS_RCX, .displacement = (int32_t)displacement};
+    int64_t displacement = vector * self->vector_bytes;
+    if (self->is_walk) displacement = self->program->bands.pooling.offsets[vector] * (int64_t)sizeof(float);
+    if (is_of_windows(self, pointer)) {
+        index = APUS_R11;
+        displacement = 0;
+    }
+    return (apus_place){.is_memory = true, .base = base, .index = index, .displacement = (int32_t)displacement};
+}
+
+/// A row of the frame that lies side by side for the vectors of the unit.
+static apus_place unit_place(const compiler *self, int64_t offset, int32_t vector) {
+    return frame_place(offset + vector * self->vector_bytes, APUS_RDX);
 }
 
 static bool is_computed(const compiler *self, int32_t value) {
@@ -77,13 +100,13 @@ static bool is_near(const compiler *self, int32_t value) {
 static apus_place memory_place(compiler *self, int32_t value) {
     if (value < 0) return frame_place(self->constant_offset + (-1 - value) * 64, APUS_NO_INDEX);
     if (is_computed(self, value)) return frame_place(self->spill_offset + self->slot_of[value] * 64, APUS_NO_INDEX);
-    int32_t input = value / self->together;
-    int64_t displacement = value % self->together * self->vector_bytes;
+    int32_t input = value / self->together, vector = value % self->together;
     const apus_program_source *source = &self->program->inputs[input];
     switch (source->reading) {
         case APUS_READ_ONCE: return frame_place(source->frame_offset, APUS_NO_INDEX);
-        case APUS_READ_PERIODIC: return frame_place(source->frame_offset + displacement, APUS_RDX);
-        default: return pointer_place(self, input, displacement);
+        // All places of a window read the same channels.
+        case APUS_READ_PERIODIC: return unit_place(self, source->frame_offset, self->is_walk ? 0 : vector);
+        default: return pointer_place(self, input, vector);
     }
 }
 
@@ -281,8 +304,9 @@ static void emit_masked(compiler *self, const code_step *step) {
     int32_t mask = is_wide ? 1 : second_scratch(self);
     int32_t a = into_register(self, operands[0], first_scratch(self));
     apus_place b = into_place(self, operands[1]);
-    apus_emit_vector(&self->assembler, APUS_CMP_PS, mask, a, b, APUS_UNMASKED);
-    apus_emit_number(&self->assembler, step->detail, 1);
+    bool is_by_bits = step->detail == APUS_IF_SAME_BITS;
+    apus_emit_vector(&self->assembler, is_by_bits ? APUS_EQUAL_D : APUS_CMP_PS, mask, a, b, APUS_UNMASKED);
+    if (!is_by_bits) apus_emit_number(&self->assembler, step->detail, 1);
     // A register that only the comparison needed is free for the others.
     int32_t no = is_choice ? into_register(self, operands[3], first_scratch(self)) : mask;
     apus_place yes = into_place(self, operands[2]);
@@ -299,9 +323,15 @@ static void emit_masked(compiler *self, const code_step *step) {
     }
 }
 
+/// Of a window's first place.
+static int64_t channel_bytes(const compiler *self) {
+    return self->program->bands.pooling.pooling.channels * (int64_t)sizeof(float);
+}
+
 static void emit_accumulate(compiler *self, const code_step *step) {
     int64_t offset = self->program->lanes_offset + step->detail * self->program->unit * (int64_t)sizeof(float);
-    apus_place lanes = frame_place(offset + step->displacement, APUS_RDX);
+    apus_place lanes = self->is_walk ? unit_place(self, offset + step->vector * channel_bytes(self), 0)
+                                     : unit_place(self, offset, step->vector);
     int32_t value = into_register(self, step->operands[0], first_scratch(self));
     apus_emit_vector(&self->assembler, APUS_ADD_PS, second_scratch(self), value, lanes, APUS_UNMASKED);
     apus_emit_vector(&self->assembler, APUS_STORE_PS, second_scratch(self), 0, lanes, APUS_UNMASKED);
@@ -310,7 +340,7 @@ static void emit_accumulate(compiler *self, const code_step *step) {
 
 static void emit_store(compiler *self, const code_step *step) {
     int32_t value = into_register(self, step->operands[0], first_scratch(self));
-    apus_place place = pointer_place(self, step->detail, step->displacement);
+    apus_place place = pointer_place(self, step->detail, step->vector);
     apus_emit_vector(&self->assembler, APUS_STORE_PS, value, 0, place, APUS_UNMASKED);
     release_registers(self, step);
 }
@@ -338,26 +368,27 @@ static void emit_step(compiler *self, const code_step *step) {
 
 // MARK: The loop
 
-/// The needed primitives for `together` vectors at once.
+/// The needed primitives for `together` vectors at once; a walk's are for all its places already.
 static void list_steps(compiler *self, int32_t together) {
+    int32_t copies = self->is_walk ? 1 : together;
     self->together = together;
     self->count = 0;
     memset(self->last_use, NONE, sizeof self->last_use);
     for (int32_t index = 0; index < self->lowered.count; index++) {
         const apus_primitive *primitive = &self->lowered.primitives[index];
         if (!primitive->is_needed) continue;
-        for (int32_t vector = 0; vector < together; vector++) {
+        for (int32_t copy = 0; copy < copies; copy++) {
             code_step *added = &self->steps[self->count];
             *added = (code_step){
                 .action = primitive->action,
                 .detail = primitive->detail,
                 .operand_count = apus_primitive_operand_count(primitive->action),
-                .result = (self->lowered.input_count + index) * together + vector,
-                .displacement = vector * self->vector_bytes,
+                .result = (self->lowered.input_count + index) * copies + copy,
+                .vector = self->is_walk ? primitive->place : copy,
             };
             for (int place = 0; place < added->operand_count; place++) {
                 int32_t value = primitive->operands[place];
-                added->operands[place] = value < 0 ? value : value * together + vector;
+                added->operands[place] = value < 0 ? value : value * copies + copy;
                 if (value >= 0) self->last_use[added->operands[place]] = self->count;
             }
             self->count++;
@@ -393,6 +424,7 @@ static int32_t most_registers(compiler *self) {
 
 static int32_t choose_together(compiler *self) {
     enum { MOST_UNROLLED = 1024 };
+    if (self->is_walk) return (int32_t)self->program->bands.pooling.places;
     int32_t registers = most_registers(self), count = self->count, together = MOST_TOGETHER;
     int64_t vectors = self->program->unit * (int64_t)sizeof(float) / self->vector_bytes;
     while (together > 1 && (vectors % together != 0 || together * registers > self->register_count ||
@@ -414,7 +446,8 @@ static void emit_steps(compiler *self) {
 static void place_pointers(compiler *self) {
     memset(self->pointer_register, NONE, sizeof self->pointer_register);
     int32_t count = 0, pointers = apus_sum_pointer(self->program, self->program->sum_count);
-    for (int32_t pointer = 0; pointer < pointers && count < KEPT_POINTERS; pointer++) {
+    int32_t kept = self->is_walk ? KEPT_POINTERS_OF_WALKS : KEPT_POINTERS;
+    for (int32_t pointer = 0; pointer < pointers && count < kept; pointer++) {
         if (pointer < self->program->input_count) {
             apus_reading reading = self->program->inputs[pointer].reading;
             if (is_near(self, pointer * self->together) || reading == APUS_READ_NEVER) continue;
@@ -434,36 +467,73 @@ static void emit_jump_if_below(apus_assembler *assembler, size_t target) {
     apus_emit_number(assembler, (int64_t)target - (int64_t)(assembler->count + 4), 4);
 }
 
+/// Asks for the next band's numbers: the processor does not foresee where its rows begin.
+static void emit_prefetches(compiler *self) {
+    int64_t band_bytes = self->program->bands.band * (int64_t)sizeof(float);
+    for (int32_t input = 0; input < self->program->input_count; input++) {
+        if (self->program->inputs[input].reading != APUS_READ_IN_PLACE) continue;
+        for (int32_t vector = 0; vector < self->together; vector++) {
+            apus_place place = pointer_place(self, input, vector);
+            place.displacement += (int32_t)band_bytes;
+            apus_emit_prefetch(&self->assembler, place);
+        }
+    }
+}
+
+/// add with a register and 32 bits: 0xc1 is rcx, 0xc2 rdx.
+static void emit_advance(apus_assembler *assembler, uint8_t name, int64_t bytes) {
+    EMIT(assembler, 0x48, 0x81, name);
+    apus_emit_number(assembler, bytes, 4);
+}
+
 static void emit_function(compiler *self) {
     apus_assembler *assembler = &self->assembler;
-    int64_t unit_bytes = self->program->unit * (int64_t)sizeof(float), bytes = self->together * self->vector_bytes;
+    const apus_pooling_description *windows = &self->program->bands.pooling.pooling;
+    int64_t row_bytes = self->is_walk ? channel_bytes(self) : self->program->unit * (int64_t)sizeof(float);
+    int64_t bytes = self->is_walk ? self->vector_bytes : self->together * self->vector_bytes;
     EMIT(assembler, 0xf3, 0x0f, 0x1e, 0xfa);  // endbr64
     place_pointers(self);
     EMIT(assembler, 0x31, 0xc9);  // xor ecx, ecx
-    size_t unit = assembler->count;
+    if (self->is_walk) EMIT(assembler, 0x45, 0x31, 0xdb);  // xor r11d, r11d
+    size_t row = assembler->count;
     EMIT(assembler, 0x31, 0xd2);  // xor edx, edx
     size_t vector = assembler->count;
+    if (self->is_walk) emit_prefetches(self);
     emit_steps(self);
-    EMIT(assembler, 0x48, 0x81, 0xc1);  // add rcx, bytes
-    apus_emit_number(assembler, bytes, 4);
-    if (bytes < unit_bytes) {
-        EMIT(assembler, 0x48, 0x81, 0xc2);  // add rdx, bytes
+    emit_advance(assembler, 0xc1, bytes);
+    if (self->is_walk) {
+        EMIT(assembler, 0x49, 0x81, 0xc3);  // add r11, bytes
         apus_emit_number(assembler, bytes, 4);
-        EMIT(assembler, 0x48, 0x81, 0xfa);  // cmp rdx, unit
-        apus_emit_number(assembler, unit_bytes, 4);
+    }
+    if (bytes < row_bytes) {
+        emit_advance(assembler, 0xc2, bytes);
+        EMIT(assembler, 0x48, 0x81, 0xfa);  // cmp rdx, row
+        apus_emit_number(assembler, row_bytes, 4);
         emit_jump_if_below(assembler, vector);
     }
-    EMIT(assembler, 0x48, 0x39, 0xf1);  // cmp rcx, rsi
-    emit_jump_if_below(assembler, unit);
+    if (self->is_walk) {
+        // The first place of the next window.
+        emit_advance(assembler, 0xc1, (windows->window[2] - 1) * row_bytes);
+        EMIT(assembler, 0x49, 0x39, 0xf3);  // cmp r11, rsi
+    } else {
+        EMIT(assembler, 0x48, 0x39, 0xf1);  // cmp rcx, rsi
+    }
+    emit_jump_if_below(assembler, row);
     EMIT(assembler, 0xc5, 0xf8, 0x77);  // vzeroupper
     EMIT(assembler, 0xc3);              // ret
 }
 
-static apus_program_form best_form(apus_program_form wanted) {
+/// A walk's vectors are of whole channels of a window; its form does not change its sums.
+static bool fits(const apus_program *program, apus_program_form form) {
+    int64_t lanes = form == APUS_FORM_AVX512 ? 16 : 8;
+    return !program->bands.are_walked || program->bands.pooling.pooling.channels % lanes == 0;
+}
+
+static apus_program_form best_form(const apus_program *program, apus_program_form wanted) {
     // The levels are those of APUS_VARIANTS: with AVX2, products are fused into sums there, too.
     apus_level level = apus_instruction_level();
     bool has_third = level >= APUS_LEVEL_AVX2, has_fourth = level == APUS_LEVEL_AVX512;
-    if (has_fourth && wanted != APUS_FORM_AVX2) return APUS_FORM_AVX512;
+    if (has_fourth && wanted != APUS_FORM_AVX2 && fits(program, APUS_FORM_AVX512)) return APUS_FORM_AVX512;
     return has_third && wanted != APUS_FORM_AVX512 ? APUS_FORM_AVX2 : APUS_FORM_INTERPRETED;
 }
 
@@ -477,7 +547,7 @@ static size_t write_code(compiler *self, uint8_t *bytes, size_t capacity) {
 }
 
 void apus_program_compile(apus_program *program, apus_program_form wanted) {
-    apus_program_form form = best_form(wanted);
+    apus_program_form form = best_form(program, wanted);
     if (form == APUS_FORM_INTERPRETED || program->whole == 0) return;
     enum { CAPACITY = 1 << 20 };
     compiler *self = malloc(sizeof *self);
@@ -485,6 +555,7 @@ void apus_program_compile(apus_program *program, apus_program_form wanted) {
     if (self && bytes && apus_lower(program, &self->lowered)) {
         bool is_wide = form == APUS_FORM_AVX512;
         self->program = program;
+        self->is_walk = program->bands.are_walked;
         self->assembler.is_wide = is_wide;
         self->vector_bytes = is_wide ? 64 : 32;
         self->register_count = is_wide ? 30 : 14;

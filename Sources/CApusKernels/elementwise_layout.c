@@ -44,6 +44,9 @@ static void choose_unit(apus_program *program, const apus_program *user) {
         unit = widened(program, unit, source->period);
     }
     for (int32_t sum = 0; sum < program->sum_count; sum++) unit = widened(program, unit, program->sums[sum].columns);
+    // A sum has lanes for each of a window's places.
+    if (program->bands.band > 0)
+        unit = widened(program, unit, program->bands.pooling.places * program->bands.pooling.pooling.channels);
     while (unit < APUS_SHORTEST_UNIT) unit *= 2;
     if (user) unit = user->unit;
     program->unit = unit;
@@ -54,6 +57,7 @@ static void choose_unit(apus_program *program, const apus_program *user) {
     }
     for (int32_t sum = 0; sum < program->sum_count; sum++)
         program->sums[sum].is_by_lanes = unit % program->sums[sum].columns == 0;
+    apus_program_choose_walk(program);
 }
 
 /// Sums are cut into blocks of chunks that do not depend on the number of threads; tiles are whole chunks, and blocks
@@ -116,6 +120,7 @@ static void *zeros(int64_t size) {
 }
 
 static int64_t bands_size(const apus_program *program) {
+    if (program->bands.are_walked && program->code.function) return 0;
     return program->thread_count * program->bands.buffer_count * program->bands.tile * (int64_t)sizeof(float);
 }
 

@@ -30,7 +30,7 @@ int32_t apus_lower_primitive(
         lowered->is_full = true;
         return a;
     }
-    lowered->primitives[lowered->count] = (apus_primitive){action, detail, {a, b, c, d}, false};
+    lowered->primitives[lowered->count] = (apus_primitive){action, detail, {a, b, c, d}, lowered->place, false};
     return lowered->input_count + lowered->count++;
 }
 
@@ -158,33 +158,47 @@ static void lower_sums(const apus_program *program, apus_lowered *lowered, int32
             apus_lower_primitive(lowered, APUS_TO_ACCUMULATE, sum, place, 0, 0, 0);
 }
 
-bool apus_lower(const apus_program *program, apus_lowered *lowered) {
-    lowered->input_count = program->input_count;
-    lowered->count = lowered->constant_count = 0;
-    lowered->is_full = false;
-    int32_t places[APUS_MAXIMUM_VALUES], given = program->input_count + program->constant_count;
+bool apus_lower_values(const apus_program *program, apus_lowered *lowered, const int32_t *inputs, int32_t *values) {
+    int32_t given = program->input_count + program->constant_count;
     for (int32_t value = 0; value < given; value++) {
         int32_t constant = value - program->input_count;
-        places[value] = constant < 0 ? value : apus_lower_constant(lowered, program->constants[constant]);
-        lower_sums(program, lowered, value, places[value]);
+        values[value] = constant < 0 ? inputs[value] : apus_lower_constant(lowered, program->constants[constant]);
+        lower_sums(program, lowered, value, values[value]);
     }
     for (int32_t index = 0; index < program->step_count; index++) {
         const apus_step *step = &program->steps[index];
-        if (!lower(lowered, step->operation, places[step->a], places[step->b], places[step->c], &places[step->result]))
+        if (!lower(lowered, step->operation, values[step->a], values[step->b], values[step->c], &values[step->result]))
             return false;
-        lower_sums(program, lowered, step->result, places[step->result]);
+        lower_sums(program, lowered, step->result, values[step->result]);
     }
+    return true;
+}
+
+static bool lower_vectors(const apus_program *program, apus_lowered *lowered) {
+    int32_t inputs[APUS_MAXIMUM_INPUTS], values[APUS_MAXIMUM_VALUES];
+    for (int32_t input = 0; input < program->input_count; input++) inputs[input] = input;
+    if (!apus_lower_values(program, lowered, inputs, values)) return false;
+    int32_t given = program->input_count + program->constant_count;
     for (int32_t sum = 0; sum < program->sum_count; sum++) {
         int32_t value = program->sums[sum].value;
         bool is_constant = value >= program->input_count && value < given;
         if (!program->sums[sum].is_by_lanes && !is_constant)
-            apus_lower_primitive(lowered, APUS_TO_STORE, apus_sum_pointer(program, sum), places[value], 0, 0, 0);
+            apus_lower_primitive(lowered, APUS_TO_STORE, apus_sum_pointer(program, sum), values[value], 0, 0, 0);
     }
     // Last, since an output may be over an input.
     for (int32_t output = 0; output < program->output_count; output++) {
-        int32_t place = places[program->outputs[output].value];
-        apus_lower_primitive(lowered, APUS_TO_STORE, apus_output_pointer(program, output), place, 0, 0, 0);
+        int32_t value = values[program->outputs[output].value];
+        apus_lower_primitive(lowered, APUS_TO_STORE, apus_output_pointer(program, output), value, 0, 0, 0);
     }
+    return true;
+}
+
+bool apus_lower(const apus_program *program, apus_lowered *lowered) {
+    bool are_walked = program->bands.are_walked;
+    lowered->input_count = program->input_count * (are_walked ? (int32_t)program->bands.pooling.places : 1);
+    lowered->count = lowered->constant_count = lowered->place = 0;
+    lowered->is_full = false;
+    if (!(are_walked ? apus_lower_windows : lower_vectors)(program, lowered)) return false;
     mark_needed(lowered);
     return !lowered->is_full;
 }

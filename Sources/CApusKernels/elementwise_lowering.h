@@ -45,13 +45,16 @@ enum {
     APUS_IF_NOT_LESS_OR_EQUAL = 6,
     APUS_IF_GREATER_OR_EQUAL = 13,
     APUS_IF_GREATER = 14,
+    APUS_IF_SAME_BITS = 32,  // without such a number
 };
 
-/// Operands are inputs, then the primitives' results; -1, -2, ... are the constants 0, 1, ...
+/// Operands are inputs, then the primitives' results; -1, -2, ... are the constants 0, 1, ... Where windows are walked,
+/// inputs are there once for each of a window's places: input i at place k of n is i n + k.
 typedef struct {
     apus_action action;
     int32_t detail;
     int32_t operands[4];
+    int32_t place;  // of what is stored or added, where windows are walked
     bool is_needed;
 } apus_primitive;
 
@@ -60,6 +63,7 @@ enum { APUS_MAXIMUM_PRIMITIVES = 4096, APUS_MAXIMUM_LOWERED_CONSTANTS = 256 };
 typedef struct {
     int32_t input_count;
     int32_t count;
+    int32_t place;  // of the primitives that are added
     int32_t constant_count;
     bool is_full;  // what did not fit is missing
     apus_primitive primitives[APUS_MAXIMUM_PRIMITIVES];
@@ -71,6 +75,12 @@ int apus_primitive_operand_count(apus_action action);
 /// Whether every operation has primitives. With them each lane gets the interpreter's very bits (but for the kind of a
 /// NaN).
 bool apus_lower(const apus_program *program, apus_lowered *lowered);
+
+/// The program's values, of which its inputs are given, and what they add to sums; false if an operation has no
+/// primitives.
+bool apus_lower_values(const apus_program *program, apus_lowered *lowered, const int32_t *inputs, int32_t *values);
+/// Likewise of all places of a window, with what is stored (elementwise_lowering_windows.c).
+bool apus_lower_windows(const apus_program *program, apus_lowered *lowered);
 
 // The elementary functions (elementwise_lowering_functions.c), as in math_functions.h.
 int32_t apus_lower_primitive(

@@ -9,6 +9,8 @@
 #include "pooling_tiles.h"
 
 enum {
+    APUS_MOST_WALKED_PLACES = 4,
+    APUS_FEWEST_WALKED_LANES = 8,
     // Besides the caller's, one that copies for each output or sum which is an input or a constant.
     APUS_MAXIMUM_STEPS = APUS_MAXIMUM_INSTRUCTIONS + APUS_MAXIMUM_OUTPUTS,
     APUS_MAXIMUM_VALUES = APUS_MAXIMUM_INPUTS + APUS_MAXIMUM_CONSTANTS + APUS_MAXIMUM_STEPS
@@ -55,7 +57,7 @@ typedef struct {
     bool is_by_lanes;  // the columns divide the unit
 } apus_program_total;
 
-/// Machine code for whole units, if it could be made.
+/// Machine code for whole units, or for windows, if it could be made.
 typedef struct {
     apus_program_form form;
     void (*function)(void *frame, int64_t byte_count);  // NULL: the program is interpreted
@@ -73,6 +75,9 @@ typedef struct {
     int32_t image;               // the value; -1 where nothing asks for it
     int32_t image_buffer;        // where it is computed to; -1 where it is an input
     bool has_selection, computes_image;
+    // Code has all places of a window in registers, and needs no tiles; a call is for a few windows of a band. Sums
+    // have lanes for each place and channel, whichever the form.
+    bool are_walked;
     struct apus_program *image_program;  // what computes the image before all else, if that is needed
     int32_t buffer_count;
     float *buffers;  // [thread_count, buffer_count, tile]
@@ -129,7 +134,11 @@ apus_status apus_program_allocate(apus_program *program);
 
 /// The windows and the tiles' buffers, before the layout is chosen (elementwise_windows.c).
 bool apus_program_windows_are_valid(const apus_program_description *wanted, int64_t count);
+/// Whether something is spread or selected by the windows' image.
+bool apus_program_has_image(const apus_program_description *wanted);
 void apus_program_choose_bands(apus_program *program, const apus_program_description *wanted);
+/// Whether code may walk them, after units are chosen.
+void apus_program_choose_walk(apus_program *program);
 /// Before and after a tile's chunks: spreads inputs into its buffers, and pools outputs from there.
 void apus_program_spread(
     const apus_program *program, const void *const *inputs, float *buffers, int64_t begin, int64_t end);

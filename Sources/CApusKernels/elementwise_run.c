@@ -87,8 +87,27 @@ static sums_so_far sums_of(const apus_program *program, int32_t thread, double *
 
 /// After a chunk: what lanes hold goes on in double at the end of a run.
 static void end_chunk(const apus_program *program, sums_so_far sums, int64_t next) {
-    if (program->sum_count > 0 && next % program->run == 0)
+    if (program->sum_count > 0 && !program->bands.are_walked && next % program->run == 0)
         apus_widen_lanes(sums.wide, sums.lanes, program->sum_count * program->unit);
+}
+
+/// Of a walk over windows: each place has lanes of its own, which go on in double after a few windows of a band. Here
+/// they are added row by row, so that a lane gets its numbers in the walk's order.
+static void add_by_places(
+    const apus_program *program, sums_so_far sums, int32_t sum, const float *chunk, int64_t begin, int64_t count) {
+    const apus_pooling_description *windows = &program->bands.pooling.pooling;
+    int64_t row = windows->image[2] * windows->channels, places = windows->window[2] * windows->channels;
+    float *lanes = sums.lanes + sum * program->unit;
+    while (count > 0) {
+        int64_t from = begin % row, piece = APUS_LONGEST_RUN * places, to = (from / piece + 1) * piece;
+        if (to > row) to = row;
+        int64_t run = to - from < count ? to - from : count;
+        apus_add_lanes(lanes + begin % program->bands.band / row * places, chunk, run, places);
+        if (from + run == to) apus_widen_lanes(sums.wide + sum * program->unit, lanes, program->unit);
+        chunk += run;
+        begin += run;
+        count -= run;
+    }
 }
 
 // MARK: Machine code
@@ -172,6 +191,36 @@ static int64_t run_code(const execution *work, int64_t first, int64_t last, int3
     return number;
 }
 
+/// Walks the windows of the chunks from `first` to `last`, which are whole bands, a few of a band at a time.
+static void walk(const execution *work, int64_t first, int64_t last, int32_t thread, sums_so_far sums) {
+    const apus_program *program = work->program;
+    const apus_program_bands *bands = &program->bands;
+    const apus_pooling_description *windows = &bands->pooling.pooling;
+    uint8_t *frame = program->frames + thread * program->frame_size;
+    void **pointers = (void **)(void *)frame;
+    int64_t begin = first * program->chunk, end = last * program->chunk, channels = windows->channels;
+    int64_t run = program->sum_count > 0 ? APUS_LONGEST_RUN : windows->output[2];
+    if (end > program->count) end = program->count;
+    for (; begin < end; begin += bands->band) {
+        for (int64_t window = 0; window < windows->output[2]; window += run) {
+            int64_t count = windows->output[2] - window < run ? windows->output[2] - window : run;
+            int64_t place = begin + window * windows->window[2] * channels;
+            int64_t number = begin / bands->pooling.places + window * channels;
+            for (int32_t input = 0; input < program->input_count; input++) {
+                apus_reading reading = program->inputs[input].reading;
+                if (reading == APUS_READ_IN_PLACE) pointers[input] = (float *)work->inputs[input] + place;
+                if (reading == APUS_READ_SPREAD) pointers[input] = (float *)work->inputs[input] + number;
+            }
+            for (int32_t output = 0; output < program->output_count; output++)
+                pointers[apus_output_pointer(program, output)] =
+                    (float *)work->outputs[output] +
+                    (program->outputs[output].pooling == APUS_WRITE_ALL ? place : number);
+            call(program, frame, count * channels);
+            apus_widen_lanes(sums.wide, sums.lanes, program->sum_count * program->unit);
+        }
+    }
+}
+
 // MARK: The interpreter
 
 static void interpret(const execution *work, int64_t first, int64_t last, int32_t thread, sums_so_far sums) {
@@ -220,7 +269,9 @@ static void interpret(const execution *work, int64_t first, int64_t last, int32_
         // Before outputs are stored, which may be over inputs.
         for (int32_t sum = 0; sum < program->sum_count; sum++) {
             const apus_program_total *total = &program->sums[sum];
-            if (total->is_by_lanes)
+            if (program->bands.are_walked)
+                add_by_places(program, sums, sum, values[total->value], begin, count);
+            else if (total->is_by_lanes)
                 apus_add_lanes(sums.lanes + sum * program->unit, values[total->value], count, program->unit);
             else
                 apus_add_columns(sums.columns + total->offset, values[total->value], begin, count, total->columns);
@@ -297,6 +348,8 @@ static void run_range(const execution *work, int64_t first, int64_t last, int32_
     load_repeated(work, thread);
     if (work->program->bands.tile == 0) {
         run_loaded(work, first, last, thread, sums);
+    } else if (work->program->bands.are_walked && work->program->code.function) {
+        walk(work, first, last, thread, sums);
     } else {
         execution own = *work;
         run_tiles(&own, first, last, thread, sums);

@@ -1,9 +1,17 @@
 // Windows in an element-wise program: inputs that hold a number for each window are spread to the place where its image
 // is largest, and outputs hold but one number of each window. Neither the image nor what is spread is ever in memory as
-// a whole: a tile of both is made in the cache, when its turn comes.
+// a whole: code has a window's places in registers, or else a tile of both is made in the cache, when its turn comes.
 #include <string.h>
 
 #include "elementwise_program.h"
+
+bool apus_program_has_image(const apus_program_description *wanted) {
+    for (int32_t input = 0; input < wanted->input_count; input++)
+        if (wanted->inputs[input].is_spread) return true;
+    for (int32_t output = 0; output < wanted->output_count; output++)
+        if (wanted->outputs[output].pooling == APUS_WRITE_SELECTED) return true;
+    return false;
+}
 
 bool apus_program_windows_are_valid(const apus_program_description *wanted, int64_t count) {
     const apus_program_windows *windows = &wanted->windows;
@@ -80,6 +88,27 @@ void apus_program_choose_bands(apus_program *program, const apus_program_descrip
     };
     bands->pooling = apus_tile_pooling_of(&pooling);
 }
+
+static bool can_be_walked(const apus_program *program) {
+    const apus_program_bands *bands = &program->bands;
+    int64_t places = bands->pooling.places, channels = bands->pooling.pooling.channels;
+    if (bands->band == 0 || places > APUS_MOST_WALKED_PLACES || channels % APUS_FEWEST_WALKED_LANES != 0 ||
+        program->unit % (places * channels) != 0)
+        return false;
+    for (int32_t input = 0; input < program->input_count; input++) {
+        const apus_program_source *source = &program->inputs[input];
+        if (source->reading == APUS_READ_CONVERTED || source->reading == APUS_READ_STRIDED ||
+            (source->reading == APUS_READ_PERIODIC && channels % source->period != 0))
+            return false;
+    }
+    for (int32_t output = 0; output < program->output_count; output++)
+        if (program->outputs[output].type != APUS_FLOAT32) return false;
+    for (int32_t sum = 0; sum < program->sum_count; sum++)
+        if (channels % program->sums[sum].columns != 0) return false;
+    return true;
+}
+
+void apus_program_choose_walk(apus_program *program) { program->bands.are_walked = can_be_walked(program); }
 
 /// The next tile of the first array that is read where it is, if there is all of one: it comes from memory while this
 /// one is pooled.

@@ -2,8 +2,8 @@
 // vectors of terms are full, where those of a few columns would not be. A sum's lanes are added at the end. Tiles of
 // five rows by five columns read ten vectors for 25 multiply-adds.
 //
-// Measured on two cores of Zen 4 with 128 rows, against oneDNN (not on other processors): 784 terms and 10 columns 12.4 microseconds (15.3), 512
-// and 10 8.3 (10.8), 512 and 2 3.8 (10.1), 784 and 12 14.2 (15.0).
+// Measured on two cores of Zen 4 with 128 rows, against oneDNN (not on other processors): 784 terms and 10 columns 12.4
+// microseconds (15.3), 512 and 10 8.3 (10.8), 512 and 2 3.8 (10.1), 784 and 12 14.2 (15.0).
 #include "narrow_product.h"
 
 #include <stdlib.h>

@@ -7,8 +7,8 @@
 typedef struct apus_narrow_product apus_narrow_product;
 
 /// Whether the loops can compute one product with `rows` rows, and are faster than oneDNN's: the left side as it is
-/// stored, at most 12 columns and 2,048 terms, at least 32 rows and 24 terms a column, the functions up to tanh, and AVX-512. The
-/// description's batch, rows and strides are not looked at, here nor below.
+/// stored, at most 12 columns and 2,048 terms, at least 32 rows and 24 terms a column, the functions up to tanh, and
+/// AVX-512. The description's batch, rows and strides are not looked at, here nor below.
 bool apus_narrow_product_is_faster(const apus_matmul_description *description, int64_t rows);
 
 apus_status apus_narrow_product_create(

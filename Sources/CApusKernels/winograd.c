@@ -51,9 +51,9 @@ static int64_t chunk_count(const apus_winograd_plan *plan) {
 }
 
 /// The upstream is spread where that takes fewer tiles, since it is smaller than the image. Adding windows up takes
-/// longer than writing tiles: with four fifths of the tiles and less it took 0.3 to 0.85 of the time, for 3 x 3 and 5 x 5
-/// kernels, batches of 64 and channels from 12 on; with as many 0.6 to 1.3 in float32, by pairs up to 1.9. Samples are
-/// shared out among threads, so that there have to be some.
+/// longer than writing tiles: with four fifths of the tiles and less it took 0.3 to 0.85 of the time, for 3 x 3 and
+/// 5 x 5 kernels, batches of 64 and channels from 12 on; with as many 0.6 to 1.3 in float32, by pairs up to 1.9.
+/// Samples are shared out among threads, so that there have to be some.
 apus_winograd_tiling apus_winograd_tiling_of(const apus_convolution_description *wanted) {
     enum { FEWEST_SAMPLES = 16 };
     bool gives_image = wanted->kind == APUS_CONVOLUTION_IMAGE_GRADIENT;

@@ -151,6 +151,67 @@ extension KernelTests {
             #expect(Array(place) == gradient)
         }
 
+        /// Code that has a window's places in registers, against the interpreter bit by bit, sums included: images that
+        /// are computed, given, and written; zeros of both signs, infinities, and what is no number, several in a window.
+        @Test(arguments: [
+            Case(batch: 3, rows: 8, columns: 8, channels: 32), Case(batch: 3, rows: 6, columns: 24, channels: 24),
+            Case(batch: 2, rows: 4, columns: 40, channels: 16, width: 1),
+            Case(batch: 2, rows: 3, columns: 60, channels: 64, height: 1, width: 3),
+            Case(batch: 2, rows: 4, columns: 4, channels: 200),
+        ])
+        func walksAgainstTheInterpreter(shape: Case) throws {
+            let edges: [Float] = [0, -0.0, .nan, -.nan, .infinity, -.infinity, .leastNonzeroMagnitude, 3, 3]
+            let x = sampleValues(shape.count, seed: 1).enumerated().map { place, value in
+                place % 3 == 0 ? value : edges[(place * 7 + place / 11) % edges.count]
+            }
+            let upstream = sampleValues(shape.windowCount, seed: 2)
+            let vectors = (3..<5).map { sampleValues(shape.channels, seed: $0) }
+            let dimensions = [shape.batch, shape.rows, shape.columns, shape.channels],
+                packed = packedStrides(dimensions)
+            let inputs: [KernelProgram.Input] =
+                [.init(strides: packed)] + vectors.map { _ in .init(strides: [0, 0, 0, 1]) }
+                + [
+                    .init(strides: [0, 0, 0, 0]), .init(strides: [], isSpread: true),
+                    .init(strides: [], isSpread: true),
+                ]
+            // Values: inputs 0...5, constant 6; x a + b; what is spread twice together; (x - s) times that.
+            let steps: [KernelProgram.Step] = [
+                .init(operation: APUS_MULTIPLY, a: 0, b: 1), .init(operation: APUS_ADD, a: 7, b: 2),
+                .init(operation: APUS_MULTIPLY_ADD, a: 4, b: 6, c: 5), .init(operation: APUS_SUBTRACT, a: 0, b: 3),
+                .init(operation: APUS_MULTIPLY, a: 10, b: 9), .init(operation: APUS_ROUND_TO_BFLOAT16, a: 9),
+            ]
+            for image in [0, 8] {
+                let writesImage = image == 8
+                func results(_ form: apus_program_form) throws -> (form: apus_program_form, bits: [[UInt32]]) {
+                    let program = try KernelProgram(
+                        dimensions, inputs: inputs, constants: [0.5], steps: steps,
+                        outputs: [(11, APUS_FLOAT32), (12, APUS_FLOAT32)],
+                        pooled: writesImage
+                            ? [(8, APUS_WRITE_LARGEST), (10, APUS_WRITE_SELECTED), (12, APUS_WRITE_LARGEST)]
+                            : [(10, APUS_WRITE_LARGEST)],
+                        sums: [(12, shape.channels), (9, 8), (10, 1)],
+                        windows: .init(
+                            height: Int64(shape.height), width: Int64(shape.width), columns: Int64(shape.columns),
+                            channels: Int64(shape.channels), image: Int32(image)), form: form)
+                    let arrays = [x] + vectors + [[0.25], upstream, upstream.reversed()]
+                    let results = try program.run(arrays, outputCount: writesImage ? 8 : 6)
+                    return (program.form, results.map { $0.map { $0.isNaN ? .max : $0.bitPattern } })
+                }
+                let expected = try results(APUS_FORM_INTERPRETED)
+                #expect(expected.form == APUS_FORM_INTERPRETED)
+                for wanted in [APUS_FORM_BEST, APUS_FORM_AVX2, APUS_FORM_AVX512] {
+                    let (form, bits) = try results(wanted)
+                    #expect(bits == expected.bits, "image \(image), form \(form.rawValue)")
+                    // Sixteen lanes want multiples of sixteen channels.
+                    let given = CompiledPrograms.formGiven(for: wanted)
+                    let isNarrow = shape.channels % 16 != 0 && given == APUS_FORM_AVX512
+                    #expect(
+                        form
+                            == (!isNarrow ? given : wanted == APUS_FORM_BEST ? APUS_FORM_AVX2 : APUS_FORM_INTERPRETED))
+                }
+            }
+        }
+
         /// All that a program can read and write beside windows: whole numbers, an array stretched over the batch whose
         /// runs are longer than a band, a single number, a transposed array; two spread inputs; sums of other columns; a
         /// whole number written; the image given, and written over.
