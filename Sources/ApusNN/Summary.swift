@@ -24,7 +24,7 @@ private struct SummaryCount: CustomStringConvertible {
         bytes += variable.type.byteCount
     }
 
-    var description: String { "\(grouped(elements)) (\(byteText(bytes)))" }
+    var description: String { "\(elements.grouped) (\(byteText(bytes)))" }
 }
 
 private struct SummaryTable {
@@ -136,7 +136,7 @@ private struct SummaryTable {
         }
         let new = variables.filter { counted.insert(ObjectIdentifier($0)).inserted }
         if new.isEmpty && !variables.isEmpty { return "shared" }
-        return grouped(new.reduce(0) { $0 + $1.elementCount })
+        return new.reduce(0) { $0 + $1.elementCount }.grouped
     }
 }
 
@@ -194,15 +194,6 @@ private func padded(_ text: String, _ width: Int, isNumber: Bool = false) -> Str
 
 private func trimmed(_ line: String) -> String {
     String(line.reversed().drop { $0 == " " }.reversed())
-}
-
-/// `669706` as `669,706`.
-package func grouped(_ number: Int) -> String {
-    let digits = Array(String(number.magnitude))
-    let grouped = digits.enumerated().map { index, digit in
-        index > 0 && (digits.count - index) % 3 == 0 ? ",\(digit)" : "\(digit)"
-    }
-    return (number < 0 ? "-" : "") + grouped.joined()
 }
 
 /// `2678824` as `2.55 MiB`.

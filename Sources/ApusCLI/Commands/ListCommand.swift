@@ -16,16 +16,3 @@ struct ListCommand: Command {
         try Console.line(Help.table(rows))
     }
 }
-
-extension Int {
-    /// With commas, as in `669,706`.
-    var grouped: String {
-        var digits = String(magnitude)
-        var groups: [String] = []
-        while digits.count > 3 {
-            groups.insert(String(digits.suffix(3)), at: 0)
-            digits.removeLast(3)
-        }
-        return (self < 0 ? "-" : "") + ([digits] + groups).joined(separator: ",")
-    }
-}

@@ -73,15 +73,14 @@ struct ResumedRun {
                     + "are lost; 'apus replay' compares the others.")
         }
         try session.run(
-            room: room, saying: place(of: checkpoint, damaged), logEvery: arguments[TrainCommand.logEvery],
+            room: room, saying: checkpoint == nil ? newBeginning(damaged) : nil,
+            logEvery: arguments[TrainCommand.logEvery],
             clock: arguments.has(TrainCommand.timing) ? clock : nil)
     }
 
+    /// Where there is no checkpoint: from one, `Progress` says how the training goes on.
     /// - Parameter damaged: the folder of those that are not whole.
-    private func place(of checkpoint: Checkpoint?, _ damaged: URL?) -> String {
-        if let checkpoint {
-            return "Going on after step \(checkpoint.step.grouped), epoch \(checkpoint.progress.epoch)."
-        }
+    private func newBeginning(_ damaged: URL?) -> String {
         guard let damaged else { return "There is no checkpoint: the run begins anew." }
         return "No checkpoint is whole: the run begins anew. The damaged ones are in "
             + "\(folder.path)/\(damaged.lastPathComponent)."

@@ -1,6 +1,9 @@
+import ApusCore
 import Foundation
 
 /// Shows how the training goes.
+///
+/// A training that goes on from a checkpoint says so first, and where.
 ///
 /// A terminal gets a bar with the estimated time, redrawn ten times a second at most and never wider than the window.
 /// Everything else, such as a file or a pipe, gets one line an epoch: the pairs are training / validation, `step` is
@@ -40,6 +43,15 @@ public final class Progress: Callback {
 
     public func trainingWillStart(_ training: Training) {
         (lastDrawing, stepsDone, shownCount) = (-.infinity, 0, 0)
+        if training.isResumed { write(Self.beginning(training) + "\n") }
+    }
+
+    /// Where a training goes on from a checkpoint.
+    private static func beginning(_ training: Training) -> String {
+        let place = "after step \(training.stepsDone.grouped), epoch \(training.progress.epoch)"
+        return training.isAtItsEnd
+            ? "The training was finished before, \(place). To go further, give more epochs or steps."
+            : "Going on \(place)."
     }
 
     public func stepDidEnd(_ step: StepRecord, _ training: Training) {

@@ -57,6 +57,7 @@ extension Loss {
         if let logits = fromLogits ? predictions : predictions.inputOfSigmoid {
             return (softplus(logits) - targets * logits).meanPerSample
         }
+        try requireProbabilities(predictions, from: "sigmoid")
         let y = clamp(predictions, Self.epsilon...(1 - Self.epsilon))
         return (-(targets * log(y) + (1 - targets) * log(1 - y))).meanPerSample
     }
@@ -68,7 +69,7 @@ extension Loss {
             targets, for: predictions, in: name, sparseAlternative: "sparseCategoricalCrossentropy")
         let classCount = try requireClasses(predictions)
         if smoothing > 0 { targets = targets * (1 - smoothing) + smoothing / Float(classCount) }
-        return crossentropy(targets, predictions, fromLogits: fromLogits)
+        return try crossentropy(targets, predictions, fromLogits: fromLogits)
     }
 
     func sparseCategoricalCrossentropy(
@@ -77,15 +78,26 @@ extension Loss {
         let labels = try sparseTargets(
             targets, for: predictions, in: name, denseAlternative: "categoricalCrossentropy")
         let classCount = try requireClasses(predictions)
-        return crossentropy(oneHot(labels, depth: classCount), predictions, fromLogits: fromLogits)
+        return try crossentropy(oneHot(labels, depth: classCount), predictions, fromLogits: fromLogits)
     }
 
-    private func crossentropy(_ targets: Tensor, _ predictions: Tensor, fromLogits: Bool) -> Tensor {
+    private func crossentropy(_ targets: Tensor, _ predictions: Tensor, fromLogits: Bool) throws -> Tensor {
         if let logits = fromLogits ? predictions : predictions.inputOfSoftmax {
             return softmaxCrossEntropy(logits: logits, targets: targets).meanPerSample
         }
+        try requireProbabilities(predictions, from: "softmax")
         let y = clamp(predictions / predictions.sum(-1, keepsAxes: true), Self.epsilon...(1 - Self.epsilon))
         return (-(targets * log(y)).sum(-1)).meanPerSample
+    }
+
+    /// Predictions that a product, a rectifier or a hyperbolic tangent has made are no probabilities, and training on them
+    /// goes wrong without a word.
+    private func requireProbabilities(_ predictions: Tensor, from activation: String) throws {
+        guard let maker = predictions.makerOfNoProbabilities else { return }
+        throw ApusError.setting(
+            owner: name, name: "what makes the predictions", value: maker,
+            expected: "something that gives probabilities: give the last layer activation: .\(activation), or the loss "
+                + "fromLogits: true")
     }
 
     /// The number of classes, which must be 2 at least: with one the loss is 0 whatever the network says.
@@ -109,6 +121,28 @@ extension Tensor {
         case .reshape where node.inputs[0].shape.sizes.last == shape.sizes.last:
             node.inputs[0].inputOfSoftmax?.reshaped(to: shape)
         default: nil
+        }
+    }
+
+    /// The operation that this comes from, if its results are none that anybody takes for probabilities.
+    fileprivate var makerOfNoProbabilities: String? {
+        switch node.operation {
+        case .matMul: "a product without an activation"
+        case .convolution: "a convolution without an activation"
+        case .reshape: node.inputs[0].makerOfNoProbabilities
+        case .unary(let unary) where [.relu, .tanh, .softplus].contains(unary.function): unary.function.rawValue
+        // A bias.
+        case .binary(let binary) where binary.function == .add && node.inputs[1].isStretchedVariable:
+            node.inputs[0].makerOfNoProbabilities
+        default: nil
+        }
+    }
+
+    private var isStretchedVariable: Bool {
+        switch node.operation {
+        case .variable: true
+        case .broadcast, .reshape: node.inputs[0].isStretchedVariable
+        default: false
         }
     }
 

@@ -88,7 +88,7 @@ extension Trainer {
             running?.isAtRest = true
             safeguard = Safeguard(runner, seed: seed)
             defer { safeguard = nil }
-            try run(runner, evaluator, training, callbacks, resumes: checkpoint != nil)
+            try run(runner, evaluator, training, callbacks)
             for callback in callbacks { try callback.trainingDidEnd(history, training) }
         } catch {
             if running?.isAtRest == true {
@@ -115,13 +115,11 @@ extension Trainer {
     }
 
     private func run(
-        _ runner: BatchRunner, _ evaluator: BatchRunner?, _ training: Training, _ callbacks: [any Callback],
-        resumes: Bool
+        _ runner: BatchRunner, _ evaluator: BatchRunner?, _ training: Training, _ callbacks: [any Callback]
     ) throws {
         let first = progress.initialStep
         let lastStep = training.maxSteps.map { $0 > .max - first ? .max : first + $0 }
-        // A training that stood at its end has nothing left to do.
-        if progress.isStopped || resumes && progress.epochIsDone && step == lastStep { return }
+        if training.isAtItsEnd { return }
         while !progress.epochIsDone || progress.epoch < training.epochs.upperBound {
             if progress.epochIsDone {
                 running?.isAtRest = false

@@ -118,6 +118,26 @@ import Testing
         }
     }
 
+    /// A program that is started again says where it goes on, or that there is nothing left to do.
+    @Test func progressSaysWhereATrainingGoesOn() throws {
+        let temporary = try TemporaryFolder()
+        let checkpoints = Checkpoints(in: temporary.url, everySteps: 1)
+        func lines(maxSteps: Int?) throws -> [String] {
+            var (run, text) = (CheckpointRun(), "")
+            run.maxSteps = maxSteps
+            let progress = Progress(isTerminal: false) { text += $0 }
+            try run.fit(run.trainer(), with: [progress, checkpoints], resumingFrom: checkpoints.folder.newest())
+            return text.split(separator: "\n").map { $0.hasPrefix("loss: ") ? "an epoch" : String($0) }
+        }
+        #expect(try lines(maxSteps: 4) == ["an epoch", "an epoch"])
+        #expect(try lines(maxSteps: 6) == ["Going on after step 4, epoch 2.", "an epoch"])
+        let finished = "The training was finished before, after step"
+        let cure = "To go further, give more epochs or steps."
+        #expect(try lines(maxSteps: 6) == ["\(finished) 6, epoch 2. \(cure)"])
+        #expect(try lines(maxSteps: nil) == ["Going on after step 6, epoch 2.", "an epoch", "an epoch"])
+        #expect(try lines(maxSteps: nil) == ["\(finished) 12, epoch 4. \(cure)"])
+    }
+
     @Test func aDamagedOneIsPassedOver() throws {
         let temporary = try TemporaryFolder()
         let checkpoints = Checkpoints(in: temporary.url, everySteps: 1, keep: 100)

@@ -227,6 +227,42 @@ import Testing
         #expect(errorText { _ = try row.loss.perSample(targets: targets, predictions: predictions) } == row.text)
     }
 
+    /// A network that ends without what makes probabilities would be trained on nonsense in silence.
+    @Test func predictionsThatAreNoProbabilitiesAreRefused() throws {
+        let labels = Tensor.placeholder([-1], .int32), images = Tensor.input([6, 6, 2])
+        let bias = Variable("bias", value: NDArray(zeros: [4]))
+        func texts(_ predictions: Tensor) -> [String] {
+            let losses: [(Loss, Tensor)] = [
+                (.sparseCategoricalCrossentropy, labels), (.categoricalCrossentropy, .placeholder(predictions.shape)),
+                (.binaryCrossentropy, .placeholder(predictions.shape)),
+            ]
+            return losses.map { loss, targets in
+                errorText { _ = try loss.perSample(targets: targets, predictions: predictions) }
+            }
+        }
+        func refusal(_ maker: String) -> [String] {
+            [("sparseCategorical", "softmax"), ("categorical", "softmax"), ("binary", "sigmoid")].map {
+                "\($0)Crossentropy: what makes the predictions is \(maker); it must be something that gives "
+                    + "probabilities: give the last layer activation: .\($1), or the loss fromLogits: true."
+            }
+        }
+        let product = matMul(images.reshaped(to: [-1, 72]), .placeholder([72, 4]))
+        let withBias = product + bias.tensor
+        #expect(texts(product) == refusal("a product without an activation"))
+        #expect(texts(withBias) == refusal("a product without an activation"))
+        #expect(texts(withBias.reshaped(to: [-1, 4])) == refusal("a product without an activation"))
+        #expect(texts(relu(withBias)) == refusal("relu"))
+        #expect(texts(tanh(withBias)) == refusal("tanh"))
+        // What may well be probabilities: of several networks, by hand, cut; and logits that are called so.
+        let several = softmax(product) * 0.5 + softmax(withBias) * 0.5
+        let byHand = exp(product) / exp(product).sum(-1, keepsAxes: true)
+        for predictions in [several, byHand, clamp(product, 0...1), .input([4])] {
+            #expect(texts(predictions) == ["no error", "no error", "no error"])
+        }
+        _ = try Loss.sparseCategoricalCrossentropy(fromLogits: true).perSample(targets: labels, predictions: withBias)
+        _ = try Loss.meanSquaredError.perSample(targets: .input([4]), predictions: withBias)
+    }
+
     @Test func weightsMustBeOneASample() {
         let text = errorText {
             _ = try Loss.meanSquaredError(
