@@ -224,15 +224,17 @@ static apus_status create(
     count_uses(steps, step_count, program, uses);
     fuse_multiply_add(steps, step_count, given, uses);
     remove_unused(program, steps, step_count, given, needed);
+    bool is_for_image[APUS_MAXIMUM_VALUES] = {false};
     if (apus_program_has_image(description)) {
-        // Code that walks windows reads what the image is made of.
-        needed[description->windows.image] = true;
-        mark_needed(steps, step_count, given, needed);
+        is_for_image[description->windows.image] = true;
+        mark_needed(steps, step_count, given, is_for_image);
     }
     for (int32_t input = 0; input < program->input_count; input++) {
         apus_program_source *source = &program->inputs[input];
         source->type = description->inputs[input].type;
-        source->reading = needed[input] ? reading_of(program, source) : APUS_READ_NEVER;
+        source->is_for_image = is_for_image[input] && !needed[input];
+        source->reading =
+            needed[input] || is_for_image[input] ? reading_of(program, source) : APUS_READ_NEVER;
     }
     allocate_registers(program, given);
     find_direct_outputs(program);
@@ -242,6 +244,10 @@ static apus_status create(
     if (program->count > 0) {
         if (program->bands.computes_image) status = create_image_program(program, description);
         if (description->form != APUS_FORM_INTERPRETED) apus_program_compile(program, description->form);
+        if (program->bands.are_walked && program->code.function) {
+            apus_program_destroy(program->bands.image_program);
+            program->bands.image_program = NULL;
+        }
         if (!status) status = apus_program_allocate(program);
     }
     if (status)

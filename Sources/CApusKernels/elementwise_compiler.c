@@ -22,6 +22,8 @@ enum { KEPT_POINTERS = 4, KEPT_POINTERS_OF_WALKS = 3 };
 enum { MOST_TOGETHER = 4, MOST_STEPS = APUS_MAXIMUM_PRIMITIVES };
 enum { MOST_VALUES = MOST_TOGETHER * APUS_MAXIMUM_INPUTS + MOST_STEPS + MOST_TOGETHER };
 
+_Static_assert((int)MOST_TOGETHER >= (int)APUS_MOST_WALKED_PLACES, "a window's places are together");
+
 /// A primitive on one of the vectors that are worked on together. Value v of vector k of n is v n + k here.
 typedef struct {
     apus_action action;
@@ -480,9 +482,9 @@ static void emit_prefetches(compiler *self) {
     }
 }
 
-/// add with a register and 32 bits: 0xc1 is rcx, 0xc2 rdx.
-static void emit_advance(apus_assembler *assembler, uint8_t name, int64_t bytes) {
-    EMIT(assembler, 0x48, 0x81, name);
+/// add with a register and 32 bits.
+static void emit_advance(apus_assembler *assembler, int32_t target, int64_t bytes) {
+    EMIT(assembler, (uint8_t)(0x48 | target >> 3), 0x81, (uint8_t)(0xc0 | (target & 7)));
     apus_emit_number(assembler, bytes, 4);
 }
 
@@ -500,20 +502,17 @@ static void emit_function(compiler *self) {
     size_t vector = assembler->count;
     if (self->is_walk) emit_prefetches(self);
     emit_steps(self);
-    emit_advance(assembler, 0xc1, bytes);
-    if (self->is_walk) {
-        EMIT(assembler, 0x49, 0x81, 0xc3);  // add r11, bytes
-        apus_emit_number(assembler, bytes, 4);
-    }
+    emit_advance(assembler, APUS_RCX, bytes);
+    if (self->is_walk) emit_advance(assembler, APUS_R11, bytes);
     if (bytes < row_bytes) {
-        emit_advance(assembler, 0xc2, bytes);
+        emit_advance(assembler, APUS_RDX, bytes);
         EMIT(assembler, 0x48, 0x81, 0xfa);  // cmp rdx, row
         apus_emit_number(assembler, row_bytes, 4);
         emit_jump_if_below(assembler, vector);
     }
     if (self->is_walk) {
         // The first place of the next window.
-        emit_advance(assembler, 0xc1, (windows->window[2] - 1) * row_bytes);
+        emit_advance(assembler, APUS_RCX, (windows->window[2] - 1) * row_bytes);
         EMIT(assembler, 0x49, 0x39, 0xf3);  // cmp r11, rsi
     } else {
         EMIT(assembler, 0x48, 0x39, 0xf1);  // cmp rcx, rsi

@@ -44,8 +44,8 @@ static void choose_unit(apus_program *program, const apus_program *user) {
         unit = widened(program, unit, source->period);
     }
     for (int32_t sum = 0; sum < program->sum_count; sum++) unit = widened(program, unit, program->sums[sum].columns);
-    // A sum has lanes for each of a window's places.
-    if (program->bands.band > 0)
+    // Where windows are walked, a sum has lanes for each of their places.
+    if (apus_program_suits_walks(&program->bands))
         unit = widened(program, unit, program->bands.pooling.places * program->bands.pooling.pooling.channels);
     while (unit < APUS_SHORTEST_UNIT) unit *= 2;
     if (user) unit = user->unit;
@@ -57,7 +57,6 @@ static void choose_unit(apus_program *program, const apus_program *user) {
     }
     for (int32_t sum = 0; sum < program->sum_count; sum++)
         program->sums[sum].is_by_lanes = unit % program->sums[sum].columns == 0;
-    apus_program_choose_walk(program);
 }
 
 /// Sums are cut into blocks of chunks that do not depend on the number of threads; tiles are whole chunks, and blocks
@@ -103,6 +102,7 @@ static void lay_out_frame(apus_program *program) {
 
 void apus_program_choose_layout(apus_program *program, const apus_program *user) {
     choose_unit(program, user);
+    apus_program_choose_walk(program);
     choose_chunk(program, user);
     set_grain(program);
     lay_out_frame(program);

@@ -36,7 +36,7 @@ typedef enum {
     APUS_TO_STORE,       // a at the frame's pointer `detail`
 } apus_action;
 
-/// Comparisons by their numbers in instructions; all but the last two are false with NaN.
+/// Comparisons by their numbers in instructions; those that deny or are called unordered hold with NaN.
 enum {
     APUS_IF_EQUAL = 0,
     APUS_IF_LESS = 1,

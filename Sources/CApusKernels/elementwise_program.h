@@ -11,6 +11,7 @@
 enum {
     APUS_MOST_WALKED_PLACES = 4,
     APUS_FEWEST_WALKED_LANES = 8,
+    APUS_MOST_WALKED_STEPS = 64,  // so that all places' primitives fit
     // Besides the caller's, one that copies for each output or sum which is an input or a constant.
     APUS_MAXIMUM_STEPS = APUS_MAXIMUM_INSTRUCTIONS + APUS_MAXIMUM_OUTPUTS,
     APUS_MAXIMUM_VALUES = APUS_MAXIMUM_INPUTS + APUS_MAXIMUM_CONSTANTS + APUS_MAXIMUM_STEPS
@@ -22,7 +23,7 @@ typedef enum {
     APUS_READ_ONCE,       // the same element everywhere
     APUS_READ_PERIODIC,  // the same run of elements over and over, which every unit holds whole times
     APUS_READ_STRIDED,
-    APUS_READ_SPREAD,  // from a tile's buffer
+    APUS_READ_SPREAD,  // from a tile's buffer, or where windows are walked by pointer
     APUS_READ_NEVER,  // no instruction or output uses it
 } apus_reading;
 
@@ -34,6 +35,7 @@ typedef struct {
     int64_t frame_offset;  // of a single element or a unit
     int32_t last_use;  // step
     int32_t tile_buffer;   // of a spread input
+    bool is_for_image;     // nothing else is made of it
 } apus_program_source;
 
 /// Operands and results are numbers of values, as in the description.
@@ -83,7 +85,7 @@ typedef struct {
     float *buffers;  // [thread_count, buffer_count, tile]
 } apus_program_bands;
 
-/// Elements are walked in units, after which each periodic input and each sum's columns start anew; units make up
+/// Elements are taken in units, after which each periodic input and each sum's columns start anew; units make up
 /// chunks, chunks make up blocks. What is no whole unit at the end is a chunk of its own.
 struct apus_program {
     int32_t rank;  // after merging axes
@@ -137,7 +139,8 @@ bool apus_program_windows_are_valid(const apus_program_description *wanted, int6
 /// Whether something is spread or selected by the windows' image.
 bool apus_program_has_image(const apus_program_description *wanted);
 void apus_program_choose_bands(apus_program *program, const apus_program_description *wanted);
-/// Whether code may walk them, after units are chosen.
+/// Whether code may walk such windows, and whether it may in this program; units are chosen in between.
+bool apus_program_suits_walks(const apus_program_bands *bands);
 void apus_program_choose_walk(apus_program *program);
 /// Before and after a tile's chunks: spreads inputs into its buffers, and pools outputs from there.
 void apus_program_spread(

@@ -216,7 +216,8 @@ static void walk(const execution *work, int64_t first, int64_t last, int32_t thr
                     (float *)work->outputs[output] +
                     (program->outputs[output].pooling == APUS_WRITE_ALL ? place : number);
             call(program, frame, count * channels);
-            apus_widen_lanes(sums.wide, sums.lanes, program->sum_count * program->unit);
+            if (program->sum_count > 0)
+                apus_widen_lanes(sums.wide, sums.lanes, program->sum_count * program->unit);
         }
     }
 }

@@ -89,11 +89,16 @@ void apus_program_choose_bands(apus_program *program, const apus_program_descrip
     bands->pooling = apus_tile_pooling_of(&pooling);
 }
 
+bool apus_program_suits_walks(const apus_program_bands *bands) {
+    return bands->band > 0 && bands->pooling.places <= APUS_MOST_WALKED_PLACES &&
+           bands->pooling.pooling.channels % APUS_FEWEST_WALKED_LANES == 0;
+}
+
 static bool can_be_walked(const apus_program *program) {
     const apus_program_bands *bands = &program->bands;
     int64_t places = bands->pooling.places, channels = bands->pooling.pooling.channels;
-    if (bands->band == 0 || places > APUS_MOST_WALKED_PLACES || channels % APUS_FEWEST_WALKED_LANES != 0 ||
-        program->unit % (places * channels) != 0)
+    if (!apus_program_suits_walks(bands) || program->unit % (places * channels) != 0 ||
+        program->step_count > APUS_MOST_WALKED_STEPS)
         return false;
     for (int32_t input = 0; input < program->input_count; input++) {
         const apus_program_source *source = &program->inputs[input];
@@ -108,7 +113,12 @@ static bool can_be_walked(const apus_program *program) {
     return true;
 }
 
-void apus_program_choose_walk(apus_program *program) { program->bands.are_walked = can_be_walked(program); }
+void apus_program_choose_walk(apus_program *program) {
+    program->bands.are_walked = can_be_walked(program);
+    // Else the image's own program reads what it is made of.
+    for (int32_t input = 0; !program->bands.are_walked && input < program->input_count; input++)
+        if (program->inputs[input].is_for_image) program->inputs[input].reading = APUS_READ_NEVER;
+}
 
 /// The next tile of the first array that is read where it is, if there is all of one: it comes from memory while this
 /// one is pooled.

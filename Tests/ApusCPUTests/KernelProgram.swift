@@ -62,6 +62,8 @@ final class KernelProgram {
 
     var instructionCount: Int { Int(apus_program_instruction_count(program)) }
 
+    var workspaceByteCount: Int { Int(apus_program_workspace(program)) }
+
     var form: apus_program_form { apus_program_form_of(program) }
 
     func run(_ inputs: [UnsafeRawPointer?], _ outputs: [UnsafeMutableRawPointer?]) throws {

@@ -152,7 +152,8 @@ extension KernelTests {
         }
 
         /// Code that has a window's places in registers, against the interpreter bit by bit, sums included: images that
-        /// are computed, given, and written; zeros of both signs, infinities, and what is no number, several in a window.
+        /// are computed, given, written, and written over; zeros of both signs, infinities, and what is no number,
+        /// several in a window.
         @Test(arguments: [
             Case(batch: 3, rows: 8, columns: 8, channels: 32), Case(batch: 3, rows: 6, columns: 24, channels: 24),
             Case(batch: 2, rows: 4, columns: 40, channels: 16, width: 1),
@@ -182,26 +183,36 @@ extension KernelTests {
             ]
             for image in [0, 8] {
                 let writesImage = image == 8
-                func results(_ form: apus_program_form) throws -> (form: apus_program_form, bits: [[UInt32]]) {
+                func results(
+                    _ form: apus_program_form
+                ) throws -> (form: apus_program_form, workspace: Int, bits: [[UInt32]]) {
                     let program = try KernelProgram(
                         dimensions, inputs: inputs, constants: [0.5], steps: steps,
                         outputs: [(11, APUS_FLOAT32), (12, APUS_FLOAT32)],
                         pooled: writesImage
                             ? [(8, APUS_WRITE_LARGEST), (10, APUS_WRITE_SELECTED), (12, APUS_WRITE_LARGEST)]
                             : [(10, APUS_WRITE_LARGEST)],
-                        sums: [(12, shape.channels), (9, 8), (10, 1)],
+                        sums: [(12, shape.channels), (9, 8), (12, 1)],
                         windows: .init(
                             height: Int64(shape.height), width: Int64(shape.width), columns: Int64(shape.columns),
                             channels: Int64(shape.channels), image: Int32(image)), form: form)
                     let arrays = [x] + vectors + [[0.25], upstream, upstream.reversed()]
-                    let results = try program.run(arrays, outputCount: writesImage ? 8 : 6)
-                    return (program.form, results.map { $0.map { $0.isNaN ? .max : $0.bitPattern } })
+                    var results = try program.run(arrays, outputCount: writesImage ? 8 : 6)
+                    results.append(try overItsInput(program, arrays, outputCount: results.count))
+                    return (
+                        program.form, program.workspaceByteCount,
+                        results.map { $0.map { $0.isNaN ? .max : $0.bitPattern } }
+                    )
                 }
                 let expected = try results(APUS_FORM_INTERPRETED)
                 #expect(expected.form == APUS_FORM_INTERPRETED)
+                #expect(expected.bits.last == expected.bits[1])
                 for wanted in [APUS_FORM_BEST, APUS_FORM_AVX2, APUS_FORM_AVX512] {
-                    let (form, bits) = try results(wanted)
+                    let (form, workspace, bits) = try results(wanted)
                     #expect(bits == expected.bits, "image \(image), form \(form.rawValue)")
+                    // It has no tiles, of which there are three at least: of what is spread twice, and of what is pooled.
+                    let tile = 4 * min(shape.height * shape.columns * shape.channels, 2048)
+                    #expect(form == APUS_FORM_INTERPRETED || workspace + 3 * tile / 2 < expected.workspace)
                     // Sixteen lanes want multiples of sixteen channels.
                     let given = CompiledPrograms.formGiven(for: wanted)
                     let isNarrow = shape.channels % 16 != 0 && given == APUS_FORM_AVX512
@@ -210,6 +221,19 @@ extension KernelTests {
                             == (!isNarrow ? given : wanted == APUS_FORM_BEST ? APUS_FORM_AVX2 : APUS_FORM_INTERPRETED))
                 }
             }
+        }
+
+        /// The second output where it is written over the first input, as plans do it.
+        private func overItsInput(
+            _ program: KernelProgram, _ inputs: [[Float]], outputCount: Int
+        ) throws -> [Float] {
+            let arrays = inputs.map { UnsafeMutableBufferPointer.allocateCopy($0) }
+            let others = (1..<outputCount).map { _ in UnsafeMutableBufferPointer.allocateCopy(inputs[0]) }
+            defer { (arrays + others).forEach { $0.deallocate() } }
+            var results = others.map { UnsafeMutableRawPointer($0.baseAddress) }
+            results.insert(UnsafeMutableRawPointer(arrays[0].baseAddress), at: 1)
+            try program.run(arrays.map { UnsafeRawPointer($0.baseAddress) }, results)
+            return Array(arrays[0])
         }
 
         /// All that a program can read and write beside windows: whole numbers, an array stretched over the batch whose

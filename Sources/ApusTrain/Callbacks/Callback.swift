@@ -140,13 +140,6 @@ public final class Training {
         return min(overflow ? .max : count, maxSteps ?? .max)
     }
 
-    /// Whether there is no step left, as where it goes on from a checkpoint of its end.
-    var isAtItsEnd: Bool {
-        let isAtLastStep = isResumed && stepsDone == maxSteps
-        return progress.isStopped
-            || progress.epochIsDone && (progress.epoch >= epochs.upperBound || isAtLastStep)
-    }
-
     /// Seconds since the training started; those before a checkpoint that it goes on from count too.
     public var seconds: Double {
         let parts = (ContinuousClock.now - start).components

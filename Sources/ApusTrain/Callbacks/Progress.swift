@@ -49,9 +49,10 @@ public final class Progress: Callback {
     /// Where a training goes on from a checkpoint.
     private static func beginning(_ training: Training) -> String {
         let place = "after step \(training.stepsDone.grouped), epoch \(training.progress.epoch)"
-        return training.isAtItsEnd
-            ? "The training was finished before, \(place). To go further, give more epochs or steps."
-            : "Going on \(place)."
+        if training.progress.isStopped { return "A callback ended the training before, \(place)." }
+        return training.stepsDone < training.stepCount
+            ? "Going on \(place)."
+            : "The training was finished before, \(place); more epochs or steps would take it further."
     }
 
     public func stepDidEnd(_ step: StepRecord, _ training: Training) {

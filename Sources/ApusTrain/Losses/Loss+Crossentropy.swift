@@ -8,7 +8,8 @@ extension Loss {
     /// Cross-entropy of yes-or-no answers: the mean of `-(t log y + (1 - t) log(1 - y))`.
     ///
     /// From probabilities `y` is held within `[1e-7, 1 - 1e-7]`. Where `y` is itself the result of a sigmoid, the loss
-    /// is taken from the sigmoid's input x instead, `softplus(x) - t x`, which is exact and does not saturate.
+    /// is taken from the sigmoid's input x instead, `softplus(x) - t x`, which is exact and does not saturate. A network
+    /// that ends with a layer's product, a rectifier or a hyperbolic tangent is refused.
     ///
     /// - Parameters:
     ///   - fromLogits: Whether predictions are logits, not probabilities. Default `false`.
@@ -23,7 +24,8 @@ extension Loss {
     /// Cross-entropy of one class out of several: `-sum_j t_j log y_j` over the last axis.
     ///
     /// From probabilities `y` is first divided by its sum and held within `[1e-7, 1 - 1e-7]`. Where `y` is itself the
-    /// result of a softmax, the loss is taken from the softmax's input instead, which is exact and faster.
+    /// result of a softmax, the loss is taken from the softmax's input instead, which is exact and faster. A network that
+    /// ends with a layer's product, a rectifier or a hyperbolic tangent is refused.
     ///
     /// - Parameters:
     ///   - fromLogits: Whether predictions are logits, not probabilities. Default `false`.
@@ -57,7 +59,7 @@ extension Loss {
         if let logits = fromLogits ? predictions : predictions.inputOfSigmoid {
             return (softplus(logits) - targets * logits).meanPerSample
         }
-        try requireProbabilities(predictions, from: "sigmoid")
+        try requireProbabilities(predictions, from: "sigmoid", or: ", or the loss fromLogits: true")
         let y = clamp(predictions, Self.epsilon...(1 - Self.epsilon))
         return (-(targets * log(y) + (1 - targets) * log(1 - y))).meanPerSample
     }
@@ -85,19 +87,18 @@ extension Loss {
         if let logits = fromLogits ? predictions : predictions.inputOfSoftmax {
             return softmaxCrossEntropy(logits: logits, targets: targets).meanPerSample
         }
-        try requireProbabilities(predictions, from: "softmax")
+        try requireProbabilities(predictions, from: "softmax", or: ", or the loss fromLogits: true")
         let y = clamp(predictions / predictions.sum(-1, keepsAxes: true), Self.epsilon...(1 - Self.epsilon))
         return (-(targets * log(y)).sum(-1)).meanPerSample
     }
 
-    /// Predictions that a product, a rectifier or a hyperbolic tangent has made are no probabilities, and training on them
-    /// goes wrong without a word.
-    private func requireProbabilities(_ predictions: Tensor, from activation: String) throws {
+    /// Predictions that come from a layer's product, a rectifier or a hyperbolic tangent are no probabilities, and
+    /// training on them would go wrong without a word.
+    func requireProbabilities(_ predictions: Tensor, from activation: String, or cure: String = "") throws {
         guard let maker = predictions.makerOfNoProbabilities else { return }
         throw ApusError.setting(
             owner: name, name: "what makes the predictions", value: maker,
-            expected: "something that gives probabilities: give the last layer activation: .\(activation), or the loss "
-                + "fromLogits: true")
+            expected: "something that gives probabilities: give the last layer activation: .\(activation)\(cure)")
     }
 
     /// The number of classes, which must be 2 at least: with one the loss is 0 whatever the network says.
@@ -124,27 +125,43 @@ extension Tensor {
         }
     }
 
-    /// The operation that this comes from, if its results are none that anybody takes for probabilities.
+    /// The operation that this comes from, if nobody takes its results for probabilities. A product of probabilities may
+    /// give some, such as a mixture or noisy labels: only those of layers' inputs and weights count.
     fileprivate var makerOfNoProbabilities: String? {
+        let inputs = node.inputs
         switch node.operation {
-        case .matMul: "a product without an activation"
-        case .convolution: "a convolution without an activation"
-        case .reshape: node.inputs[0].makerOfNoProbabilities
-        case .unary(let unary) where [.relu, .tanh, .softplus].contains(unary.function): unary.function.rawValue
+        case .matMul where inputs[1].isVariable && !inputs[0].isProbabilities: return "a product without an activation"
+        case .convolution where inputs[1].isVariable && !inputs[0].isProbabilities:
+            return "a convolution without an activation"
+        case .unary(let unary) where [.relu, .tanh].contains(unary.function): return unary.function.rawValue
         // A bias.
-        case .binary(let binary) where binary.function == .add && node.inputs[1].isStretchedVariable:
-            node.inputs[0].makerOfNoProbabilities
-        default: nil
+        case .binary(let binary) where binary.function == .add && inputs[1].isVariable:
+            return inputs[0].makerOfNoProbabilities
+        // Of a mean, the division.
+        case .binary(let binary) where binary.function == .divide && inputs[1].isAxisSize:
+            return inputs[0].makerOfNoProbabilities
+        case .averagePool, .reduction, .reshape: return inputs[0].makerOfNoProbabilities
+        default: return nil
         }
     }
 
-    private var isStretchedVariable: Bool {
+    private var isVariable: Bool {
         switch node.operation {
         case .variable: true
-        case .broadcast, .reshape: node.inputs[0].isStretchedVariable
+        case .broadcast, .reshape: node.inputs[0].isVariable
         default: false
         }
     }
+
+    private var isAxisSize: Bool {
+        switch node.operation {
+        case .axisSize: true
+        case .broadcast: node.inputs[0].isAxisSize
+        default: false
+        }
+    }
+
+    private var isProbabilities: Bool { inputOfSoftmax != nil || inputOfSigmoid != nil }
 
     /// The logits of which this is the sigmoid.
     fileprivate var inputOfSigmoid: Tensor? {

@@ -18,7 +18,8 @@ extension Loss {
     /// Source: Huber, Robust estimation of a location parameter, 1964.
     public static func huber(delta: Double = 1) -> Loss { Loss(.huber(delta: delta)) }
 
-    /// `sum_j t_j log(t_j / y_j)` over the last axis, both first held within `[1e-7, 1]`.
+    /// `sum_j t_j log(t_j / y_j)` over the last axis, both first held within `[1e-7, 1]`. A network that ends with a
+    /// layer's product, a rectifier or a hyperbolic tangent is refused: those give no probabilities.
     ///
     /// Source: Kullback and Leibler, On information and sufficiency, 1951.
     public static let klDivergence = Loss(.klDivergence)
@@ -36,6 +37,7 @@ extension Loss {
             )
             .meanPerSample
         case .klDivergence:
+            try requireProbabilities(predictions, from: "softmax")
             let (t, y) = (clamp(targets, Self.epsilon...1), clamp(predictions, Self.epsilon...1))
             let terms = t * log(t / y)
             return terms.shape.rank > 1 ? terms.sum(-1).meanPerSample : terms

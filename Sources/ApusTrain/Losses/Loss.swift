@@ -42,7 +42,8 @@ public struct Loss: Hashable, Sendable, Codable {
     ///   - targets: `[batch, ...]`, of the predictions' shape; for sparse labels without the last axis.
     ///   - predictions: `[batch, ...]`, float32.
     /// - Returns: `[batch]`.
-    /// - Throws: `ApusError.shape` where the two do not fit, `ApusError.setting` for a setting outside its range.
+    /// - Throws: `ApusError.shape` where the two do not fit, `ApusError.setting` for a setting outside its range, and
+    ///   where a loss of probabilities is given what cannot be any.
     public func perSample(targets: Tensor, predictions: Tensor) throws -> Tensor {
         try checkSettings()
         switch kind {
@@ -65,7 +66,7 @@ public struct Loss: Hashable, Sendable, Codable {
     ///   - predictions: As in `perSample(targets:predictions:)`.
     ///   - weights: `[batch]`; `nil` counts every sample once.
     /// - Returns: A scalar.
-    /// - Throws: `ApusError.shape` where the shapes do not fit, `ApusError.setting` for a setting outside its range.
+    /// - Throws: As `perSample(targets:predictions:)`.
     public func callAsFunction(targets: Tensor, predictions: Tensor, weights: Tensor? = nil) throws -> Tensor {
         let losses = try perSample(targets: targets, predictions: predictions)
         guard let weights else { return try losses.mean().checked() }

@@ -119,7 +119,8 @@ extension Trainer {
     ) throws {
         let first = progress.initialStep
         let lastStep = training.maxSteps.map { $0 > .max - first ? .max : first + $0 }
-        if training.isAtItsEnd { return }
+        // A training that stood at its end has nothing left to do.
+        if progress.isStopped || training.isResumed && progress.epochIsDone && step == lastStep { return }
         while !progress.epochIsDone || progress.epoch < training.epochs.upperBound {
             if progress.epochIsDone {
                 running?.isAtRest = false

@@ -129,13 +129,34 @@ import Testing
             try run.fit(run.trainer(), with: [progress, checkpoints], resumingFrom: checkpoints.folder.newest())
             return text.split(separator: "\n").map { $0.hasPrefix("loss: ") ? "an epoch" : String($0) }
         }
+        let cure = "more epochs or steps would take it further."
+        // Three steps an epoch.
         #expect(try lines(maxSteps: 4) == ["an epoch", "an epoch"])
+        #expect(
+            try lines(maxSteps: 4) == ["The training was finished before, after step 4, epoch 2; \(cure)", "an epoch"])
         #expect(try lines(maxSteps: 6) == ["Going on after step 4, epoch 2.", "an epoch"])
-        let finished = "The training was finished before, after step"
-        let cure = "To go further, give more epochs or steps."
-        #expect(try lines(maxSteps: 6) == ["\(finished) 6, epoch 2. \(cure)"])
+        #expect(try lines(maxSteps: 6) == ["The training was finished before, after step 6, epoch 2; \(cure)"])
         #expect(try lines(maxSteps: nil) == ["Going on after step 6, epoch 2.", "an epoch", "an epoch"])
-        #expect(try lines(maxSteps: nil) == ["\(finished) 12, epoch 4. \(cure)"])
+        #expect(try lines(maxSteps: nil) == ["The training was finished before, after step 12, epoch 4; \(cure)"])
+    }
+
+    /// More epochs would not take it further.
+    @Test func progressSaysThatACallbackEndedTheTraining() throws {
+        let temporary = try TemporaryFolder()
+        let checkpoints = Checkpoints(in: temporary.url, everySteps: 1)
+        final class Impatient: Callback {
+            func epochDidEnd(_ record: EpochRecord, _ training: Training) -> TrainingDecision { .stop }
+        }
+        func text(epochs: Int) throws -> String {
+            var (run, text) = (CheckpointRun(), "")
+            run.epochs = epochs
+            let progress = Progress(isTerminal: false) { text += $0 }
+            try run.fit(
+                run.trainer(), with: [progress, Impatient(), checkpoints], resumingFrom: checkpoints.folder.newest())
+            return text
+        }
+        #expect(try text(epochs: 4).hasPrefix("loss: "))
+        #expect(try text(epochs: 6) == "A callback ended the training before, after step 3, epoch 1.\n")
     }
 
     @Test func aDamagedOneIsPassedOver() throws {
@@ -273,6 +294,10 @@ import Testing
         for file in damaged {
             let moved = temporary.file("all.damaged-1/\(file.lastPathComponent)")
             #expect(try Data(contentsOf: moved) == Data([1, 2, 3]))
+        }
+        // Those before the newest are of other steps, should the disk have been slower.
+        #expect(folder.files.first == damaged[0])
+        for file in folder.files + [folder.best] {
             #expect(throws: Never.self) { try Checkpoint(contentsOf: file) }
         }
     }

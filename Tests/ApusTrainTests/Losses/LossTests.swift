@@ -1,5 +1,6 @@
 import ApusCore
 import ApusGraph
+import ApusNN
 import ApusTrain
 import Testing
 
@@ -229,38 +230,73 @@ import Testing
 
     /// A network that ends without what makes probabilities would be trained on nonsense in silence.
     @Test func predictionsThatAreNoProbabilitiesAreRefused() throws {
-        let labels = Tensor.placeholder([-1], .int32), images = Tensor.input([6, 6, 2])
-        let bias = Variable("bias", value: NDArray(zeros: [4]))
         func texts(_ predictions: Tensor) -> [String] {
+            let labels = Tensor.placeholder(Shape(predictions.shape.sizes.dropLast()), .int32)
             let losses: [(Loss, Tensor)] = [
                 (.sparseCategoricalCrossentropy, labels), (.categoricalCrossentropy, .placeholder(predictions.shape)),
                 (.binaryCrossentropy, .placeholder(predictions.shape)),
+                (.klDivergence, .placeholder(predictions.shape)),
             ]
             return losses.map { loss, targets in
                 errorText { _ = try loss.perSample(targets: targets, predictions: predictions) }
             }
         }
         func refusal(_ maker: String) -> [String] {
-            [("sparseCategorical", "softmax"), ("categorical", "softmax"), ("binary", "sigmoid")].map {
-                "\($0)Crossentropy: what makes the predictions is \(maker); it must be something that gives "
-                    + "probabilities: give the last layer activation: .\($1), or the loss fromLogits: true."
+            let logits = ", or the loss fromLogits: true"
+            return [
+                ("sparseCategoricalCrossentropy", "softmax", logits), ("categoricalCrossentropy", "softmax", logits),
+                ("binaryCrossentropy", "sigmoid", logits), ("klDivergence", "softmax", ""),
+            ].map {
+                "\($0): what makes the predictions is \(maker); it must be something that gives probabilities: give "
+                    + "the last layer activation: .\($1)\($2)."
             }
         }
-        let product = matMul(images.reshaped(to: [-1, 72]), .placeholder([72, 4]))
-        let withBias = product + bias.tensor
-        #expect(texts(product) == refusal("a product without an activation"))
-        #expect(texts(withBias) == refusal("a product without an activation"))
-        #expect(texts(withBias.reshaped(to: [-1, 4])) == refusal("a product without an activation"))
-        #expect(texts(relu(withBias)) == refusal("relu"))
-        #expect(texts(tanh(withBias)) == refusal("tanh"))
-        // What may well be probabilities: of several networks, by hand, cut; and logits that are called so.
-        let several = softmax(product) * 0.5 + softmax(withBias) * 0.5
-        let byHand = exp(product) / exp(product).sum(-1, keepsAxes: true)
-        for predictions in [several, byHand, clamp(product, 0...1), .input([4])] {
-            #expect(texts(predictions) == ["no error", "no error", "no error"])
+        func output(@LayerBuilder _ layers: () throws -> [LayerStage]) throws -> Tensor {
+            try Sequential(input: [6, 6, 2], .float32, name: nil, seed: 0, layers).outputs[0]
         }
-        _ = try Loss.sparseCategoricalCrossentropy(fromLogits: true).perSample(targets: labels, predictions: withBias)
-        _ = try Loss.meanSquaredError.perSample(targets: .input([4]), predictions: withBias)
+        let product = try output {
+            Flatten(); Dense(4)
+        }
+        #expect(texts(product) == refusal("a product without an activation"))
+        #expect(
+            try texts(
+                output {
+                    Flatten(); Dense(4, usesBias: false)
+                }) == refusal("a product without an activation"))
+        #expect(try texts(output { Dense(4) }) == refusal("a product without an activation"))
+        #expect(
+            try texts(
+                output {
+                    Flatten(); Dense(4, activation: .relu)
+                }) == refusal("relu"))
+        #expect(
+            try texts(
+                output {
+                    Flatten(); Dense(4, activation: .tanh)
+                }) == refusal("tanh"))
+        #expect(try texts(output { Conv2D(4, kernel: 3) }) == refusal("a convolution without an activation"))
+        #expect(
+            try texts(
+                output {
+                    Conv2D(4, kernel: 3); GlobalAveragePool2D()
+                })
+                == refusal("a convolution without an activation"))
+        // What may well be probabilities: what a softmax or the like gives, a mixture of several, by hand, cut, noisy
+        // labels.
+        let some = softmax(product), weights = Variable("transition", value: NDArray(zeros: [4, 4]))
+        let byHand = exp(product) / exp(product).sum(-1, keepsAxes: true)
+        let softplus = try output {
+            Flatten(); Dense(4, activation: .softplus)
+        }
+        for predictions in [
+            some, sigmoid(product), some * 0.5 + some * 0.5, byHand, clamp(product, 0...1), softplus, .input([4]),
+            matMul(some, weights.tensor), matMul(some, .placeholder([4, 4])),
+        ] {
+            #expect(texts(predictions) == Array(repeating: "no error", count: 4))
+        }
+        let labels = Tensor.placeholder([-1], .int32)
+        _ = try Loss.sparseCategoricalCrossentropy(fromLogits: true).perSample(targets: labels, predictions: product)
+        _ = try Loss.meanSquaredError.perSample(targets: .input([4]), predictions: product)
     }
 
     @Test func weightsMustBeOneASample() {
