@@ -302,13 +302,15 @@ static kernel_columns columns_of(const apus_recurrence *recurrence, int64_t pane
 
 /// A row of a panel; zeros for a row that is not there.
 static void pack_row(const apus_recurrence *recurrence, int64_t panel, const float *source, float *target) {
-    int64_t vectors = recurrence->panel_vectors;
-    memset(target, 0, (size_t)(vectors * APUS_LANE_COUNT) * sizeof *target);
-    for (int64_t vector = 0; source && vector < vectors; vector++) {
+    for (int64_t vector = 0; vector < recurrence->panel_vectors; vector++, target += APUS_LANE_COUNT) {
         kernel_columns columns = columns_of(recurrence, panel, vector);
-        if (columns.count > 0)
-            memcpy(
-                target + vector * APUS_LANE_COUNT, source + columns.first, (size_t)columns.count * sizeof *target);
+        if (source && columns.count == APUS_LANE_COUNT) {
+            memcpy(target, source + columns.first, APUS_LANE_COUNT * sizeof *target);
+            continue;
+        }
+        memset(target, 0, APUS_LANE_COUNT * sizeof *target);
+        if (source && columns.count > 0)
+            memcpy(target, source + columns.first, (size_t)columns.count * sizeof *target);
     }
 }
 
@@ -423,8 +425,10 @@ void apus_recurrence_run(apus_recurrence *recurrence, const apus_recurrence_arra
     const apus_recurrence_description *wanted = &recurrence->description;
     job work = {recurrence, *arrays};
     int64_t panel_size = (recurrence->input_terms + wanted->units) * recurrence->panel_vectors * APUS_LANE_COUNT;
-    apus_parallel(
-        recurrence->panel_count, 1 + APUS_GRAIN / panel_size, recurrence->pairs ? pack_pairs : pack, &work);
+    // A single row is one thread's: what another packs would have to come over to it.
+    int32_t packers = wanted->batch == 1 ? 1 : recurrence->thread_count;
+    apus_parallel_limited(
+        recurrence->panel_count, 1 + APUS_GRAIN / panel_size, packers, recurrence->pairs ? pack_pairs : pack, &work);
     apus_parallel_limited(
         wanted->batch, apus_recurrence_grain(wanted), recurrence->thread_count, recurrence->body, &work);
 }
