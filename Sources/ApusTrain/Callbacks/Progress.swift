@@ -3,7 +3,7 @@ import Foundation
 
 /// Shows how the training goes.
 ///
-/// A training that goes on from a checkpoint says so first, and where.
+/// A training that goes on from a checkpoint says so first, and where; one that a callback ends says that.
 ///
 /// A terminal gets a bar with the estimated time, redrawn ten times a second at most and never wider than the window.
 /// Everything else, such as a file or a pipe, gets one line an epoch: the pairs are training / validation, `step` is
@@ -46,13 +46,19 @@ public final class Progress: Callback {
         if training.isResumed { write(Self.beginning(training) + "\n") }
     }
 
+    private static func place(_ training: Training) -> String {
+        "after step \(training.stepsDone.grouped), epoch \(training.progress.epoch)"
+    }
+
     /// Where a training goes on from a checkpoint.
     private static func beginning(_ training: Training) -> String {
-        let place = "after step \(training.stepsDone.grouped), epoch \(training.progress.epoch)"
-        if training.progress.isStopped { return "A callback ended the training before, \(place)." }
+        if training.progress.isStopped {
+            return "A callback ended the training before, \(place(training)). "
+                + "One with checkpoints in another folder begins anew."
+        }
         return training.stepsDone < training.stepCount
-            ? "Going on \(place)."
-            : "The training was finished before, \(place); more epochs or steps would take it further."
+            ? "Going on \(place(training))."
+            : "The training was finished before, \(place(training)); more epochs or steps would take it further."
     }
 
     public func stepDidEnd(_ step: StepRecord, _ training: Training) {
@@ -70,6 +76,12 @@ public final class Progress: Callback {
         clearBar()
         write(Self.line(record) + "\n")
         return .continue
+    }
+
+    public func trainingDidEnd(_ history: History, _ training: Training) {
+        if training.progress.isStopped, stepsDone > 0 {
+            write("A callback ended the training \(Self.place(training)).\n")
+        }
     }
 
     public func trainingDidFail(_ error: any Error, _ training: Training) { clearBar() }

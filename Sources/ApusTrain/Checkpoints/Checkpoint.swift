@@ -98,5 +98,6 @@ public struct Checkpoint: Sendable, Hashable {
                 cure: cure))
     }
 
-    private static let cure = "go on with the model and the optimizer that the checkpoint was made with"
+    private static let cure =
+        "go on with the model and the optimizer that the checkpoint was made with, or begin anew in another folder"
 }

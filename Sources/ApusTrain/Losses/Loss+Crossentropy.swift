@@ -98,7 +98,8 @@ extension Loss {
         guard let maker = predictions.makerOfNoProbabilities else { return }
         throw ApusError.setting(
             owner: name, name: "what makes the predictions", value: maker,
-            expected: "something that gives probabilities: give the last layer activation: .\(activation)\(cure)")
+            expected: "something that gives probabilities: give the last layer activation: .\(activation)\(cure); "
+                + "where they are some, say so with clamp(_, 0...1)")
     }
 
     /// The number of classes, which must be 2 at least: with one the loss is 0 whatever the network says.

@@ -42,7 +42,8 @@ extension Model {
     }
 
     /// - Throws: `ApusError.shape` unless the data set has a target for each output; where the loss takes labels,
-    ///   `ApusError.label` for one that is no class, and `ApusError.setting` for one that is no whole number.
+    ///   `ApusError.label` for one that is no class, and `ApusError.setting` for one that is no whole number; where it
+    ///   takes probabilities, for a target that is none.
     func checkTargets(of dataset: Dataset, loss: Loss?) throws {
         guard dataset.targets.count == outputs.count else {
             throw ApusError.shape(
@@ -53,11 +54,31 @@ extension Model {
                         ? "give the data set targets (withInputsAsTargets() for an autoencoder)"
                         : "give one target column for each output of the model"))
         }
+        try checkTargetRanges(of: dataset, loss: loss)
         guard case .sparseCategoricalCrossentropy = loss?.kind else { return }
         for (output, column) in zip(outputs, dataset.targets) {
             // Predictions that are no scores for classes are the loss's to report.
             guard output.shape.rank >= 2, let classCount = output.shape.sizes.last, classCount > 1 else { continue }
             try column.checkLabels(classCount: classCount, source: column.name.isEmpty ? dataset.name : column.name)
+        }
+    }
+
+    /// The entropies of targets below 0, or of answers beyond 1, go down for ever as predictions get worse. (One-hot
+    /// targets may be larger, to count more.)
+    private func checkTargetRanges(of dataset: Dataset, loss: Loss?) throws {
+        let (range, words): (ClosedRange<Float>, String)
+        switch loss?.kind {
+        case .binaryCrossentropy: (range, words) = (0...1, "from 0 to 1")
+        case .categoricalCrossentropy: (range, words) = (0...Float.infinity, "0 or more")
+        default: return
+        }
+        for column in dataset.targets {
+            guard let (value, index) = column.firstValue(outside: range) else { continue }
+            throw ApusError.setting(
+                owner: column.name.isEmpty ? dataset.name : column.name, name: "a target of sample \(index)",
+                value: "\(value)",
+                expected: "\(words) for \(loss?.name ?? "the loss"): scale the data, bytes by 1/255, or take another "
+                    + "loss")
         }
     }
 
@@ -86,6 +107,29 @@ extension Dataset.Column {
         throw ApusError.setting(
             owner: source, name: "the label of sample \(index)", value: "\(numbers[wrong])",
             expected: "a whole number from 0 to \(classCount - 1)")
+    }
+
+    /// The first value outside `range`, as a batch has it, and its sample. What is no number is reported in training.
+    fileprivate func firstValue(outside range: ClosedRange<Float>) -> (value: Float, sample: Int)? {
+        // Products of scales are rounded.
+        let (low, high) = (range.lowerBound - 1e-5, range.upperBound + 1e-5)
+        func first<Number>(_: Number.Type, _ converted: (Number) -> Float) -> (value: Float, sample: Int)? {
+            values.withUnsafeBytes { bytes in
+                let place = bytes.bindMemory(to: Number.self).firstIndex {
+                    let value = converted($0) * scale
+                    return value < low || value > high
+                }
+                return place.map {
+                    (converted(bytes.bindMemory(to: Number.self)[$0]) * scale, $0 / max(sampleShape.elementCount, 1))
+                }
+            }
+        }
+        switch values.elementType {
+        case .uint8: return scale >= 0 && 255 * scale <= high ? nil : first(UInt8.self) { Float($0) }
+        case .int32: return first(Int32.self) { Float($0) }
+        case .float32: return first(Float.self) { $0 }
+        case .float64: return first(Double.self) { Float($0) }
+        }
     }
 
     /// The type of its values in a batch of open size.

@@ -196,7 +196,8 @@ import Testing
         #expect(
             errorText { try other.restore(checkpoint) }
                 == "dense/kernel: checkpoint: expected float32[2, 16], received float32[16, 6]. "
-                + "Cure: go on with the model and the optimizer that the checkpoint was made with.")
+                + "Cure: go on with the model and the optimizer that the checkpoint was made with, or begin anew in "
+                + "another folder.")
         #expect(flatWeights(other.model) == before)
         run.epochs = 5
         #expect(try run.fit(run.trainer(), with: [], resumingFrom: checkpoint).epochs.count == 5)

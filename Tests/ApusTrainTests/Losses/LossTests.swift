@@ -248,7 +248,7 @@ import Testing
                 ("binaryCrossentropy", "sigmoid", logits), ("klDivergence", "softmax", ""),
             ].map {
                 "\($0): what makes the predictions is \(maker); it must be something that gives probabilities: give "
-                    + "the last layer activation: .\($1)\($2)."
+                    + "the last layer activation: .\($1)\($2); where they are some, say so with clamp(_, 0...1)."
             }
         }
         func output(@LayerBuilder _ layers: () throws -> [LayerStage]) throws -> Tensor {

@@ -56,6 +56,37 @@ import Testing
         #expect(fitError(negative).hasPrefix("points: sample 0 has label -1, but labels go from 0 to 1."))
     }
 
+    /// The entropies of such targets have no least value.
+    @Test func targetsThatAreNoProbabilities() throws {
+        func error(_ loss: Loss, _ targets: Dataset.Column) throws -> String {
+            let inputs = try Dataset.Column(NDArray(zeros: [3, 2]))
+            return fitError(try Dataset(inputs: [inputs], targets: [targets], name: "points"), loss)
+        }
+        func refusal(_ sample: Int, _ value: String, _ range: String, _ owner: String = "points") -> String {
+            "\(owner): a target of sample \(sample) is \(value); it must be \(range): scale the data, bytes by 1/255, "
+                + "or take another loss."
+        }
+        let outputs = try quadrantModel().outputs[0].shape[-1]
+        func rows(_ last: Float) throws -> NDArray {
+            try NDArray((0..<3 * outputs).map { $0 == 3 * outputs - 1 ? last : $0 == 0 ? 1 : 0 }, shape: [3, outputs])
+        }
+        let binary = "from 0 to 1 for binaryCrossentropy", dense = "0 or more for categoricalCrossentropy"
+        #expect(try error(.binaryCrossentropy, .init(rows(1.5))) == refusal(2, "1.5", binary))
+        #expect(
+            try error(.binaryCrossentropy, .init(rows(-1), name: "answers")) == refusal(2, "-1.0", binary, "answers"))
+        #expect(try error(.binaryCrossentropy, .init(rows(255), scale: 0.5)) == refusal(2, "127.5", binary))
+        #expect(try error(.categoricalCrossentropy, .init(rows(-0.5))) == refusal(2, "-0.5", dense))
+        let bytes = try NDArray([UInt8](repeating: 255, count: 3 * outputs), shape: [3, outputs])
+        #expect(try error(.binaryCrossentropy, .init(bytes)) == refusal(0, "255.0", binary))
+        let whole = try NDArray([Int32](repeating: 2, count: 3 * outputs), shape: [3, outputs])
+        #expect(try error(.binaryCrossentropy, .init(whole)) == refusal(0, "2.0", binary))
+        // What is scaled, and classes that count more.
+        #expect(try error(.binaryCrossentropy, .init(bytes, scale: 1 / 255)) == "no error")
+        #expect(try error(.binaryCrossentropy, .init(rows(255), scale: 1 / 255)) == "no error")
+        #expect(try error(.categoricalCrossentropy, .init(rows(3))) == "no error")
+        #expect(try error(.meanSquaredError, .init(rows(-7))) == "no error")
+    }
+
     @Test func labelsThatAreNoWholeNumbers() throws {
         func fitError(_ labels: NDArray, scale: Float = 1) throws -> String {
             let inputs = try Dataset.Column(NDArray(zeros: [labels.shape[0], 2]))
