@@ -244,7 +244,7 @@ static apus_status create(
     if (program->count > 0) {
         if (program->bands.computes_image) status = create_image_program(program, description);
         if (description->form != APUS_FORM_INTERPRETED) apus_program_compile(program, description->form);
-        if (program->bands.are_walked && program->code.function) {
+        if (apus_program_is_walked(program)) {
             apus_program_destroy(program->bands.image_program);
             program->bands.image_program = NULL;
         }

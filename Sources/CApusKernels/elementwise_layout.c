@@ -120,7 +120,7 @@ static void *zeros(int64_t size) {
 }
 
 static int64_t bands_size(const apus_program *program) {
-    if (program->bands.are_walked && program->code.function) return 0;
+    if (apus_program_is_walked(program)) return 0;
     return program->thread_count * program->bands.buffer_count * program->bands.tile * (int64_t)sizeof(float);
 }
 

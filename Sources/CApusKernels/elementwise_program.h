@@ -120,6 +120,11 @@ struct apus_program {
     apus_program_code code;
 };
 
+/// Whether code walks the windows; else an interpreter goes through tiles, also where they might have been walked.
+static inline bool apus_program_is_walked(const apus_program *program) {
+    return program->bands.are_walked && program->code.function != NULL;
+}
+
 // The frame's pointers, by number: inputs, outputs, sums.
 static inline int32_t apus_output_pointer(const apus_program *program, int32_t output) {
     return program->input_count + output;

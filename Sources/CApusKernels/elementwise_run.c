@@ -349,7 +349,7 @@ static void run_range(const execution *work, int64_t first, int64_t last, int32_
     load_repeated(work, thread);
     if (work->program->bands.tile == 0) {
         run_loaded(work, first, last, thread, sums);
-    } else if (work->program->bands.are_walked && work->program->code.function) {
+    } else if (apus_program_is_walked(work->program)) {
         walk(work, first, last, thread, sums);
     } else {
         execution own = *work;

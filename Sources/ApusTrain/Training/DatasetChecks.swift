@@ -66,8 +66,9 @@ extension Model {
     /// The entropies of targets below 0, or of answers beyond 1, go down for ever as predictions get worse. (One-hot
     /// targets may be larger, to count more.)
     private func checkTargetRanges(of dataset: Dataset, loss: Loss?) throws {
+        guard let loss else { return }
         let (range, words): (ClosedRange<Float>, String)
-        switch loss?.kind {
+        switch loss.kind {
         case .binaryCrossentropy: (range, words) = (0...1, "from 0 to 1")
         case .categoricalCrossentropy: (range, words) = (0...Float.infinity, "0 or more")
         default: return
@@ -77,7 +78,7 @@ extension Model {
             throw ApusError.setting(
                 owner: column.name.isEmpty ? dataset.name : column.name, name: "a target of sample \(index)",
                 value: "\(value)",
-                expected: "\(words) for \(loss?.name ?? "the loss"): scale the data, bytes by 1/255, or take another "
+                expected: "\(words) for \(loss.name): scale the data, bytes by 1/255, or take another "
                     + "loss")
         }
     }
