@@ -1,6 +1,7 @@
 /// Elementary functions of sixteen numbers at once, for loops that keep their vectors in registers: shorter forms of
 /// those in math_functions.h, whose reductions they share. Their polynomials are least-maximum fits as well, with
-/// relative errors of 3e-9 (sigmoid) and 1.6e-8 (tanh); the results are right to 3e-7 of themselves.
+/// relative errors of 3e-9 (sigmoid) and 1.6e-8 (tanh); the results are right to 3e-7 of themselves. They divide: that
+/// has a unit of its own, which works while others multiply.
 #ifndef APUS_LANES_FUNCTIONS_H
 #define APUS_LANES_FUNCTIONS_H
 
@@ -22,16 +23,6 @@ APUS_INLINE void apus_lanes_round_to_bfloat16(apus_lanes *x) {
 #define APUS_EXPONENT_ROUNDER (APUS_ROUNDER + 127.0f)
 #define APUS_POWER_OF_TWO(shifted) ((apus_lanes)((apus_lane_masks)(shifted) << 23))
 
-/// 1 / x for x from 2^-126 to 2^126: a first guess from the bits, made better by two steps of third order. Fewer
-/// cycles than a division.
-APUS_INLINE void apus_lanes_reciprocal(const apus_lanes *x, apus_lanes *result) {
-    apus_lanes y = (apus_lanes)(0x7ef311c7 - (apus_lane_masks)*x);
-    apus_lanes error = 1.0f - *x * y;
-    y = y * (error * error + error) + y;
-    error = 1.0f - *x * y;
-    *result = y * (error * error + error) + y;
-}
-
 /// 1 / (1 + exp(-x)); beyond 87 in magnitude as at 87.
 APUS_INLINE void apus_lanes_sigmoid(apus_lanes *x) {
     apus_lanes limited = APUS_BLEND(*x < -87.0f, (apus_lanes){0} - 87.0f, *x);
@@ -45,14 +36,13 @@ APUS_INLINE void apus_lanes_sigmoid(apus_lanes *x) {
     p = p * s + 4.999999404e-1f;
     p = p * s - 1.0f;
     p = p * s + 1.0f;
-    apus_lanes sum = p * APUS_POWER_OF_TWO(shifted) + 1.0f;
-    apus_lanes_reciprocal(&sum, x);
+    *x = 1.0f / (p * APUS_POWER_OF_TWO(shifted) + 1.0f);
 }
 
 /// h / (h + 1) with h = (exp(2 x) - 1) / 2; beyond 10 in magnitude as at 10. Of -x it may differ from that of x in the
 /// last digit, not in the sign alone, and of -0 it is 0.
 APUS_INLINE void apus_lanes_tanh(apus_lanes *x) {
-    apus_lanes limited = APUS_BLEND(*x < -10.0f, (apus_lanes){0} - 10.0f, *x), reciprocal;
+    apus_lanes limited = APUS_BLEND(*x < -10.0f, (apus_lanes){0} - 10.0f, *x);
     limited = APUS_BLEND(limited > 10.0f, (apus_lanes){0} + 10.0f, limited);
     // 2 x = n ln 2 + 2 s with |s| <= ln 2 / 4.
     apus_lanes shifted = limited * 2.88539008f + APUS_EXPONENT_ROUNDER, n = shifted - APUS_EXPONENT_ROUNDER;
@@ -62,9 +52,8 @@ APUS_INLINE void apus_lanes_tanh(apus_lanes *x) {
     p = p * s + 6.666618586e-1f;
     p = p * s + 9.999999404e-1f;
     p = p * (s * s) + s;
-    apus_lanes scale = APUS_POWER_OF_TWO(shifted), h = p * scale + (scale * 0.5f - 0.5f), sum = h + 1.0f;
-    apus_lanes_reciprocal(&sum, &reciprocal);
-    *x = h * reciprocal;
+    apus_lanes scale = APUS_POWER_OF_TWO(shifted), h = p * scale + (scale * 0.5f - 0.5f);
+    *x = h / (h + 1.0f);
 }
 
 /// Activations up to tanh.

@@ -39,14 +39,6 @@ typedef struct {
     int64_t row, column, columns;
 } place;
 
-/// 1 / sqrt(x) for 2^-126 <= x < 2^127: a first guess from the bits, made better by three steps of Newton's.
-APUS_INLINE void reciprocal_square_root(const apus_lanes *x, apus_lanes *result) {
-    apus_lanes y = (apus_lanes)(0x5f375a86 - ((apus_lane_masks)*x >> 1)), half = *x * 0.5f;
-    y = y * (1.5f - half * y * y);
-    y = y * (1.5f - half * y * y);
-    *result = y + y * (0.5f - half * y * y);
-}
-
 /// Sixteen numbers of a parameter and its slots.
 typedef struct {
     apus_lanes parameter, momentum, velocity;
@@ -71,24 +63,12 @@ APUS_INLINE void nesterov(
     x->parameter -= step - x->momentum * wanted->decay;
 }
 
-APUS_INLINE void adam_moments(const apus_matmul_update_description *wanted, const apus_lanes *gradient, state *x) {
+APUS_INLINE void adam(
+    const apus_matmul_update_description *wanted, float rate, const apus_lanes *gradient, state *x) {
     apus_lanes g = *gradient;
     x->momentum += (g - x->momentum) * wanted->momentum_share;
     x->velocity += (g * g - x->velocity) * wanted->velocity_share;
-}
-
-/// What momentum and rate are divided by, given 1 / sqrt(velocity). Velocities below the smallest normal number, 0
-/// among them, have roots below 1.1e-7 of the least epsilon.
-APUS_INLINE void adam_divisor(
-    const apus_matmul_update_description *wanted, const state *x, const apus_lanes *reciprocal_root,
-    apus_lanes *divisor) {
-    apus_lanes v = x->velocity;
-    *divisor = APUS_BLEND(v < 1.17549435e-38f, (apus_lanes){0}, *reciprocal_root * v) + wanted->epsilon;
-}
-
-/// Given 1 / divisor. An infinite velocity stops the parameter.
-APUS_INLINE void adam_step(float rate, const apus_lanes *reciprocal, state *x) {
-    x->parameter -= x->momentum * rate * APUS_BLEND(x->velocity > 3.4e38f, (apus_lanes){0}, *reciprocal);
+    x->parameter -= x->momentum * rate / (__builtin_elementwise_sqrt(x->velocity) + wanted->epsilon);
 }
 
 /// Rows of a tile go into the new arrays. `rule` and `width` are constants, and so is `columns` where it is all of the
@@ -104,27 +84,40 @@ APUS_INLINE void finish_columns(
             const apus_lanes *gradient = (const apus_lanes *)(tile + r * width + j);
             state x;
             load_state(work, start + j, columns - j, has_velocity, &x);
-            if (rule == APUS_UPDATE_NESTEROV) {
-                nesterov(wanted, work->arrays.rate, gradient, &x);
-            } else {
-                apus_lanes root, divisor, reciprocal;
-                adam_moments(wanted, gradient, &x);
-                reciprocal_square_root(&x.velocity, &root);
-                adam_divisor(wanted, &x, &root, &divisor);
-                apus_lanes_reciprocal(&divisor, &reciprocal);
-                adam_step(work->arrays.rate, &reciprocal, &x);
-            }
+            if (rule == APUS_UPDATE_NESTEROV) nesterov(wanted, work->arrays.rate, gradient, &x);
+            else adam(wanted, work->arrays.rate, gradient, &x);
             store_state(work, start + j, columns - j, has_velocity, &x);
         }
     }
 }
 
-/// `rule` and `vectors` are constants.
-APUS_INLINE void finish_tile(
-    const job *work, const float *tile, place place, int rows, const apus_update_rule rule, const int vectors) {
+/// `vectors` is a constant.
+APUS_INLINE void finish_tile(const job *work, const float *tile, place place, int rows, const int vectors) {
     const int width = vectors * APUS_LANE_COUNT;
-    if (place.columns == width) finish_columns(work, tile, place, rows, rule, width, width);
-    else finish_columns(work, tile, place, rows, rule, width, place.columns);
+    bool is_whole = place.columns == width;
+    switch (work->update->description.rule) {
+        case APUS_UPDATE_NESTEROV:
+            if (is_whole) finish_columns(work, tile, place, rows, APUS_UPDATE_NESTEROV, width, width);
+            else finish_columns(work, tile, place, rows, APUS_UPDATE_NESTEROV, width, place.columns);
+            break;
+        case APUS_UPDATE_ADAM:
+            if (is_whole) finish_columns(work, tile, place, rows, APUS_UPDATE_ADAM, width, width);
+            else finish_columns(work, tile, place, rows, APUS_UPDATE_ADAM, width, place.columns);
+            break;
+    }
+}
+
+/// Fetches what a tile changes, before its product is computed: it comes meanwhile.
+APUS_INLINE void fetch_state(const job *work, const int rows, place place) {
+    const apus_matmul_update_description *wanted = &work->update->description;
+    for (int r = 0; r < rows; r++) {
+        int64_t start = (place.row + r) * wanted->columns + place.column;
+        for (int64_t j = start; j < start + place.columns; j += APUS_LANE_COUNT) {
+            __builtin_prefetch(work->arrays.parameter + j);
+            __builtin_prefetch(work->arrays.momentum + j);
+            if (wanted->rule == APUS_UPDATE_ADAM) __builtin_prefetch(work->arrays.velocity + j);
+        }
+    }
 }
 
 /// `rows` and `vectors` are constants.
@@ -132,12 +125,10 @@ APUS_INLINE void run_tile(
     const job *work, float *tile, const int rows, const int vectors, apus_left left, const float *packed, place place) {
     apus_right right = {packed, vectors * APUS_LANE_COUNT, work->update->description.inner, false};
     left.start += place.row * left.row_stride;
+    fetch_state(work, rows, place);
     int64_t ahead = place.column > 0 ? 0 : APUS_LANE_COUNT;  // once for all panels
     apus_multiply_tile(rows, vectors, 0, left, ahead, right, tile, vectors * APUS_LANE_COUNT, false);
-    switch (work->update->description.rule) {
-        case APUS_UPDATE_NESTEROV: finish_tile(work, tile, place, rows, APUS_UPDATE_NESTEROV, vectors); break;
-        case APUS_UPDATE_ADAM: finish_tile(work, tile, place, rows, APUS_UPDATE_ADAM, vectors); break;
-    }
+    finish_tile(work, tile, place, rows, vectors);
 }
 
 APUS_INLINE void run_vectors(
@@ -203,28 +194,6 @@ APUS_TILED_VARIANTS(run_rows)
 
 #if APUS_HAS_VARIANTS
 
-/// As `finish_columns` with Adam's rule: the first guesses are AVX-512's, of 14 bits, and one step makes them better.
-APUS_PAIRS_INLINE void finish_adam(
-    const job *work, const float *tile, place place, int rows, const int width, int64_t columns) {
-    const apus_matmul_update_description *wanted = &work->update->description;
-    for (int r = 0; r < rows; r++) {
-        int64_t start = (place.row + r) * wanted->columns + place.column;
-        for (int64_t j = 0; j < columns; j += APUS_LANE_COUNT) {
-            state x;
-            apus_lanes divisor;
-            load_state(work, start + j, columns - j, true, &x);
-            adam_moments(wanted, (const apus_lanes *)(tile + r * width + j), &x);
-            apus_lanes root = (apus_lanes)_mm512_rsqrt14_ps((__m512)x.velocity);
-            root = root * (1.5f - x.velocity * 0.5f * root * root);
-            adam_divisor(wanted, &x, &root, &divisor);
-            apus_lanes reciprocal = (apus_lanes)_mm512_rcp14_ps((__m512)divisor);
-            reciprocal += reciprocal * (1.0f - divisor * reciprocal);
-            adam_step(work->arrays.rate, &reciprocal, &x);
-            store_state(work, start + j, columns - j, true, &x);
-        }
-    }
-}
-
 /// `rows` and `vectors` are constants.
 APUS_PAIRS_INLINE void run_pair_tile(
     const job *work, float *tile, const int rows, const int vectors, apus_left_pairs left, const uint32_t *packed,
@@ -232,16 +201,12 @@ APUS_PAIRS_INLINE void run_pair_tile(
     const int width = vectors * APUS_LANE_COUNT;
     __m512 sums[APUS_PAIRS_TILE_ROWS][APUS_PAIRS_TILE_VECTORS];
     apus_right_pairs right = {packed, width, apus_pair_count(work->update->description.inner)};
+    fetch_state(work, rows, place);
     apus_multiply_pairs(rows, vectors, left, right, sums, false);
     _Pragma("clang loop unroll(full)") for (int r = 0; r < rows; r++)
         _Pragma("clang loop unroll(full)") for (int v = 0; v < vectors; v++)
             _mm512_storeu_ps(tile + r * width + v * APUS_LANE_COUNT, sums[r][v]);
-    if (work->update->description.rule == APUS_UPDATE_NESTEROV)
-        finish_tile(work, tile, place, rows, APUS_UPDATE_NESTEROV, vectors);
-    else if (place.columns == width)
-        finish_adam(work, tile, place, rows, width, width);
-    else
-        finish_adam(work, tile, place, rows, width, place.columns);
+    finish_tile(work, tile, place, rows, vectors);
 }
 
 APUS_PAIRS_INLINE void run_pair_vectors(
@@ -306,7 +271,7 @@ apus_status apus_matmul_update_create(
     *result = NULL;
     if (description->rows < 0 || description->columns < 0 || description->inner < 0 ||
         description->rule < APUS_UPDATE_NESTEROV || description->rule > APUS_UPDATE_ADAM ||
-        (description->rule == APUS_UPDATE_ADAM && !(description->epsilon >= APUS_UPDATE_LEAST_EPSILON)))
+        (description->rule == APUS_UPDATE_ADAM && !(description->epsilon >= 0.0f)))
         return apus_fail("apus_matmul_update_create", APUS_INVALID_DESCRIPTION);
     if (description->inner > APUS_UPDATE_MOST_TERMS)
         return apus_fail("apus_matmul_update_create", APUS_LIMIT_EXCEEDED);

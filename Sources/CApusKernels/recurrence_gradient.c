@@ -66,10 +66,25 @@ static area area_of(const apus_recurrence_gradient *gradient, int32_t thread) {
 /// Where a vector of units is worked on: rows of the batch at one step, and sixteen units, or fewer at the end.
 typedef struct {
     int64_t row, rows, step, unit, count;
+    int64_t next_step, next_unit;  // of the vector after this
     bool is_first;
     float *hidden, *cells;        // [rows, state_width], from this unit on
     float *products, *projected;  // [rows, row_stride], from this unit on
 } spot;
+
+/// Fetches what the way forward kept of a row for the next vector of units. A page holds that of sixteen rows, and the
+/// processor's own fetching ends with the page.
+APUS_INLINE void fetch_ahead(const job *work, const apus_cell cell, const spot *at, int64_t row) {
+    const apus_recurrence_description *wanted = &work->gradient->description;
+    const int stored = apus_cell_stored(cell);
+    int64_t unit = at->next_unit, count = wanted->units - unit;
+    apus_kept_place next = apus_kept_place_of(wanted, stored, row, at->next_step, unit, count);
+    for (int block = 0; block < stored; block++)
+        __builtin_prefetch(work->arrays.gates + next.first + block * next.stride);
+    if (cell != APUS_CELL_LSTM) return;
+    next = apus_kept_place_of(wanted, 1, row, at->next_step, unit, count);
+    __builtin_prefetch(work->arrays.previous + next.first);
+}
 
 /// The gradients of the states as they come in become those of the step's sums, and that part of the hidden state's
 /// which goes past the product.
@@ -103,6 +118,7 @@ APUS_INLINE void run_units(const job *work, const apus_cell cell, const apus_cel
         apus_kept_place kept_place = apus_kept_place_of(wanted, stored, row, at->step, unit, count);
         for (int block = 0; block < stored; block++)
             apus_load_some(&kept[block], arrays.gates + kept_place.first + block * kept_place.stride, count);
+        fetch_ahead(work, cell, at, row);
         if (cell == APUS_CELL_GRU) apus_load_some(&previous, arrays.previous + place * units + unit, count);
         if (cell == APUS_CELL_LSTM) {
             kept_place = apus_kept_place_of(wanted, 1, row, at->step, unit, count);
@@ -317,6 +333,9 @@ APUS_INLINE void run_rows(void *context, int64_t begin, int64_t end, int32_t thr
             const float *products = own.products + place;
             for (at.unit = 0; at.unit < units; at.unit += APUS_LANE_COUNT) {
                 at.count = units - at.unit;
+                bool is_last = at.unit + APUS_LANE_COUNT >= units;
+                at.next_unit = is_last ? 0 : at.unit + APUS_LANE_COUNT;
+                at.next_step = !is_last || is_end ? at.step : at.step + (wanted->is_reversed ? 1 : -1);
                 at.hidden = own.hidden + at.unit;
                 at.cells = own.cells + at.unit;
                 at.products = own.products + place + (is_packed ? 0 : at.unit);
