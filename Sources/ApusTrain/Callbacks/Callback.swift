@@ -32,6 +32,8 @@ public protocol Callback: AnyObject {
     func stateDidSettle(_ point: RestingPoint, _ training: Training) throws
     /// The name of its state in checkpoints, without a slash; by default that of its type.
     var stateName: String { get }
+    /// Why it has stopped the training, as what follows a colon; `nil`, the default, to say no more than that it has.
+    var stopReason: String? { get }
     /// What it must remember for a training to go on from a checkpoint; `nil`, the default, for nothing.
     func state(in training: Training) -> CallbackState?
     /// Takes over the state that `state(in:)` gave, after `trainingWillStart` and, inside an epoch, `epochWillStart`.
@@ -47,6 +49,7 @@ extension Callback {
     public func trainingDidFail(_ error: any Error, _ training: Training) {}
     public func stateDidSettle(_ point: RestingPoint, _ training: Training) throws {}
     public var stateName: String { "\(type(of: self))" }
+    public var stopReason: String? { nil }
     public func state(in training: Training) -> CallbackState? { nil }
     public func restore(_ state: CallbackState, _ training: Training) throws {}
 }
@@ -94,6 +97,8 @@ public final class Training {
     public let earlierStepCount: Int
     /// How far the training has come.
     public internal(set) var progress = TrainingProgress()
+    /// The callback that has stopped it, the first where there are several.
+    public internal(set) var stoppingCallback: (any Callback)?
     /// The steps of this training so far, those before the checkpoint included.
     public internal(set) var stepsDone: Int
     /// The optimizer's state by path.

@@ -55,6 +55,15 @@ public final class EarlyStopping: Callback {
         return .stop
     }
 
+    public var stopReason: String? {
+        guard stoppedEpoch != nil, let best = monitor.best, let bestEpoch else { return nil }
+        let aim =
+            baseline.flatMap { monitor.isBetter(best, than: $0) ? nil : "the baseline \(figureText($0))" }
+            ?? "\(figureText(best)) in epoch \(bestEpoch)"
+        let epochs = waitedEpochs == 1 ? "1 epoch" : "\(waitedEpochs) epochs"
+        return "for \(epochs), \(monitor.figure) has not been better than \(aim)"
+    }
+
     public func trainingDidEnd(_ history: History, _ training: Training) throws { try restore(training.model) }
 
     public func trainingDidFail(_ error: any Error, _ training: Training) {

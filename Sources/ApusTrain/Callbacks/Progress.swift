@@ -3,7 +3,7 @@ import Foundation
 
 /// Shows how the training goes.
 ///
-/// A training that goes on from a checkpoint says so first, and where; one that a callback ends says that.
+/// A training that goes on from a checkpoint says so first, and where; one that a callback ends says which, and why.
 ///
 /// A terminal gets a bar with the estimated time, redrawn ten times a second at most and never wider than the window.
 /// Everything else, such as a file or a pipe, gets one line an epoch: the pairs are training / validation, `step` is
@@ -79,9 +79,9 @@ public final class Progress: Callback {
     }
 
     public func trainingDidEnd(_ history: History, _ training: Training) {
-        if training.progress.isStopped, stepsDone > 0 {
-            write("A callback ended the training \(Self.place(training)).\n")
-        }
+        guard let callback = training.stoppingCallback else { return }
+        let reason = callback.stopReason.map { ": \($0)" } ?? ""
+        write("\(callback.stateName) ended the training \(Self.place(training))\(reason).\n")
     }
 
     public func trainingDidFail(_ error: any Error, _ training: Training) { clearBar() }

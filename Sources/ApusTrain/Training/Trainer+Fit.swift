@@ -158,6 +158,7 @@ extension Trainer {
             history.epochs.append(record)
             for callback in callbacks where try callback.epochDidEnd(record, training) == .stop {
                 progress.isStopped = true
+                training.stoppingCallback = training.stoppingCallback ?? callback
             }
             progress.epochIsDone = true
             training.progress = progress

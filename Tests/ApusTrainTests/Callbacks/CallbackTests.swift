@@ -83,6 +83,22 @@ func record(_ epoch: Int, valLoss: Double, valAccuracy: Double = 0, seconds: Dou
         #expect(try stop(EarlyStopping(patience: 2, baseline: 3.5), [4, 3, 2, 2.5, 2.5]) == 5)
     }
 
+    @Test func reasonsAreGiven() throws {
+        func reason(_ callback: EarlyStopping, _ losses: [Double]) throws -> String? {
+            _ = try stop(callback, losses)
+            return callback.stopReason
+        }
+        #expect(
+            try reason(EarlyStopping(patience: 2), [3, 2, 1, 2, 2])
+                == "for 2 epochs, val_loss has not been better than 1.0000 in epoch 3")
+        #expect(
+            try reason(EarlyStopping(), [3, 3]) == "for 1 epoch, val_loss has not been better than 3.0000 in epoch 1")
+        #expect(
+            try reason(EarlyStopping(patience: 2, baseline: 1), [4, 3, 2, 2.5])
+                == "for 4 epochs, val_loss has not been better than the baseline 1.0000")
+        #expect(try reason(EarlyStopping(patience: 2), [3, 2, 1]) == nil)
+    }
+
     @Test func notANumberIsNeverBetter() throws {
         let callback = EarlyStopping(patience: 2)
         #expect(try stop(callback, [.nan, .nan, 5]) == 2)

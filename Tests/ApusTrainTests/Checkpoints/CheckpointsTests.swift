@@ -155,7 +155,7 @@ import Testing
                 run.trainer(), with: [progress, Impatient(), checkpoints], resumingFrom: checkpoints.folder.newest())
             return text
         }
-        #expect(try text(epochs: 4).hasSuffix(" sec\nA callback ended the training after step 3, epoch 1.\n"))
+        #expect(try text(epochs: 4).hasSuffix(" sec\nImpatient ended the training after step 3, epoch 1.\n"))
         #expect(
             try text(epochs: 6) == "A callback ended the training before, after step 3, epoch 1. "
                 + "One with checkpoints in another folder begins anew.\n")
