@@ -11,6 +11,9 @@ package enum UpdateRule: Hashable, Sendable {
     /// a large batch or many steps of sequences make them, digits would be lost, and what is packed of them would not
     /// fit the second cache.
     package static let mostTerms = 2048
+    /// The least epsilon of Adam: velocities below the smallest normal number, whose roots are 1.1e-19 at most, count as
+    /// 0 beside it.
+    package static let leastEpsilon: Float = 1e-12
 }
 
 extension UpdateRule: CustomStringConvertible {
@@ -141,7 +144,7 @@ struct UpdateProgram: Hashable {
                 let (velocity, epsilon) = either(divisor, .add, { operand($0, .squareRoot) }, constant),
                 let first = average(momentum, input),
                 let second = average(velocity, { operand($0, .square).flatMap(input) }), first.new == second.new,
-                epsilon >= 0
+                epsilon >= UpdateRule.leastEpsilon
             else { return nil }
             return UpdateProgram(
                 .adam(momentumShare: first.share, velocityShare: second.share, epsilon: epsilon), gradient: first.new,

@@ -271,7 +271,7 @@ apus_status apus_matmul_update_create(
     *result = NULL;
     if (description->rows < 0 || description->columns < 0 || description->inner < 0 ||
         description->rule < APUS_UPDATE_NESTEROV || description->rule > APUS_UPDATE_ADAM ||
-        (description->rule == APUS_UPDATE_ADAM && !(description->epsilon >= 0.0f)))
+        (description->rule == APUS_UPDATE_ADAM && !(description->epsilon >= APUS_UPDATE_LEAST_EPSILON)))
         return apus_fail("apus_matmul_update_create", APUS_INVALID_DESCRIPTION);
     if (description->inner > APUS_UPDATE_MOST_TERMS)
         return apus_fail("apus_matmul_update_create", APUS_LIMIT_EXCEEDED);

@@ -123,6 +123,7 @@ import Testing
     /// The plan asks for nothing that the kernel refuses.
     @Test func limitsAreTheKernels() {
         #expect(UpdateRule.mostTerms == Int(APUS_UPDATE_MOST_TERMS))
+        #expect(UpdateRule.leastEpsilon == APUS_UPDATE_LEAST_EPSILON)
     }
 
     @Test func kernelIsNamed() throws {

@@ -119,7 +119,7 @@ extension KernelTests {
         }
 
         // With a velocity of 0, of the smallest number, just below and above the normal ones, and so large that its root
-        // is 1e18: m' = g, as all else is 0. The epsilons are the usual one and a small one.
+        // is 1e18: m' = g, as all else is 0. The epsilons are the usual one and the least.
         @Test(
             arguments: [
                 0, .leastNonzeroMagnitude, .leastNormalMagnitude.nextDown, .leastNormalMagnitude.nextUp, 1e36,
@@ -184,7 +184,7 @@ extension KernelTests {
                 return status
             }
             #expect(status(Case(rows: -1, columns: 1, inner: 1)) == APUS_INVALID_DESCRIPTION)
-            #expect(status(Case(rows: 1, columns: 1, inner: 1, epsilon: -1e-7)) == APUS_INVALID_DESCRIPTION)
+            #expect(status(Case(rows: 1, columns: 1, inner: 1, epsilon: 9.9e-13)) == APUS_INVALID_DESCRIPTION)
             #expect(status(Case(rows: 1, columns: 1, inner: 1, epsilon: .nan)) == APUS_INVALID_DESCRIPTION)
             #expect(status(Case(rows: 1, columns: 1, inner: 2049)) == APUS_LIMIT_EXCEEDED)
         }

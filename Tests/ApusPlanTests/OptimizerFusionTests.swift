@@ -59,12 +59,12 @@ import Testing
         }
     }
 
-    /// The kernel knows none below 0.
-    @Test func negativeEpsilonsStayApart() throws {
+    /// Velocities below the smallest normal number are taken for 0, which an epsilon from 1e-12 on hides.
+    @Test func smallEpsilonsStayApart() throws {
         let x = Tensor.placeholder([4, 3]), y = Tensor.placeholder([4, 3])
         let product = matMul(x.transposed(), y)
-        #expect(try plan([x, y], adam(product, epsilon: 1e-30)).kernels == [fused])
-        #expect(try plan([x, y], adam(product, epsilon: -1e-30)).kernels.count == 2)
+        #expect(try plan([x, y], adam(product, epsilon: 1e-12)).kernels == [fused])
+        #expect(try plan([x, y], adam(product, epsilon: 9.9e-13)).kernels.count == 2)
     }
 
     /// Rounded factors are multiplied in the same step, unless the device has something faster for them.

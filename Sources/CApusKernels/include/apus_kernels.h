@@ -187,6 +187,9 @@ typedef enum apus_update_rule : int32_t {
 /// fill the second cache.
 enum { APUS_UPDATE_MOST_TERMS = 2048 };
 
+/// The least epsilon of Adam: velocities below the smallest normal number count as 0, which it hides.
+#define APUS_UPDATE_LEAST_EPSILON 1e-12f
+
 /// The gradient is the product of left, stored [inner, rows], transposed, and right, [inner, columns].
 typedef struct apus_matmul_update_description {
     int64_t rows, columns;
@@ -194,7 +197,7 @@ typedef struct apus_matmul_update_description {
     apus_update_rule rule;
     float decay;                           // Nesterov's
     float momentum_share, velocity_share;  // Adam's, as is the next
-    float epsilon;                         // 0 at least
+    float epsilon;                         // APUS_UPDATE_LEAST_EPSILON at least
     bool multiplies_pairs;  // rounds the factors of the gradient to bfloat16; the processor must have dot products of pairs
 } apus_matmul_update_description;
 
