@@ -9,6 +9,7 @@ package final class CPUExecutable: Executable {
     let memory: CPUMemory
     let kernels: [any CPUKernel]
     private let engine: KernelObject
+    private let readsByteRows: [Bool]
 
     init(_ plan: Plan, variables: [Variable]) throws {
         self.plan = plan
@@ -17,7 +18,9 @@ package final class CPUExecutable: Executable {
         if plan.precision != .float32, apus_has_bfloat16_tiles() { apus_engine_set_rounded_factors(engine.pointer) }
         if plan.roundsFactors { apus_engine_set_pair_products(engine.pointer) }
         self.engine = engine
-        kernels = try plan.steps.map { try makeKernel($0, plan, engine) }
+        let kernels = try plan.steps.map { try makeKernel($0, plan, engine) }
+        self.kernels = kernels
+        readsByteRows = plan.inputTypes.indices.map { readsAll(plan, kernels, input: $0) }
     }
 
     /// How many kernels of each name and implementation it has, as in `MatMul brg:avx512_core`.
@@ -36,9 +39,13 @@ package final class CPUExecutable: Executable {
         kernels.reduce(Int(apus_engine_workspace(engine.pointer))) { $0 + $1.workspaceByteCount }
     }
 
-    package func run(inputs: UnsafeBufferPointer<UnsafeRawPointer>, context: RunContext) throws {
+    package func readsByteRows(ofInput index: Int) -> Bool { readsByteRows[index] }
+
+    package func run(
+        inputs: UnsafeBufferPointer<UnsafeRawPointer>, byteRows: UnsafeBufferPointer<ByteRows?>, context: RunContext
+    ) throws {
         precondition(inputs.count == plan.inputTypes.count, "\(inputs.count) inputs for \(plan.inputTypes.count)")
-        memory.bind(inputs)
+        memory.bind(inputs, byteRows)
         let guardedStep = plan.guardedStep ?? -1
         for index in kernels.indices {
             try kernels[index].run(memory, context)
@@ -53,7 +60,7 @@ package final class CPUExecutable: Executable {
         afterEach body: (Int, (Int) -> UnsafeRawPointer) throws -> Void
     ) throws {
         precondition(inputs.count == plan.inputTypes.count, "\(inputs.count) inputs for \(plan.inputTypes.count)")
-        memory.bind(inputs)
+        memory.bind(inputs, UnsafeBufferPointer(start: nil, count: 0))
         for index in kernels.indices {
             try kernels[index].run(memory, context)
             try body(index) { UnsafeRawPointer(memory.addresses[$0]) }
@@ -74,6 +81,8 @@ protocol CPUKernel: AnyObject {
     /// What computes a product or a convolution, as oneDNN calls its ways, or one of ours; `nil` for all else.
     var implementation: String? { get }
     var workspaceByteCount: Int { get }
+    /// Whether it reads the step's input of that number as rows of bytes too.
+    func readsByteRows(ofOperand index: Int) -> Bool
     func run(_ memory: CPUMemory, _ context: RunContext) throws
 }
 
@@ -85,6 +94,22 @@ extension CPUKernel {
 
     var implementation: String? { nil }
     var workspaceByteCount: Int { 0 }
+    func readsByteRows(ofOperand index: Int) -> Bool { false }
+}
+
+/// Whether all kernels that read an input can read it as rows of bytes, a row for each sample.
+private func readsAll(_ plan: Plan, _ kernels: [any CPUKernel], input: Int) -> Bool {
+    let type = plan.inputTypes[input]
+    guard let sampleCount = type.shape.sizes.first, sampleCount > 0 else { return false }
+    let rows = Shape([sampleCount, type.shape.elementCount / sampleCount])
+    let values = plan.values.indices.filter { plan.values[$0].location == .input(input) }
+    return !plan.outputs.contains(where: values.contains)
+        && zip(plan.steps, kernels).allSatisfy { step, kernel in
+            step.inputs.indices.allSatisfy { place in
+                !values.contains(step.inputs[place])
+                    || kernel.readsByteRows(ofOperand: place) && step.inputTypes[place].shape == rows
+            }
+        }
 }
 
 /// The kernel for a step. Exhaustive: an operation without an answer here does not compile.

@@ -7,6 +7,8 @@ import ApusPlan
 final class CPUMemory {
     /// The address of each value.
     let addresses: UnsafeMutablePointer<UnsafeMutableRawPointer>
+    /// What is read in the place of a value that the caller gives.
+    let byteRows: UnsafeMutablePointer<ByteRows?>
     private let count: Int
     private let arena: UnsafeMutableRawPointer
     private let constants: [UnsafeMutableRawPointer]
@@ -29,6 +31,8 @@ final class CPUMemory {
             return copy
         }
         addresses = .allocate(capacity: max(count, 1))
+        byteRows = .allocate(capacity: max(count, 1))
+        byteRows.initialize(repeating: nil, count: count)
         var inputs: [(value: Int, input: Int)] = []
         for (index, value) in plan.values.enumerated() {
             var address = arena
@@ -45,12 +49,16 @@ final class CPUMemory {
 
     deinit {
         addresses.deallocate()
+        byteRows.deallocate()
         arena.deallocate()
         for constant in constants { constant.deallocate() }
     }
 
-    func bind(_ pointers: UnsafeBufferPointer<UnsafeRawPointer>) {
-        for (value, input) in inputs { addresses[value] = UnsafeMutableRawPointer(mutating: pointers[input]) }
+    func bind(_ pointers: UnsafeBufferPointer<UnsafeRawPointer>, _ rows: UnsafeBufferPointer<ByteRows?>) {
+        for (value, input) in inputs {
+            addresses[value] = UnsafeMutableRawPointer(mutating: pointers[input])
+            byteRows[value] = input < rows.count ? rows[input] : nil
+        }
     }
 
     func floats(_ value: Int) -> UnsafeMutablePointer<Float> { addresses[value].assumingMemoryBound(to: Float.self) }

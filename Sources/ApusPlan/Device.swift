@@ -38,10 +38,18 @@ package protocol Executable: AnyObject {
     /// Bytes that kernels need besides the plan's arena, variables and inputs.
     var workspaceByteCount: Int { get }
 
-    /// Runs all steps; `inputs` are packed arrays of the plan's types.
+    /// Whether runs can read an input's numbers as bytes where they stand, a row for each sample.
+    func readsByteRows(ofInput index: Int) -> Bool
+
+    /// Runs all steps.
+    /// - Parameters:
+    ///   - inputs: packed arrays of the plan's types.
+    ///   - byteRows: for each input what is read in its place, or `nil`; may be empty.
     /// - Throws: `ApusError.notFinite` where the guarded output is not finite (no variable has changed then), and
     ///   `ApusError.library` where a kernel fails.
-    func run(inputs: UnsafeBufferPointer<UnsafeRawPointer>, context: RunContext) throws
+    func run(
+        inputs: UnsafeBufferPointer<UnsafeRawPointer>, byteRows: UnsafeBufferPointer<ByteRows?>, context: RunContext)
+        throws
 
     /// As `run(inputs:context:)`, without a look at the guarded output; `body` is called after each step with its number
     /// and may look at the step's values, each by its number in the plan.
@@ -60,6 +68,11 @@ package protocol Executable: AnyObject {
 }
 
 extension Executable {
+    /// Runs all steps on packed arrays.
+    package func run(inputs: UnsafeBufferPointer<UnsafeRawPointer>, context: RunContext) throws {
+        try run(inputs: inputs, byteRows: UnsafeBufferPointer(start: nil, count: 0), context: context)
+    }
+
     /// A copy of output number `index` of the last run.
     package func outputArray(_ index: Int) -> NDArray {
         let type = plan.values[plan.outputs[index]].type

@@ -300,6 +300,22 @@ apus_status apus_matmul_run(
     return APUS_SUCCESS;
 }
 
+bool apus_matmul_reads_byte_rows(const apus_matmul *matmul) {
+    return (matmul->thin && apus_thin_product_reads_byte_rows(matmul->thin)) || matmul->narrow;
+}
+
+apus_status apus_matmul_run_byte_rows(
+    apus_matmul *matmul, const apus_byte_rows *left, const float *right, const float *bias, float scale,
+    float *output) {
+    if (!apus_matmul_reads_byte_rows(matmul)) return apus_fail("apus_matmul_run_byte_rows", APUS_UNSUPPORTED);
+    int64_t size = matmul->description.rows * matmul->description.columns;
+    for (int64_t run = 0; run < matmul->repetitions; run++) {
+        if (matmul->thin) apus_thin_product_run_byte_rows(matmul->thin, left, right, scale, output + run * size);
+        else apus_narrow_product_run_byte_rows(matmul->narrow, left, right, bias, scale, output + run * size);
+    }
+    return APUS_SUCCESS;
+}
+
 void apus_matmul_destroy(apus_matmul *matmul) {
     if (!matmul) return;
     release_primitive(matmul);

@@ -16,6 +16,10 @@ apus_status apus_narrow_product_create(
 void apus_narrow_product_run(
     apus_narrow_product *product, const float *left, const float *right, const float *bias, float scale,
     float *output);
+/// The same, the left side being rows of bytes.
+void apus_narrow_product_run_byte_rows(
+    apus_narrow_product *product, const apus_byte_rows *left, const float *right, const float *bias, float scale,
+    float *output);
 void apus_narrow_product_destroy(apus_narrow_product *product);
 
 /// The bytes that it holds for its runs.

@@ -3,10 +3,15 @@
 #include <stdlib.h>
 
 #include "instruction_set.h"
+#include "lanes_product.h"
+#include "lanes_transpose.h"
 #include "math_functions.h"
 #include "reduction_kernels.h"
 #include "status.h"
 #include "threads.h"
+
+/// Numbers of a row whose largest is looked for in lanes.
+enum { SHORT_ROW = 32 };
 
 struct apus_reduction {
     apus_reduction_kind kind;
@@ -135,16 +140,28 @@ static void combine_blocks(void *context, int64_t begin, int64_t end, int32_t th
     }
 }
 
-/// The first index of the largest of a few neighbours, without a branch that depends on them.
-static inline int32_t short_row_maximum(const float *x, int64_t count) {
-    float largest = x[0];
-    int32_t index = 0;
-    for (int64_t i = 1; i < count; i++) {
-        bool is_larger = (x[i] > largest) | ((x[i] != x[i]) & (largest == largest));
-        largest = is_larger ? x[i] : largest;
-        index = is_larger ? (int32_t)i : index;
+/// The first index of the largest number, or of a NaN, in each of up to sixteen rows of up to `SHORT_ROW` numbers: a row
+/// is a lane, so that no branch depends on the numbers. `length` numbers may be read.
+APUS_VARIANTS(
+    static, void, find_short_row_maxima, (const float *x, int64_t rows, int64_t count, int64_t length, int32_t *output),
+    (x, rows, count, length, output)) {
+    apus_lanes largest = {0}, square[APUS_LANE_COUNT];
+    apus_lane_masks index = {0};
+    for (int64_t first = 0; first < count; first += APUS_LANE_COUNT) {
+        for (int64_t r = 0; r < APUS_LANE_COUNT; r++) {
+            square[r] = (apus_lanes){0};
+            if (r < rows) apus_load_some(&square[r], x + r * count + first, length - r * count - first);
+        }
+        apus_lanes_transpose(square);
+        if (first == 0) largest = square[0];
+        for (int64_t i = first == 0; i < APUS_LANE_COUNT && first + i < count; i++) {
+            apus_lanes now = square[i];
+            apus_lane_masks is_larger = (now > largest) | ((now != now) & (largest == largest));
+            largest = APUS_BLEND(is_larger, now, largest);
+            index = (is_larger & (int32_t)(first + i)) | (~is_larger & index);
+        }
     }
-    return index;
+    for (int64_t r = 0; r < rows; r++) output[r] = index[r];
 }
 
 /// The first index of the largest number, or of a NaN, among neighbours. Items are rows.
@@ -153,12 +170,15 @@ static void find_row_maxima(void *context, int64_t begin, int64_t end, int32_t t
     const execution *work = context;
     int64_t count = work->reduction->reduced;
     int32_t *output = work->output;
+    if (count <= SHORT_ROW) {
+        for (int64_t row = begin, rows; row < end; row += rows) {
+            rows = end - row < APUS_LANE_COUNT ? end - row : APUS_LANE_COUNT;
+            find_short_row_maxima(work->input + row * count, rows, count, (end - row) * count, output + row);
+        }
+        return;
+    }
     for (int64_t row = begin; row < end; row++) {
         const float *x = work->input + row * count;
-        if (count <= 32) {
-            output[row] = short_row_maximum(x, count);
-            continue;
-        }
         double largest = -INFINITY;
         for (int64_t first = 0; first < count; first += APUS_ROW_BLOCK)
             largest = combined(

@@ -184,4 +184,33 @@ func withPointers(to inputs: [NDArray], _ body: (UnsafeBufferPointer<UnsafeRawPo
                     cure: "give one array for each input, in their order"))
         ) { try function() }
     }
+
+    /// An input's bytes can be read where they stand if all that read it are products that can: a small layer's output
+    /// and its kernel's gradient. Each change lets something else read it, or not as a row a sample.
+    @Test(.enabled(if: CPUDescription.current.instructionSet.hasPrefix("AVX-512")))
+    func smallLayersReadByteRows() throws {
+        func reads(
+            features: Int = 240, units: Int = 4, batchSize: Int = 64, sampleShape: Shape? = nil,
+            _ other: (Tensor, Tensor) throws -> [Tensor] = { _, _ in [] }
+        ) throws -> Bool {
+            let x = Tensor.input(sampleShape ?? [features])
+            let w = Variable("w", value: NDArray(zeros: [features, units]))
+            let y = sigmoid(matMul(x.reshaped([-1, features]), w.tensor))
+            let loss = square(y).mean()
+            let slope = try gradient(of: loss, withRespectTo: [w.tensor])[0]
+            let step = try Function(
+                inputs: [x], outputs: [loss] + other(x, y), updates: [VariableUpdate(w, to: w.tensor - slope)],
+                device: .cpu)
+            return try step.executable(batchSize: batchSize).readsByteRows(ofInput: 0)
+        }
+        #expect(try reads())
+        #expect(try reads(sampleShape: [12, 20]))
+        #expect(try !reads(batchSize: 16))
+        #expect(try !reads(units: 64))
+        #expect(try !reads { x, _ in [x] })
+        #expect(try !reads { x, _ in [x.sum()] })
+        #expect(try !reads { x, y in [matMul(x.transposed(), y).sum(), (x * 2).sum()] })
+        // Two rows a sample.
+        #expect(try !reads(sampleShape: [2, 240]))
+    }
 }

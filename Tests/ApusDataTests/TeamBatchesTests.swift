@@ -81,4 +81,45 @@ import Testing
         #expect(try values(loader(parts.team)) == values(loader(nil)))
         #expect(parts.calls.withLock { $0 }.isEmpty)
     }
+
+    /// Two inputs of bytes and one of numbers; the first is read in place in batches of 40.
+    @Test func bytesThatAreReadInPlaceAreNotGathered() throws {
+        let values = (0..<1_000).map { UInt8(truncatingIfNeeded: $0 * 7) }
+        let bytes = try NDArray(values, shape: [50, 20])
+        let data = try Dataset(
+            inputs: [
+                Dataset.Column(bytes, scale: 0.5), Dataset.Column(bytes), Dataset.Column(bytes.converted(to: .float32)),
+            ])
+        let loader = try BatchLoader(data, batchSize: 40, order: .shuffled(seed: 2), for: Parts(size: .max).team)
+        loader.readsInPlace = { input, sampleCount in input != 1 && sampleCount == 40 }
+        loader.start(epoch: 1)
+        func numbers(_ batch: Batch, _ input: Int) -> [Float] {
+            let numbers = batch.inputs[input].assumingMemoryBound(to: Float.self)
+            return (0..<batch.sampleCount * 20).map { numbers[$0] }
+        }
+        func expected(_ batch: Batch, scale: Float) -> [Float] {
+            batch.sampleIndices.flatMap { values[Int($0) * 20..<Int($0 + 1) * 20].map { Float($0) * scale } }
+        }
+        var batch = try #require(loader.next())
+        // Numbers cannot be read as bytes.
+        #expect(batch.byteRows.map { $0 != nil } == [true, false, false])
+        let rows = try #require(batch.byteRows[0])
+        #expect(rows.scale == 0.5 && rows.indices == batch.sampleIndices.baseAddress)
+        #expect((0..<1_000).allSatisfy { rows.bytes[$0] == values[$0] })
+        #expect(numbers(batch, 1) == expected(batch, scale: 1) && numbers(batch, 2) == expected(batch, scale: 1))
+        loader.gatherRest()
+        #expect(numbers(batch, 0) == expected(batch, scale: 0.5) && batch.byteRows.allSatisfy { $0 == nil })
+        batch = try #require(loader.next())
+        #expect(batch.sampleCount == 10 && batch.byteRows.allSatisfy { $0 == nil })
+        #expect(numbers(batch, 0) == expected(batch, scale: 0.5))
+        #expect(loader.next().map(\.index) == nil)
+    }
+
+    /// A thread of the loader's own is ahead of the step: it gathers all.
+    @Test func aLoadersThreadGathersAll() throws {
+        let loader = try BatchLoader(Self.data(), batchSize: 40)
+        loader.readsInPlace = { _, _ in true }
+        loader.start(epoch: 1)
+        #expect(try #require(loader.next()).byteRows.allSatisfy { $0 == nil })
+    }
 }

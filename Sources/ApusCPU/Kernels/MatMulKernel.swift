@@ -30,11 +30,30 @@ final class MatMulKernel: CPUKernel {
     var implementation: String? { String(cString: apus_matmul_implementation(product.pointer)) }
     var workspaceByteCount: Int { Int(apus_matmul_workspace(product.pointer)) }
 
+    func readsByteRows(ofOperand index: Int) -> Bool { index == 0 && product.multipliesByteRows }
+
     func run(_ memory: CPUMemory, _ context: RunContext) throws {
+        try product.multiply(memory, left, right, bias: bias, scale: 1, output: output)
+    }
+}
+
+/// Of an `apus_matmul`.
+extension KernelObject {
+    /// Whether its left side can be rows of bytes.
+    var multipliesByteRows: Bool { apus_matmul_reads_byte_rows(pointer) }
+
+    func multiply(_ memory: CPUMemory, _ left: Int, _ right: Int, bias: Int?, scale: Float, output: Int) throws {
+        let bias = bias.map { UnsafePointer(memory.floats($0)) }
+        guard let rows = memory.byteRows[left] else {
+            return try check(
+                apus_matmul_run(
+                    pointer, memory.floats(left), memory.floats(right), bias, scale, memory.floats(output)),
+                "apus_matmul_run")
+        }
+        var left = apus_byte_rows(bytes: rows.bytes, indices: rows.indices, scale: rows.scale)
         try check(
-            apus_matmul_run(
-                product.pointer, memory.floats(left), memory.floats(right),
-                bias.map { UnsafePointer(memory.floats($0)) }, 1, memory.floats(output)), "apus_matmul_run")
+            apus_matmul_run_byte_rows(pointer, &left, memory.floats(right), bias, scale, memory.floats(output)),
+            "apus_matmul_run_byte_rows")
     }
 }
 

@@ -31,15 +31,14 @@ final class MatMulUpdateKernel: CPUKernel {
     var implementation: String? { String(cString: apus_matmul_implementation(product.pointer)) }
     var workspaceByteCount: Int { Int(apus_matmul_workspace(product.pointer)) }
 
+    func readsByteRows(ofOperand index: Int) -> Bool { index == 0 && product.multipliesByteRows }
+
     func run(_ memory: CPUMemory, _ context: RunContext) throws {
         let target = memory.addresses[output]
         if target != memory.addresses[variable] {
             target.copyMemory(from: memory.addresses[variable], byteCount: byteCount)
         }
         let factor = scale.map { memory.floats($0)[0] } ?? 1
-        try check(
-            apus_matmul_run(
-                product.pointer, memory.floats(left), memory.floats(right), nil, -factor, memory.floats(output)),
-            "apus_matmul_run")
+        try product.multiply(memory, left, right, bias: nil, scale: -factor, output: output)
     }
 }

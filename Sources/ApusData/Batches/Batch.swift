@@ -17,6 +17,8 @@ public struct Batch {
     public let targets: [UnsafeRawPointer]
     /// The samples' weights; `nil` where the data set has none.
     public let weights: UnsafePointer<Float>?
+    /// For each input the rows that were not gathered, see `BatchLoader.readsInPlace`; `nil` for all else.
+    package let byteRows: UnsafeBufferPointer<ByteRows?>
 }
 
 /// The memory of one batch, used again and again.
@@ -26,6 +28,7 @@ final class BatchBuffers {
     private let inputs: [UnsafeRawPointer]
     private let targets: [UnsafeRawPointer]
     private let weights: UnsafePointer<Float>?
+    private let byteRows: UnsafeMutableBufferPointer<ByteRows?>
     private let team: ParallelTeam?
     private var index = 0
     private var firstPosition = 0
@@ -48,35 +51,54 @@ final class BatchBuffers {
         inputs = Array(pointers.prefix(dataset.inputs.count))
         targets = Array(pointers.dropFirst(dataset.inputs.count).prefix(dataset.targets.count))
         self.weights = weights == nil ? nil : pointers.last?.assumingMemoryBound(to: Float.self)
+        byteRows = .allocate(capacity: inputs.count)
+        byteRows.initialize(repeating: nil)
     }
 
     deinit {
+        byteRows.deallocate()
         for block in memory { block.deallocate() }
     }
 
-    /// Gathers the samples at `positions` of an epoch's `order`, changed by `augmenter`.
+    /// Gathers the samples at `positions` of an epoch's `order`, changed by `augmenter`, but for the inputs that are
+    /// read in place.
     func fill(
-        index: Int, positions: Range<Int>, of order: UnsafeBufferPointer<Int32>, epoch: Int, augmenter: Augmenter?
+        index: Int, positions: Range<Int>, of order: UnsafeBufferPointer<Int32>, epoch: Int, augmenter: Augmenter?,
+        readsInPlace: BatchLoader.ReadsInPlace?
     ) {
         self.index = index
         firstPosition = positions.lowerBound
         sampleIndices = UnsafeBufferPointer(rebasing: order[positions])
         if let augmenter { return augmenter.fill(sampleIndices, epoch: epoch, into: memory) }
-        for place in columns.indices {
-            let sampleSize = columns[place].values.elementCount / max(columns[place].count, 1)
-            guard let team, sampleIndices.count * sampleSize > Self.grain else {
-                gather(place, 0..<sampleIndices.count)
-                continue
-            }
-            column = place
-            team.run(
-                Int64(sampleIndices.count), Int64(Self.grain / sampleSize + 1),
-                { context, begin, end, _ in
-                    guard let context else { return }
-                    let buffers = Unmanaged<BatchBuffers>.fromOpaque(context).takeUnretainedValue()
-                    buffers.gather(buffers.column, Int(begin)..<Int(end))
-                }, Unmanaged.passUnretained(self).toOpaque())
+        for place in inputs.indices {
+            byteRows[place] =
+                readsInPlace?(place, sampleIndices.count) == true ? columns[place].byteRows(sampleIndices) : nil
         }
+        for place in columns.indices where place >= inputs.count || byteRows[place] == nil { gather(place) }
+    }
+
+    /// Gathers what was left where it stands.
+    func gatherRest() {
+        for place in inputs.indices where byteRows[place] != nil {
+            byteRows[place] = nil
+            gather(place)
+        }
+    }
+
+    /// All of the batch's samples of a column.
+    private func gather(_ place: Int) {
+        let sampleSize = columns[place].values.elementCount / max(columns[place].count, 1)
+        guard let team, sampleIndices.count * sampleSize > Self.grain else {
+            return gather(place, 0..<sampleIndices.count)
+        }
+        column = place
+        team.run(
+            Int64(sampleIndices.count), Int64(Self.grain / sampleSize + 1),
+            { context, begin, end, _ in
+                guard let context else { return }
+                let buffers = Unmanaged<BatchBuffers>.fromOpaque(context).takeUnretainedValue()
+                buffers.gather(buffers.column, Int(begin)..<Int(end))
+            }, Unmanaged.passUnretained(self).toOpaque())
     }
 
     /// Some of the batch's samples of a column.
@@ -91,6 +113,6 @@ final class BatchBuffers {
     var batch: Batch {
         Batch(
             index: index, sampleCount: sampleIndices.count, firstPosition: firstPosition, sampleIndices: sampleIndices,
-            inputs: inputs, targets: targets, weights: weights)
+            inputs: inputs, targets: targets, weights: weights, byteRows: UnsafeBufferPointer(byteRows))
     }
 }

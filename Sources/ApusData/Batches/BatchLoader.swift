@@ -18,8 +18,17 @@ public final class BatchLoader {
     public let order: BatchOrder
     private let producer: BatchProducer
     private let usesThread: Bool
+    private let usesTeam: Bool
     /// Whether there is one, where the system has one to give.
     private var hasThread = false
+
+    /// Whether the caller reads an input's samples, in batches of so many, where they stand in the data set.
+    package typealias ReadsInPlace = (_ input: Int, _ sampleCount: Int) -> Bool
+    /// Asked for each batch that the steps' threads would make: bytes that are read in place are not gathered. Default:
+    /// none.
+    package var readsInPlace: ReadsInPlace? {
+        didSet { if usesTeam { producer.readsInPlace = readsInPlace } }
+    }
 
     /// A loader that stands before the first epoch.
     ///
@@ -72,6 +81,7 @@ public final class BatchLoader {
         self.batchSize = batchSize
         self.order = order
         self.usesThread = usesThread
+        usesTeam = team != nil
         // Of three one is in use, one is ready and one is being filled.
         producer = try BatchProducer(
             dataset, batchSize: batchSize, order: order, augmentation: augmentation, seed: seed,
@@ -96,4 +106,7 @@ public final class BatchLoader {
         if !hasThread { producer.produceOne() }
         return producer.takeNext()
     }
+
+    /// Gathers what was left where it stands of the batch that `next()` gave last.
+    package func gatherRest() { producer.gatherRest() }
 }

@@ -14,6 +14,7 @@ final class BatchProducer: @unchecked Sendable {
     private let buffers: [BatchBuffers]
     private let indices: UnsafeMutableBufferPointer<Int32>
     private let augmenter: Augmenter?
+    var readsInPlace: BatchLoader.ReadsInPlace?
 
     private let condition = NSCondition()
     private var epoch: Int?
@@ -92,6 +93,9 @@ final class BatchProducer: @unchecked Sendable {
         while threadRuns { condition.wait() }
     }
 
+    /// Gathers what was left where it stands of the batch that the caller holds.
+    func gatherRest() { buffers[consumed % buffers.count].gatherRest() }
+
     // MARK: The producer's side
 
     private func run() {
@@ -128,7 +132,8 @@ final class BatchProducer: @unchecked Sendable {
         if isFirst { _ = indices.update(fromContentsOf: order.indices(count: sampleCount, epoch: epoch)) }
         let positions = index * batchSize..<min((index + 1) * batchSize, sampleCount)
         buffers[index % buffers.count].fill(
-            index: index, positions: positions, of: UnsafeBufferPointer(indices), epoch: epoch, augmenter: augmenter)
+            index: index, positions: positions, of: UnsafeBufferPointer(indices), epoch: epoch, augmenter: augmenter,
+            readsInPlace: readsInPlace)
         condition.lock()
         isBusy = false
         produced += 1

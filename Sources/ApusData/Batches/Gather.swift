@@ -7,6 +7,17 @@ extension Dataset.Column {
         withUnsafePointer(to: index) { gather(UnsafeBufferPointer(start: $0, count: 1), into: target) }
     }
 
+    /// The samples `indices` where they stand; `nil` where they are not bytes.
+    func byteRows(_ indices: UnsafeBufferPointer<Int32>) -> ByteRows? {
+        guard values.elementType == .uint8, let indices = indices.baseAddress else { return nil }
+        // An array's memory stays where it is as long as the array lives.
+        return values.withUnsafeBytes { bytes in
+            bytes.baseAddress.map {
+                ByteRows(bytes: $0.assumingMemoryBound(to: UInt8.self), indices: indices, scale: scale)
+            }
+        }
+    }
+
     /// Copies the samples `indices` to `target`, one after another, as the batch's element type.
     /// - Precondition: Every index is a sample's, and `target` has room for all of them.
     func gather(_ indices: UnsafeBufferPointer<Int32>, into target: UnsafeMutableRawPointer) {

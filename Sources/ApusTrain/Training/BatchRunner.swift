@@ -32,6 +32,10 @@ final class BatchRunner {
         let dataset = loader.dataset
         pointers = .allocate(
             capacity: dataset.inputs.count + dataset.targets.count + (dataset.sampleWeights == nil ? 0 : 1))
+        // A batch that cannot be planned fails when it is run.
+        loader.readsInPlace = { [unowned self] input, sampleCount in
+            (try? executable(batchSize: sampleCount))?.readsByteRows(ofInput: input) ?? false
+        }
     }
 
     deinit { pointers.deallocate() }
@@ -51,7 +55,7 @@ final class BatchRunner {
     /// One step; its loss is returned and everything is added to the sums.
     func run(_ batch: Batch, context: RunContext) throws -> Double {
         let executable = try bind(batch)
-        try executable.run(inputs: UnsafeBufferPointer(pointers), context: context)
+        try executable.run(inputs: UnsafeBufferPointer(pointers), byteRows: batch.byteRows, context: context)
         let loss = Double(executable.output(0).load(as: Float.self))
         sampleCount += batch.sampleCount
         lossSum += loss * Double(batch.sampleCount)
@@ -80,6 +84,7 @@ final class BatchRunner {
     /// What there is to say of a step on `batch` that failed: it is taken again, every operation checked, with the
     /// variables as they were before it.
     func examined(_ problem: NotFiniteProblem, _ batch: Batch, context: RunContext) throws -> NotFiniteProblem {
+        loader.gatherRest()
         _ = try bind(batch)
         let found = try function.checkedStep(
             UnsafeBufferPointer(pointers), batchSize: batch.sampleCount, context: context)
@@ -130,7 +135,7 @@ final class BatchRunner {
     /// One run whose outputs are arrays.
     func outputs(_ batch: Batch, context: RunContext, count: Int) throws -> [NDArray] {
         let executable = try bind(batch)
-        try executable.run(inputs: UnsafeBufferPointer(pointers), context: context)
+        try executable.run(inputs: UnsafeBufferPointer(pointers), byteRows: batch.byteRows, context: context)
         return (0..<count).map { executable.outputArray($0) }
     }
 
@@ -146,8 +151,11 @@ final class BatchRunner {
             place += 1
         }
         if let weights = batch.weights { pointers[place] = UnsafeRawPointer(weights) }
-        return batch.sampleCount == fullSize
-            ? try executable(&full, batch.sampleCount) : try executable(&smaller, batch.sampleCount)
+        return try executable(batchSize: batch.sampleCount)
+    }
+
+    private func executable(batchSize: Int) throws -> any Executable {
+        batchSize == fullSize ? try executable(&full, batchSize) : try executable(&smaller, batchSize)
     }
 
     private func executable(_ known: inout (any Executable)?, _ batchSize: Int) throws -> any Executable {

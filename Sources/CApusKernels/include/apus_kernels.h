@@ -167,6 +167,21 @@ apus_status apus_matmul_run(
     apus_matmul *matmul, const float *left, const float *right, const float *bias, float scale, float *output);
 void apus_matmul_destroy(apus_matmul *matmul);
 
+/// Rows of bytes that stand for numbers: number i of row r is scale bytes[indices[r] size + i], where rows are `size`
+/// bytes long.
+typedef struct apus_byte_rows {
+    const uint8_t *bytes;
+    const int32_t *indices;
+    float scale;
+} apus_byte_rows;
+
+/// Whether the left side, as it is stored, can be rows of bytes.
+bool apus_matmul_reads_byte_rows(const apus_matmul *matmul);
+
+/// The same bits as of `apus_matmul_run` on the rows' numbers; `APUS_UNSUPPORTED` where they cannot be read.
+apus_status apus_matmul_run_byte_rows(
+    apus_matmul *matmul, const apus_byte_rows *left, const float *right, const float *bias, float scale, float *output);
+
 /// The bytes that the object holds for its runs besides what it is given and the engine's scratch memory.
 int64_t apus_matmul_workspace(const apus_matmul *matmul);
 
