@@ -45,8 +45,10 @@ void apus_gather_byte_samples(
 }
 
 void apus_gather_samples(void *target, const void *source, const int32_t *indices, int64_t count, int64_t size) {
-    for (int64_t r = 0; r < count; r++) {
+    for (int64_t r = 0, rows; r < count; r += rows) {
         fetch_ahead(source, indices, r, count, size);
-        memcpy((uint8_t *)target + r * size, (const uint8_t *)source + indices[r] * size, (size_t)size);
+        // Neighbours at once: in their natural order, all rows.
+        for (rows = 1; r + rows < count && indices[r + rows] == indices[r] + rows;) rows++;
+        memcpy((uint8_t *)target + r * size, (const uint8_t *)source + indices[r] * size, (size_t)(rows * size));
     }
 }

@@ -1,4 +1,4 @@
-/// Sixteen vectors transposed as a square, and the sum of one vector.
+/// Sixteen vectors transposed as a square, and the sums of some vectors.
 #ifndef APUS_LANES_TRANSPOSE_H
 #define APUS_LANES_TRANSPOSE_H
 
@@ -36,14 +36,31 @@ APUS_INLINE void apus_lanes_transpose(apus_lanes x[16]) {
     }
 }
 
-/// The sum of a vector's sixteen numbers: halves, quarters, and so on, added to each other.
-APUS_INLINE float apus_lanes_sum(const apus_lanes *x) {
-    typedef float eight __attribute__((vector_size(32)));
-    typedef float four __attribute__((vector_size(16)));
-    eight a = __builtin_shufflevector(*x, *x, 0, 1, 2, 3, 4, 5, 6, 7) +
-              __builtin_shufflevector(*x, *x, 8, 9, 10, 11, 12, 13, 14, 15);
-    four b = __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
-    return (b[0] + b[2]) + (b[1] + b[3]);
+/// y[c] is the sum of the sixteen numbers of x[c], 0 from `count` on, which is a constant: halves of vectors are added
+/// as they are transposed.
+APUS_INLINE void apus_lanes_sums(const apus_lanes *x, const int count, apus_lanes *y) {
+    apus_lanes sums[16];
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < 16; i++) sums[i] = i < count ? x[i] : (apus_lanes){0};
+    _Pragma("clang loop unroll(full)") for (int i = 0; 2 * i < count; i++) {
+        apus_lanes a = sums[2 * i], b = sums[2 * i + 1];
+        sums[i] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29) +
+                  __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+    }
+    _Pragma("clang loop unroll(full)") for (int i = (count + 1) / 2; i < 8; i++) sums[i] = (apus_lanes){0};
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < 4; i++) {
+        apus_lanes a = sums[2 * i], b = sums[2 * i + 1];
+        sums[i] = __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
+                  __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+    }
+    // Two more times, now by quarters.
+    _Pragma("clang loop unroll(full)") for (int left = 4; left > 1; left /= 2) {
+        _Pragma("clang loop unroll(full)") for (int i = 0; i < left / 2; i++) {
+            apus_lanes a = sums[2 * i], b = sums[2 * i + 1];
+            sums[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+                      __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+        }
+    }
+    *y = sums[0];
 }
 
 #endif

@@ -140,8 +140,8 @@ static void combine_blocks(void *context, int64_t begin, int64_t end, int32_t th
     }
 }
 
-/// The first index of the largest number, or of a NaN, in each of up to sixteen rows of up to `SHORT_ROW` numbers: a row
-/// is a lane, so that no branch depends on the numbers. `length` numbers may be read.
+/// The first index of the largest number, or of a NaN, in each of up to sixteen rows of `SHORT_ROW` numbers at most: a
+/// row is a lane, so that no branch depends on the numbers. `length` numbers may be read.
 APUS_VARIANTS(
     static, void, find_short_row_maxima, (const float *x, int64_t rows, int64_t count, int64_t length, int32_t *output),
     (x, rows, count, length, output)) {

@@ -18,9 +18,11 @@
 #include "threads.h"
 
 enum {
-    VECTORS = 2,                       // of a tile
-    WIDTH = VECTORS * APUS_LANE_COUNT,
-    MOST_SINGLES = 10,                 // of a tile
+    // A tile has ten single numbers by two vectors, or four by four.
+    MOST_SINGLES = 10,
+    FEW_SINGLES = 4,
+    MOST_VECTORS = 4,
+    WIDTH = MOST_VECTORS * APUS_LANE_COUNT,
     SHORT = 16,                        // the longest short axis
     LONGEST_INNER = 512,               // terms; with more, packing pays
 };
@@ -63,17 +65,20 @@ APUS_INLINE void finish(const job *work, const float *sums, float *target, int64
     if (i < count) finish_some(work, sums + i, target + i, count - i);
 }
 
-/// Sums of `first..<first + count` of the long axis, `WIDTH` for each single number.
-APUS_INLINE void finish_panel(const job *work, float *sums, int64_t first, int64_t count) {
+/// The sums of `vectors` vectors, a constant, for each single number. They begin with number `start` of the long axis,
+/// and from `first` on they are to be stored.
+APUS_INLINE void finish_panel(const job *work, const int vectors, float *sums, int64_t start, int64_t first) {
     const apus_thin_product *product = work->product;
-    int64_t length = product->short_length;
+    int64_t length = product->short_length, end = start + vectors * APUS_LANE_COUNT;
+    if (end > product->long_length) end = product->long_length;
     if (!product->is_swapped) {
         for (int64_t r = 0; r < length; r++)
-            finish(work, sums + r * WIDTH, work->output + r * product->long_length + first, count);
+            finish(
+                work, sums + r * WIDTH + first - start, work->output + r * product->long_length + first, end - first);
         return;
     }
     float *transposed = sums + SHORT * WIDTH;
-    APUS_UNROLLED for (int v = 0; v < VECTORS; v++) {
+    APUS_UNROLLED for (int v = 0; v < vectors; v++) {
         apus_lanes square[APUS_LANE_COUNT];
         APUS_UNROLLED for (int r = 0; r < SHORT; r++)
             square[r] = r < length ? *(const apus_lanes *)(sums + r * WIDTH + v * APUS_LANE_COUNT) : (apus_lanes){0};
@@ -82,56 +87,64 @@ APUS_INLINE void finish_panel(const job *work, float *sums, int64_t first, int64
         APUS_UNROLLED for (int i = 0; i < APUS_LANE_COUNT; i++)
             *(apus_lanes *)(transposed + (v * APUS_LANE_COUNT + i) * length) = square[i];
     }
-    finish(work, transposed, work->output + first * length, count * length);
+    finish(work, transposed + (first - start) * length, work->output + first * length, (end - first) * length);
 }
 
-/// Numbers `first..<first + WIDTH` of a term, of which `count` are there; `is_bytes` is a constant.
+/// Numbers of a term from `start` on, of which `count` are there; `is_bytes` is a constant.
 APUS_INLINE void load_term(
-    const job *work, const bool is_bytes, int64_t k, int64_t first, int64_t count, apus_lanes x[VECTORS]) {
+    const job *work, const int vectors, const bool is_bytes, int64_t k, int64_t start, int64_t count, apus_lanes *x) {
     int64_t length = work->product->long_length;
-    APUS_UNROLLED for (int v = 0; v < VECTORS; v++) {
-        int64_t start = first + v * APUS_LANE_COUNT, rest = count - v * APUS_LANE_COUNT;
-        if (is_bytes) {
-            const uint8_t *row = work->rows->bytes + work->rows->indices[k] * length;
-            apus_load_bytes(&x[v], row + start, work->rows->scale, rest);
-        } else {
-            apus_load_some(&x[v], work->vectors + k * length + start, rest);
-        }
+    const uint8_t *row = is_bytes ? work->rows->bytes + work->rows->indices[k] * length : NULL;
+    APUS_UNROLLED for (int v = 0; v < vectors; v++) {
+        int64_t place = start + v * APUS_LANE_COUNT, rest = count - v * APUS_LANE_COUNT;
+        if (is_bytes) apus_load_bytes(&x[v], row + place, work->rows->scale, rest);
+        else apus_load_some(&x[v], work->vectors + k * length + place, rest);
     }
 }
 
-/// `singles` and `is_bytes` are constants, and so is `count` where it is `WIDTH`.
+/// `singles`, `vectors` and `is_bytes` are constants, and so is `count` where it is whole vectors.
 APUS_INLINE void multiply_tile(
-    const job *work, const int singles, const bool is_bytes, int64_t single, float *sums, int64_t first,
-    int64_t count) {
+    const job *work, const int singles, const int vectors, const bool is_bytes, int64_t single, float *sums,
+    int64_t start, int64_t count) {
     const apus_thin_product *product = work->product;
-    apus_lanes tile[MOST_SINGLES][VECTORS], x[VECTORS];
+    apus_lanes tile[MOST_SINGLES][MOST_VECTORS], x[MOST_VECTORS];
     APUS_UNROLLED for (int r = 0; r < singles; r++)
-        APUS_UNROLLED for (int v = 0; v < VECTORS; v++) tile[r][v] = (apus_lanes){0};
+        APUS_UNROLLED for (int v = 0; v < vectors; v++) tile[r][v] = (apus_lanes){0};
     for (int64_t k = 0; k < product->description.inner; k++) {
-        load_term(work, is_bytes, k, first, count, x);
+        load_term(work, vectors, is_bytes, k, start, count, x);
         APUS_UNROLLED for (int r = 0; r < singles; r++) {
             float factor = work->singles[k * product->short_length + single + r];
-            APUS_UNROLLED for (int v = 0; v < VECTORS; v++) tile[r][v] += factor * x[v];
+            APUS_UNROLLED for (int v = 0; v < vectors; v++) tile[r][v] += factor * x[v];
         }
     }
     APUS_UNROLLED for (int r = 0; r < singles; r++)
-        APUS_UNROLLED for (int v = 0; v < VECTORS; v++)
+        APUS_UNROLLED for (int v = 0; v < vectors; v++)
             *(apus_lanes *)(sums + (single + r) * WIDTH + v * APUS_LANE_COUNT) = tile[r][v];
 }
 
-/// All single numbers.
-APUS_INLINE void multiply_panel(const job *work, const bool is_bytes, float *sums, int64_t first, int64_t count) {
+/// All single numbers, then what follows the sums.
+APUS_INLINE void multiply_panel(
+    const job *work, const int vectors, const bool is_bytes, float *sums, int64_t start, int64_t count,
+    int64_t first) {
     for (int64_t single = 0, step; single < work->product->short_length; single += step) {
         int64_t rest = work->product->short_length - single;
-        step = rest >= MOST_SINGLES ? MOST_SINGLES : rest >= 6 ? 6 : rest >= 4 ? 4 : rest >= 2 ? 2 : 1;
-        if (step == MOST_SINGLES) multiply_tile(work, MOST_SINGLES, is_bytes, single, sums, first, count);
-        else if (step == 6) multiply_tile(work, 6, is_bytes, single, sums, first, count);
-        else if (step == 4) multiply_tile(work, 4, is_bytes, single, sums, first, count);
-        else if (step == 2) multiply_tile(work, 2, is_bytes, single, sums, first, count);
-        else multiply_tile(work, 1, is_bytes, single, sums, first, count);
+        bool are_many = vectors < MOST_VECTORS && rest >= MOST_SINGLES;
+        step = are_many ? MOST_SINGLES : rest >= FEW_SINGLES ? FEW_SINGLES : rest >= 2 ? 2 : 1;
+        if (are_many) multiply_tile(work, MOST_SINGLES, vectors, is_bytes, single, sums, start, count);
+        else if (step == FEW_SINGLES) multiply_tile(work, FEW_SINGLES, vectors, is_bytes, single, sums, start, count);
+        else if (step == 2) multiply_tile(work, 2, vectors, is_bytes, single, sums, start, count);
+        else multiply_tile(work, 1, vectors, is_bytes, single, sums, start, count);
     }
-    finish_panel(work, sums, first, count);
+    finish_panel(work, vectors, sums, start, first);
+}
+
+/// Panels of `vectors`, a constant, as far as they are full. Returns where the rest begins.
+APUS_INLINE int64_t multiply_panels(
+    const job *work, const int vectors, const bool is_bytes, float *sums, int64_t first, int64_t last) {
+    const int width = vectors * APUS_LANE_COUNT;
+    for (; first + width <= last; first += width)
+        multiply_panel(work, vectors, is_bytes, sums, first, width, first);
+    return first;
 }
 
 /// Vectors `begin..<end` of the long axis.
@@ -139,10 +152,17 @@ APUS_INLINE void run_vectors(void *context, int64_t begin, int64_t end, int32_t 
     const job *work = context;
     const apus_thin_product *product = work->product;
     float *sums = product->workspaces + thread * product->workspace_size;
-    int64_t first = begin * APUS_LANE_COUNT, last = end * APUS_LANE_COUNT;
-    if (last > product->long_length) last = product->long_length;
-    for (; first + WIDTH <= last; first += WIDTH) multiply_panel(work, is_bytes, sums, first, WIDTH);
-    if (first < last) multiply_panel(work, is_bytes, sums, first, last - first);
+    int64_t length = product->long_length, first = begin * APUS_LANE_COUNT, last = end * APUS_LANE_COUNT;
+    if (last > length) last = length;
+    if (product->short_length <= FEW_SINGLES)
+        first = multiply_panels(work, MOST_VECTORS, is_bytes, sums, first, last);
+    first = multiply_panels(work, 2, is_bytes, sums, first, last);
+    for (; first < last; first += APUS_LANE_COUNT) {
+        // What does not fill a vector is filled up with numbers from before it.
+        int64_t start = first + APUS_LANE_COUNT <= length ? first : length - APUS_LANE_COUNT;
+        if (start < 0) multiply_panel(work, 1, is_bytes, sums, first, length, first);
+        else multiply_panel(work, 1, is_bytes, sums, start, APUS_LANE_COUNT, first);
+    }
 }
 
 APUS_INLINE void run_numbers(void *context, int64_t begin, int64_t end, int32_t thread, const int form) {

@@ -53,6 +53,7 @@ extension KernelTests.Matmul {
             arguments: [
                 (32, 1, 24), (33, 2, 50), (35, 3, 72), (34, 4, 97), (37, 5, 120), (64, 6, 144), (40, 7, 301),
                 (38, 8, 192), (36, 9, 224), (128, 10, 784), (39, 11, 265), (64, 12, 288), (33, 2, 2048),
+                (45, 11, 1703), (33, 12, 2048),
             ])
         func outputsOfSmallLayers(m: Int, n: Int, k: Int) throws {
             for (hasScale, accumulates) in [(false, false), (true, false), (false, true), (true, true)] {

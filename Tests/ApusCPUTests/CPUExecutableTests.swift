@@ -193,9 +193,10 @@ func withPointers(to inputs: [NDArray], _ body: (UnsafeBufferPointer<UnsafeRawPo
             features: Int = 240, units: Int = 4, batchSize: Int = 64, sampleShape: Shape? = nil,
             _ other: (Tensor, Tensor) throws -> [Tensor] = { _, _ in [] }
         ) throws -> Bool {
-            let x = Tensor.input(sampleShape ?? [features])
+            let sampleShape = sampleShape ?? [features]
+            let (x, rowCount) = (Tensor.input(sampleShape), sampleShape.elementCount / features)
             let w = Variable("w", value: NDArray(zeros: [features, units]))
-            let y = sigmoid(matMul(x.reshaped([-1, features]), w.tensor))
+            let y = sigmoid(matMul(x.reshaped(to: [-rowCount, features]), w.tensor))
             let loss = square(y).mean()
             let slope = try gradient(of: loss, withRespectTo: [w.tensor])[0]
             let step = try Function(

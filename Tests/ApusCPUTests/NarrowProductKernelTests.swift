@@ -7,7 +7,7 @@ extension KernelTests.Matmul {
         (32, 1, 24), (32, 1, 23), (31, 1, 24), (33, 2, 50), (35, 3, 72), (34, 4, 97), (37, 5, 120), (64, 6, 144),
         (40, 7, 301), (38, 8, 192), (36, 9, 224),
         (128, 10, 784), (39, 11, 265), (39, 11, 263), (64, 12, 288), (64, 13, 400),
-        (33, 2, 2048), (33, 2, 2049),
+        (33, 2, 2048), (33, 2, 2049), (37, 10, 1000), (45, 11, 1703), (33, 12, 2048),
     ])
     func narrowProducts(m: Int, n: Int, k: Int) throws {
         for right in [false, true] {
@@ -54,17 +54,17 @@ extension KernelTests.Matmul {
 
     /// oneDNN's own may change.
     @Test(.enabled(if: areOurs)) func threadsDoNotChangeNarrowProducts() throws {
-        for (m, n) in [(128, 10), (1001, 3)] {
+        for (m, n, k) in [(128, 10, 300), (1001, 3, 300), (128, 10, 784), (77, 12, 2048)] {
             let results = try withThreadCounts {
-                try Case(m: m, n: n, k: 300, hasBias: true, activation: APUS_ACTIVATION_SIGMOID).run(
-                    left: sampleValues(300 * m, seed: 1), right: sampleValues(300 * n, seed: 2),
+                try Case(m: m, n: n, k: k, hasBias: true, activation: APUS_ACTIVATION_SIGMOID).run(
+                    left: sampleValues(k * m, seed: 1), right: sampleValues(k * n, seed: 2),
                     bias: sampleValues(n, seed: 3), output: sampleValues(m * n, seed: 4))
             }
             #expect(bits(results.one) == bits(results.two))
         }
     }
 
-    /// Each thread packs 10 columns of 240 terms.
+    /// Each thread packs 10 columns of 240 terms; a row's sums take a vector.
     @Test(.enabled(if: areOurs)) func narrowProductsTellTheirMemory() throws {
         var description = apus_matmul_description()
         (description.batch, description.rows, description.columns, description.inner) = (1, 32, 10, 240)
@@ -73,7 +73,7 @@ extension KernelTests.Matmul {
         defer { apus_engine_destroy(engine) }
         try check(apus_matmul_create(engine, &description, &matmul))
         defer { apus_matmul_destroy(matmul) }
-        #expect(apus_matmul_workspace(matmul) == Int64(apus_thread_count()) * 10 * 240 * 4)
+        #expect(apus_matmul_workspace(matmul) == Int64(apus_thread_count()) * 10 * 240 * 4 + 32 * 64)
     }
 
     /// A sum that is not finite is its row's and its column's alone, and columns do not see their neighbours' numbers.

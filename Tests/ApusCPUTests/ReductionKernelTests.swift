@@ -1,3 +1,4 @@
+import ApusCore
 import CApusKernels
 import Testing
 
@@ -107,6 +108,23 @@ extension KernelTests {
             x = x.map { _ in 0 }
             x[0] = -0.0
             #expect(try argmax(x, 1, reduced, inner)[0] == 0)
+        }
+
+        /// Sixteen rows at once, with equals, infinities and NaNs at places of their own.
+        @Test(arguments: [1, 2, 10, 15, 16, 17, 31, 32, 33], [1, 7, 16, 17, 50])
+        func rowsDoNotSeeEachOther(reduced: Int, outer: Int) throws {
+            let random = Philox(seed: UInt64(reduced * 100 + outer))
+            let special: [Float] = [.nan, .infinity, -.infinity, 1e-40, -0.0]
+            let x = (0..<outer * reduced).map { place in
+                let word = Int(random.word(place) % 40)
+                return word < special.count ? special[word] : Float(word % 5)
+            }
+            let expected = (0..<outer).map { row in
+                let numbers = x[row * reduced..<(row + 1) * reduced]
+                let first = numbers.firstIndex { $0.isNaN } ?? numbers.firstIndex(of: numbers.max() ?? 0)
+                return first.map { Int32($0 - row * reduced) }
+            }
+            #expect(try argmax(x, outer, reduced, 1) == expected)
         }
 
         @Test func emptyAxes() throws {
