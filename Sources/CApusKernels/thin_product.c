@@ -5,8 +5,9 @@
 // A tile takes as many single numbers as registers allow, ten, by two vectors: what it reads of the matrix, which is in
 // the second cache at best, it reads once. Tiles of six by four took twice the time (784 rows, 10 columns, 128 terms).
 //
-// Measured with 128 terms on two cores: 784 rows and 10 columns in about half of oneDNN's time, 512 and 2 in a quarter,
-// 2 and 512 in a half. Without the transposed side, and with a thousand terms, oneDNN is as fast or faster.
+// Measured in steps on two cores of Zen 4 with 128 terms, against oneDNN: 784 rows and 10 columns 10.4 microseconds
+// (23.3), 512 and 10 7.7 (15.9), 512 and 2 2.8 (16.1), 256 and 10 5.4 (17.0). Without the transposed side, and with a
+// thousand terms, oneDNN is as fast or faster.
 #include "thin_product.h"
 
 #include <stdlib.h>
