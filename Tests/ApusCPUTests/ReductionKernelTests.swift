@@ -114,7 +114,7 @@ extension KernelTests {
         @Test(arguments: [1, 2, 10, 15, 16, 17, 31, 32, 33], [1, 7, 16, 17, 50])
         func rowsDoNotSeeEachOther(reduced: Int, outer: Int) throws {
             let random = Philox(seed: UInt64(reduced * 100 + outer))
-            let special: [Float] = [.nan, .infinity, -.infinity, 1e-40, -0.0]
+            let special: [Float] = [.nan, .infinity, -.infinity, .leastNonzeroMagnitude, -0.0]
             let x = (0..<outer * reduced).map { place in
                 let word = Int(random.word(place) % 40)
                 return word < special.count ? special[word] : Float(word % 5)
