@@ -102,14 +102,14 @@ private func readsAll(_ plan: Plan, _ kernels: [any CPUKernel], input: Int) -> B
     let type = plan.inputTypes[input]
     guard let sampleCount = type.shape.sizes.first, sampleCount > 0 else { return false }
     let rows = Shape([sampleCount, type.shape.elementCount / sampleCount])
-    let values = plan.values.indices.filter { plan.values[$0].location == .input(input) }
-    return !plan.outputs.contains(where: values.contains)
-        && zip(plan.steps, kernels).allSatisfy { step, kernel in
-            step.inputs.indices.allSatisfy { place in
-                !values.contains(step.inputs[place])
-                    || kernel.readsByteRows(ofOperand: place) && step.inputTypes[place].shape == rows
-            }
+    // An input that is an output is copied by a step.
+    guard let value = plan.values.firstIndex(where: { $0.location == .input(input) }) else { return false }
+    return zip(plan.steps, kernels).allSatisfy { step, kernel in
+        step.inputs.indices.allSatisfy { place in
+            step.inputs[place] != value
+                || kernel.readsByteRows(ofOperand: place) && step.inputTypes[place].shape == rows
         }
+    }
 }
 
 /// The kernel for a step. Exhaustive: an operation without an answer here does not compile.

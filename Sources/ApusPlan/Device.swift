@@ -38,7 +38,8 @@ package protocol Executable: AnyObject {
     /// Bytes that kernels need besides the plan's arena, variables and inputs.
     var workspaceByteCount: Int { get }
 
-    /// Whether runs can read an input's numbers as bytes where they stand, a row for each sample.
+    /// Whether runs can read an input's numbers as bytes where they stand: as many rows as there are samples, of a
+    /// sample's numbers each.
     func readsByteRows(ofInput index: Int) -> Bool
 
     /// Runs all steps.

@@ -22,10 +22,11 @@
 enum {
     TILE = 4,              // rows, at most
     BLOCK = 8,             // rows that a thread takes at once
+    SLICE = 4096,          // rows whose sums are kept
     ROWS_AHEAD = 4,        // that are fetched before they are read, where they are bytes
     CACHE_LINE = 64,
-    CHUNK = 6144,          // packed numbers, at most: three quarters of the first cache
-    MOST_COLUMNS = 12,     // measured: with 12 0.95 of oneDNN's time, with 14 1.09
+    CHUNK = 6144,          // packed numbers, or a few more: three quarters of the first cache
+    MOST_COLUMNS = 12,     // measured before there were chunks: with 12 0.95 of oneDNN's time, with 14 1.09
     MOST_TERMS = 2048,
     TERMS_A_COLUMN = 24,   // at least: lanes are to be added for each
     LEAST_ROWS = 32,       // with fewer, to pack takes longer than to multiply
@@ -33,12 +34,13 @@ enum {
 
 struct apus_narrow_product {
     apus_matmul_description description;
-    int64_t rows, blocks, chunks;
+    int64_t rows, chunks;
+    int64_t slice;           // rows at most
     int64_t stride;          // from one packed column to the next: whole vectors
     int32_t thread_count;    // at creation
     int64_t workspace_size;  // numbers a thread: the packed columns of a chunk
     float *workspaces;
-    float *sums;  // a vector for each row of each chunk
+    float *sums;  // of a slice: a vector for each row of each chunk
 };
 
 typedef struct {
@@ -47,6 +49,7 @@ typedef struct {
     const apus_byte_rows *rows;  // in place of the left side
     float scale;
     float *output;
+    int64_t first_row, last_row;  // of the slice
 } job;
 
 /// The first term of a chunk, of which the first ones are the longer ones.
@@ -93,9 +96,15 @@ APUS_INLINE void pack_columns(const job *work, float *packed, int64_t first, int
     }
 }
 
-/// A chunk of some rows.
+/// The sums of a row of the slice.
+APUS_INLINE float *sums_of(const job *work, int64_t chunk, int64_t row) {
+    const apus_narrow_product *product = work->product;
+    return product->sums + (chunk * product->slice + row - work->first_row) * APUS_LANE_COUNT;
+}
+
+/// Some terms of all rows of the slice.
 typedef struct {
-    int64_t row, first, last;
+    int64_t first, last;
     const float *packed;
     float *sums;
 } part;
@@ -139,7 +148,8 @@ APUS_INLINE void multiply_tile(
         }
     }
     APUS_UNROLLED for (int r = 0; r < rows; r++)
-        apus_lanes_sums(tile[r], columns, (apus_lanes *)(part->sums + (row + r) * APUS_LANE_COUNT));
+        apus_lanes_sums(
+            tile[r], columns, (apus_lanes *)(part->sums + (row + r - work->first_row) * APUS_LANE_COUNT));
 }
 
 /// Rows `row..<end`. `tile` (of its rows), `columns` and `is_bytes` are constants.
@@ -149,10 +159,12 @@ APUS_INLINE void multiply_rows(
     for (int64_t step; row < end; row += step) {
         step = end - row >= tile ? tile : 1;
         // Rows of a shuffled order lie anywhere.
-        for (int64_t next = row + ROWS_AHEAD; is_bytes && next < row + ROWS_AHEAD + step; next++) {
-            if (next >= work->product->rows) continue;
-            const uint8_t *start = row_start(work, is_bytes, next);
-            for (int64_t k = part->first; k < part->last; k += CACHE_LINE) __builtin_prefetch(start + k);
+        if (is_bytes) {
+            int64_t next = row + ROWS_AHEAD, last = next + step < work->last_row ? next + step : work->last_row;
+            for (; next < last; next++) {
+                const uint8_t *start = row_start(work, is_bytes, next);
+                for (int64_t k = part->first; k < part->last; k += CACHE_LINE) __builtin_prefetch(start + k);
+            }
         }
         if (step == tile) multiply_tile(work, tile, columns, is_bytes, part, row);
         else multiply_tile(work, 1, columns, is_bytes, part, row);
@@ -171,7 +183,7 @@ APUS_INLINE void multiply_part(const job *work, const bool is_bytes, const part 
     }
 }
 
-/// The chunks' sums of rows `begin..<end`, and what follows them.
+/// The chunks' sums of rows `begin..<end` of the slice, and what follows them.
 APUS_INLINE void finish_rows(void *context, int64_t begin, int64_t end, int32_t thread, const int form) {
     (void)thread, (void)form;
     const job *work = context;
@@ -179,10 +191,10 @@ APUS_INLINE void finish_rows(void *context, int64_t begin, int64_t end, int32_t 
     const apus_matmul_description *wanted = &product->description;
     apus_lanes bias = {0}, old;
     if (work->bias) apus_load_some(&bias, work->bias, wanted->columns);
-    for (int64_t row = begin; row < end; row++) {
-        apus_lanes x = *(const apus_lanes *)(product->sums + row * APUS_LANE_COUNT);
+    for (int64_t row = work->first_row + begin; row < work->first_row + end; row++) {
+        apus_lanes x = *(const apus_lanes *)sums_of(work, 0, row);
         for (int64_t chunk = 1; chunk < product->chunks; chunk++)
-            x += *(const apus_lanes *)(product->sums + (chunk * product->rows + row) * APUS_LANE_COUNT);
+            x += *(const apus_lanes *)sums_of(work, chunk, row);
         float *target = work->output + row * wanted->columns;
         if (wanted->has_scale) x *= work->scale;
         x += bias;
@@ -196,23 +208,24 @@ APUS_INLINE void finish_rows(void *context, int64_t begin, int64_t end, int32_t 
 }
 APUS_WIDE_VARIANT(finish_rows)
 
-/// Items are blocks of rows, chunk after chunk.
+/// Items are blocks of the slice's rows, chunk after chunk.
 APUS_INLINE void run_items(void *context, int64_t begin, int64_t end, int32_t thread, const bool is_bytes) {
     const job *work = context;
     const apus_narrow_product *product = work->product;
     float *packed = product->workspaces + thread * product->workspace_size;
+    int64_t blocks = (work->last_row - work->first_row + BLOCK - 1) / BLOCK;
     for (int64_t item = begin, next; item < end; item = next) {
-        int64_t chunk = item / product->blocks, start = chunk * product->blocks;
-        next = end < start + product->blocks ? end : start + product->blocks;
+        int64_t chunk = item / blocks, start = chunk * blocks;
+        next = end < start + blocks ? end : start + blocks;
         part part = {
-            0, chunk_start(product, chunk), chunk_start(product, chunk + 1), packed,
-            product->sums + chunk * product->rows * APUS_LANE_COUNT};
+            chunk_start(product, chunk), chunk_start(product, chunk + 1), packed,
+            sums_of(work, chunk, work->first_row)};
         pack_columns(work, packed, part.first, part.last);
-        int64_t row = (item - start) * BLOCK, last = (next - start) * BLOCK;
-        if (last > product->rows) last = product->rows;
+        int64_t row = work->first_row + (item - start) * BLOCK, last = work->first_row + (next - start) * BLOCK;
+        if (last > work->last_row) last = work->last_row;
         multiply_part(work, is_bytes, &part, row, last);
         // Without other chunks to wait for.
-        if (product->chunks == 1) finish_rows(context, row, last, thread, 0);
+        if (product->chunks == 1) finish_rows(context, row - work->first_row, last - work->first_row, thread, 0);
     }
 }
 
@@ -243,7 +256,7 @@ apus_status apus_narrow_product_create(
     int64_t columns = apus_rounded_up(wanted->columns, 2);
     product->description = *wanted;
     product->rows = rows;
-    product->blocks = (rows + BLOCK - 1) / BLOCK;
+    product->slice = rows < SLICE ? rows : SLICE;
     product->chunks = (vectors * APUS_LANE_COUNT * columns + CHUNK - 1) / CHUNK;
     product->stride = (vectors + product->chunks - 1) / product->chunks * APUS_LANE_COUNT;
     product->thread_count = apus_thread_count();
@@ -264,23 +277,28 @@ apus_status apus_narrow_product_create(
 static void run(apus_narrow_product *product, apus_range_body body, job *work) {
     if (!product->description.has_bias) work->bias = NULL;
     int64_t effort = BLOCK * product->stride / APUS_LANE_COUNT * product->description.columns;
-    apus_parallel_limited(
-        product->blocks * product->chunks, 1 + APUS_GRAIN / 4 / effort, product->thread_count, body, work);
-    if (product->chunks > 1)
+    for (work->first_row = 0; work->first_row < product->rows; work->first_row = work->last_row) {
+        int64_t rest = product->rows - work->first_row, rows = rest < product->slice ? rest : product->slice;
+        work->last_row = work->first_row + rows;
         apus_parallel_limited(
-            product->rows, APUS_GRAIN / APUS_LANE_COUNT, product->thread_count, finish_rows_wide, work);
+            (rows + BLOCK - 1) / BLOCK * product->chunks, 1 + APUS_GRAIN / 4 / effort, product->thread_count, body,
+            work);
+        if (product->chunks > 1)
+            apus_parallel_limited(
+                rows, APUS_GRAIN / APUS_LANE_COUNT, product->thread_count, finish_rows_wide, work);
+    }
 }
 
 void apus_narrow_product_run(
     apus_narrow_product *product, const float *left, const float *right, const float *bias, float scale,
     float *output) {
-    run(product, run_numbers_wide, &(job){product, left, right, bias, NULL, scale, output});
+    run(product, run_numbers_wide, &(job){product, left, right, bias, NULL, scale, output, 0, 0});
 }
 
 void apus_narrow_product_run_byte_rows(
     apus_narrow_product *product, const apus_byte_rows *left, const float *right, const float *bias, float scale,
     float *output) {
-    run(product, run_bytes_wide, &(job){product, NULL, right, bias, left, scale, output});
+    run(product, run_bytes_wide, &(job){product, NULL, right, bias, left, scale, output, 0, 0});
 }
 
 void apus_narrow_product_destroy(apus_narrow_product *product) {
@@ -291,5 +309,5 @@ void apus_narrow_product_destroy(apus_narrow_product *product) {
 
 int64_t apus_narrow_product_workspace(const apus_narrow_product *product) {
     int64_t packed = product->thread_count * product->workspace_size;
-    return (packed + product->chunks * product->rows * APUS_LANE_COUNT) * (int64_t)sizeof *product->workspaces;
+    return (packed + product->chunks * product->slice * APUS_LANE_COUNT) * (int64_t)sizeof *product->workspaces;
 }

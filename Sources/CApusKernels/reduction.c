@@ -10,7 +10,7 @@
 #include "status.h"
 #include "threads.h"
 
-/// Numbers of a row whose largest is looked for in lanes.
+/// Numbers, at most, of a row whose largest is looked for in lanes.
 enum { SHORT_ROW = 32 };
 
 struct apus_reduction {

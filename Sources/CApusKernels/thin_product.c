@@ -194,8 +194,7 @@ apus_status apus_thin_product_create(
     product->short_length = product->is_swapped ? wanted->columns : rows;
     product->long_length = product->is_swapped ? rows : wanted->columns;
     product->thread_count = apus_thread_count();
-    // The last row that is transposed is followed by what is no row's.
-    product->workspace_size = 2 * SHORT * WIDTH + APUS_LANE_COUNT;
+    product->workspace_size = 2 * SHORT * WIDTH;
     product->workspaces = aligned_alloc(64, (size_t)apus_thin_product_workspace(product));
     if (!product->workspaces) {
         free(product);

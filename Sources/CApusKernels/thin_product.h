@@ -16,7 +16,7 @@ apus_status apus_thin_product_create(
 void apus_thin_product_run(
     apus_thin_product *product, const float *left, const float *right, float scale, float *output);
 
-/// Whether the left side can be rows of bytes: it is the one with more than 16 numbers a term.
+/// Whether the left side can be rows of bytes: it has more numbers a term than the right one.
 bool apus_thin_product_reads_byte_rows(const apus_thin_product *product);
 void apus_thin_product_run_byte_rows(
     apus_thin_product *product, const apus_byte_rows *left, const float *right, float scale, float *output);

@@ -73,8 +73,15 @@ extension KernelTests.Matmul {
             }
         }
 
-        /// By hand: rows (3, 4) and (1, 2) of bytes, halved, are (1.5, 2) and (0.5, 1). The product needs 32 rows and 24
-        /// terms a column: all others are 0.
+        @Test(.enabled(if: areOurs)) func anyNumberOfThreads() throws {
+            _ = try withThreadCounts {
+                try verify(m: 100, n: 10, k: 784, isThin: false, hasScale: false, accumulates: false)
+                try verify(m: 781, n: 10, k: 128, isThin: true, hasScale: true, accumulates: true)
+            }
+        }
+
+        /// By hand: rows (3, 4) and (1, 2) of bytes, halved, are (1.5, 2) and (0.5, 1). The product needs 32 rows and
+        /// 24 terms a column: all others are 0.
         @Test(.enabled(if: areOurs)) func byHand() throws {
             var description = apus_matmul_description()
             (description.batch, description.rows, description.columns, description.inner) = (1, 32, 1, 24)

@@ -206,6 +206,8 @@ func withPointers(to inputs: [NDArray], _ body: (UnsafeBufferPointer<UnsafeRawPo
         }
         #expect(try reads())
         #expect(try reads(sampleShape: [12, 20]))
+        let second = Variable("v", value: NDArray(zeros: [240, 4]))
+        #expect(try reads { x, _ in [matMul(x, second.tensor).sum()] })
         #expect(try !reads(batchSize: 16))
         #expect(try !reads(units: 64))
         #expect(try !reads { x, _ in [x] })

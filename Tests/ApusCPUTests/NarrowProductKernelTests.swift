@@ -101,4 +101,31 @@ extension KernelTests.Matmul {
             }
         }
     }
+
+    /// 1,703 terms of 11 columns make four chunks of 27 vectors at most, 432 terms: one number in each.
+    @Test func whatIsNotFiniteInOneOfSeveralChunks() throws {
+        let (m, n, k) = (35, 11, 1703)
+        var left = [Float](repeating: 1, count: m * k)
+        (left[2 * k], left[7 * k + 500], left[7 * k + 1702], left[34 * k + 900]) = (
+            .infinity, .infinity, -.infinity, .nan
+        )
+        let output = try Case(m: m, n: n, k: k).run(
+            left: left, right: [Float](repeating: 1, count: k * n), bias: [],
+            output: [Float](repeating: 0, count: m * n))
+        for row in 0..<m {
+            for sum in output[row * n..<(row + 1) * n] {
+                switch row {
+                case 2: #expect(sum == .infinity)
+                case 7, 34: #expect(sum.isNaN)
+                default: #expect(sum == 1703)
+                }
+            }
+        }
+    }
+
+    /// More rows than the sums of which are kept at once: 4,096.
+    @Test func manyRows() throws {
+        try Case(m: 4096 + 45, n: 10, k: 784, hasBias: true, activation: APUS_ACTIVATION_SIGMOID).verify()
+        try Case(m: 2 * 4096 + 1, n: 3, k: 80, accumulates: true, scale: -0.375).verify()
+    }
 }

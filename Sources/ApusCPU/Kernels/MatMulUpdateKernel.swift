@@ -1,13 +1,10 @@
-import ApusCore
 import ApusGraph
 import ApusPlan
 import CApusKernels
 
-/// A product taken from a variable, in one pass over the variable: see `apus_matmul_description`.
+/// A product taken from a variable, in one pass over the variable.
 final class MatMulUpdateKernel: CPUKernel {
-    private let product: KernelObject
-    /// Outlives the product.
-    private let engine: KernelObject
+    private let product: MatMulProduct
     private let left: Int
     private let right: Int
     private let variable: Int
@@ -19,19 +16,16 @@ final class MatMulUpdateKernel: CPUKernel {
         (left, right, variable, output) = (step.inputs[0], step.inputs[1], step.inputs[2], step.outputs[0])
         scale = hasScale ? step.inputs[3] : nil
         byteCount = step.inputTypes[2].byteCount
-        self.engine = engine
         var description = product.kernelDescription(step.inputTypes[0].shape, step.inputTypes[1].shape)
         description.accumulates = true
         description.has_scale = true
-        self.product = try KernelObject("apus_matmul_create", destroy: apus_matmul_destroy) {
-            apus_matmul_create(engine.pointer, &description, &$0)
-        }
+        self.product = try MatMulProduct(description, engine)
     }
 
-    var implementation: String? { String(cString: apus_matmul_implementation(product.pointer)) }
-    var workspaceByteCount: Int { Int(apus_matmul_workspace(product.pointer)) }
+    var implementation: String? { product.implementation }
+    var workspaceByteCount: Int { product.workspaceByteCount }
 
-    func readsByteRows(ofOperand index: Int) -> Bool { index == 0 && product.multipliesByteRows }
+    func readsByteRows(ofOperand index: Int) -> Bool { index == 0 && product.readsByteRows }
 
     func run(_ memory: CPUMemory, _ context: RunContext) throws {
         let target = memory.addresses[output]
@@ -39,6 +33,6 @@ final class MatMulUpdateKernel: CPUKernel {
             target.copyMemory(from: memory.addresses[variable], byteCount: byteCount)
         }
         let factor = scale.map { memory.floats($0)[0] } ?? 1
-        try product.multiply(memory, left, right, bias: nil, scale: -factor, output: output)
+        try product.run(memory, left: left, right: right, bias: nil, scale: -factor, output: output)
     }
 }

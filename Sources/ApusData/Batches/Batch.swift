@@ -1,7 +1,7 @@
 import ApusCore
 
-/// Some samples of an epoch, gathered and converted. Its memory belongs to the loader: valid until the next call of
-/// the loader's `next()` or `start(epoch:)`.
+/// Some samples of an epoch, gathered and converted. Its memory belongs to the loader, or to the data set where the
+/// samples stand in it as a batch wants them: valid until the next call of the loader's `next()` or `start(epoch:)`.
 public struct Batch {
     /// The batch's number in its epoch, from 0.
     public let index: Int
@@ -11,7 +11,8 @@ public struct Batch {
     public let firstPosition: Int
     /// Which samples of the data set these are, `sampleCount` of them.
     public let sampleIndices: UnsafeBufferPointer<Int32>
-    /// For each input column `[sampleCount, ...]`, packed, row-major, aligned to 64 bytes: float32, or int32.
+    /// For each input column `[sampleCount, ...]`, packed, row-major, aligned to 64 bytes: float32, or int32. (What they
+    /// hold is undefined where `byteRows` has rows.)
     public let inputs: [UnsafeRawPointer]
     /// For each target column, likewise.
     public let targets: [UnsafeRawPointer]
@@ -25,8 +26,8 @@ public struct Batch {
 final class BatchBuffers {
     private let memory: [UnsafeMutableRawPointer]
     private let columns: [Dataset.Column]
-    private let inputs: [UnsafeRawPointer]
-    private let targets: [UnsafeRawPointer]
+    private var inputs: [UnsafeRawPointer]
+    private var targets: [UnsafeRawPointer]
     private let weights: UnsafePointer<Float>?
     private let byteRows: UnsafeMutableBufferPointer<ByteRows?>
     private let team: ParallelTeam?
@@ -36,6 +37,8 @@ final class BatchBuffers {
     /// What the team gathers now.
     private var column = 0
 
+    /// Of a column's memory, in bytes; an array's own is as much.
+    static let alignment = 64
     /// Values that are worth waking a thread for.
     private static let grain = 1 << 15
 
@@ -45,7 +48,7 @@ final class BatchBuffers {
         columns = dataset.inputs + dataset.targets + (weights.map { [$0] } ?? [])
         memory = columns.map { column in
             let byteCount = batchSize * column.sampleShape.elementCount * column.batchElementType.byteCount
-            return .allocate(byteCount: max(byteCount, 1), alignment: 64)
+            return .allocate(byteCount: max(byteCount, 1), alignment: Self.alignment)
         }
         let pointers = memory.map { UnsafeRawPointer($0) }
         inputs = Array(pointers.prefix(dataset.inputs.count))
@@ -63,18 +66,33 @@ final class BatchBuffers {
     /// Gathers the samples at `positions` of an epoch's `order`, changed by `augmenter`, but for the inputs that are
     /// read in place.
     func fill(
-        index: Int, positions: Range<Int>, of order: UnsafeBufferPointer<Int32>, epoch: Int, augmenter: Augmenter?,
-        readsInPlace: BatchLoader.ReadsInPlace?
+        index: Int, positions: Range<Int>, of order: UnsafeBufferPointer<Int32>, areInOrder: Bool, epoch: Int,
+        augmenter: Augmenter?, readsInPlace: BatchLoader.ReadsInPlace?
     ) {
         self.index = index
         firstPosition = positions.lowerBound
         sampleIndices = UnsafeBufferPointer(rebasing: order[positions])
         if let augmenter { return augmenter.fill(sampleIndices, epoch: epoch, into: memory) }
         for place in inputs.indices {
-            byteRows[place] =
-                readsInPlace?(place, sampleIndices.count) == true ? columns[place].byteRows(sampleIndices) : nil
+            let rows = readsInPlace == nil ? nil : columns[place].byteRows(sampleIndices)
+            byteRows[place] = rows != nil && readsInPlace?(place, sampleIndices.count) == true ? rows : nil
         }
-        for place in columns.indices where place >= inputs.count || byteRows[place] == nil { gather(place) }
+        for place in columns.indices where place >= inputs.count || byteRows[place] == nil {
+            let found = areInOrder ? columns[place].address(ofSample: positions.lowerBound) : nil
+            if found == nil || place >= inputs.count + targets.count { gather(place) }
+            point(place, at: found ?? UnsafeRawPointer(memory[place]))
+        }
+    }
+
+    /// Weights are always gathered.
+    private func point(_ place: Int, at address: UnsafeRawPointer) {
+        let target = place - inputs.count
+        // Only where it changes: who still has the batch before has the array, too, which would be copied.
+        if target < 0 {
+            if inputs[place] != address { inputs[place] = address }
+        } else if target < targets.count, targets[target] != address {
+            targets[target] = address
+        }
     }
 
     /// Gathers what was left where it stands.

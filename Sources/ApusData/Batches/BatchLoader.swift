@@ -107,6 +107,6 @@ public final class BatchLoader {
         return producer.takeNext()
     }
 
-    /// Gathers what was left where it stands of the batch that `next()` gave last.
+    /// Gathers what was left where it stands of the batch that `next()` gave last, which must still be valid.
     package func gatherRest() { producer.gatherRest() }
 }

@@ -14,6 +14,7 @@ final class BatchProducer: @unchecked Sendable {
     private let buffers: [BatchBuffers]
     private let indices: UnsafeMutableBufferPointer<Int32>
     private let augmenter: Augmenter?
+    /// Only where no thread of the producer's runs.
     var readsInPlace: BatchLoader.ReadsInPlace?
 
     private let condition = NSCondition()
@@ -132,8 +133,8 @@ final class BatchProducer: @unchecked Sendable {
         if isFirst { _ = indices.update(fromContentsOf: order.indices(count: sampleCount, epoch: epoch)) }
         let positions = index * batchSize..<min((index + 1) * batchSize, sampleCount)
         buffers[index % buffers.count].fill(
-            index: index, positions: positions, of: UnsafeBufferPointer(indices), epoch: epoch, augmenter: augmenter,
-            readsInPlace: readsInPlace)
+            index: index, positions: positions, of: UnsafeBufferPointer(indices), areInOrder: order == .natural,
+            epoch: epoch, augmenter: augmenter, readsInPlace: readsInPlace)
         condition.lock()
         isBusy = false
         produced += 1

@@ -7,9 +7,18 @@ extension Dataset.Column {
         withUnsafePointer(to: index) { gather(UnsafeBufferPointer(start: $0, count: 1), into: target) }
     }
 
-    /// The samples `indices` where they stand; `nil` where they are not bytes.
+    /// Where a sample stands, if it and those after it are as a batch wants them: of its type, not scaled, aligned.
+    func address(ofSample index: Int) -> UnsafeRawPointer? {
+        guard values.elementType == batchElementType, scale == 1 else { return nil }
+        let offset = index * (values.elementCount / max(count, 1)) * values.elementType.byteCount
+        guard offset.isMultiple(of: BatchBuffers.alignment) else { return nil }
+        return values.withUnsafeBytes { bytes in bytes.baseAddress.map { $0 + offset } }
+    }
+
+    /// The samples `indices` where they stand; `nil` where they are not bytes, or there are none. (Steps take numbers
+    /// below the smallest normal one as 0, and a scale is none of those.)
     func byteRows(_ indices: UnsafeBufferPointer<Int32>) -> ByteRows? {
-        guard values.elementType == .uint8, let indices = indices.baseAddress else { return nil }
+        guard values.elementType == .uint8, !scale.isSubnormal, let indices = indices.baseAddress else { return nil }
         // An array's memory stays where it is as long as the array lives.
         return values.withUnsafeBytes { bytes in
             bytes.baseAddress.map {

@@ -92,8 +92,8 @@ extension Loss {
         return (-(targets * log(y)).sum(-1)).meanPerSample
     }
 
-    /// Predictions that come from a layer's product, a rectifier or a hyperbolic tangent are no probabilities, and
-    /// training on them would go wrong without a word.
+    /// Predictions that come from a layer's product, a normalization, a rectifier or a hyperbolic tangent are no
+    /// probabilities, and training on them would go wrong without a word.
     func requireProbabilities(_ predictions: Tensor, from activation: String, or cure: String = "") throws {
         guard let maker = predictions.makerOfNoProbabilities else { return }
         throw ApusError.setting(
@@ -135,13 +135,24 @@ extension Tensor {
         case .convolution where inputs[1].isVariable && !inputs[0].isProbabilities:
             return "a convolution without an activation"
         case .unary(let unary) where [.relu, .tanh].contains(unary.function): return unary.function.rawValue
+        case .batchNormalization: return "a batch normalization"
+        // ELU, leaky ReLU and the like hand their input on where it is positive, GELU and SiLU times a factor. (Squares
+        // may be probabilities, once they are divided by their sum.)
+        case .select where inputs.dropFirst().contains { $0.makerOfNoProbabilities != nil }:
+            return "an activation without a bound"
+        case .binary(let binary)
+        where binary.function == .multiply && inputs.filter({ $0.makerOfNoProbabilities != nil }).count == 1:
+            return "an activation without a bound"
         // A bias.
         case .binary(let binary) where binary.function == .add && inputs[1].isVariable:
             return inputs[0].makerOfNoProbabilities
+        case .binary(let binary)
+        where binary.function == .add && inputs.allSatisfy { $0.makerOfNoProbabilities != nil }:
+            return "a sum without an activation"
         // Of a mean, the division.
         case .binary(let binary) where binary.function == .divide && inputs[1].isAxisSize:
             return inputs[0].makerOfNoProbabilities
-        case .averagePool, .reduction, .reshape: return inputs[0].makerOfNoProbabilities
+        case .averagePool, .reduction, .reshape, .runningAverage: return inputs[0].makerOfNoProbabilities
         default: return nil
         }
     }

@@ -5,8 +5,8 @@ import ApusPlan
 
 /// Runs a step's function on a data set's batches and adds up what comes out. After the first epoch it allocates
 /// nothing: batches go to the executable by pointer.
-final class BatchRunner {
-    let loader: BatchLoader
+package final class BatchRunner {
+    package let loader: BatchLoader
     private let function: Function
     private let fullSize: Int
     /// For whole batches and for the last, smaller one; made when first needed.
@@ -24,7 +24,7 @@ final class BatchRunner {
     private(set) var sums: [Double]
 
     /// - Parameter function: its outputs are the loss and scalars that add up; its inputs are the data set's columns.
-    init(_ loader: BatchLoader, _ function: Function, outputCount: Int) {
+    package init(_ loader: BatchLoader, _ function: Function, outputCount: Int) {
         self.loader = loader
         self.function = function
         fullSize = min(loader.batchSize, loader.dataset.count)

@@ -281,6 +281,17 @@ import Testing
                     Conv2D(4, kernel: 3); GlobalAveragePool2D()
                 })
                 == refusal("a convolution without an activation"))
+        for activation: ActivationFunction in [.elu, .leakyReLU, .selu, .gelu, .gelu(approximate: true), .silu] {
+            let predictions = try output {
+                Flatten(); Dense(4, activation: activation)
+            }
+            #expect(texts(predictions) == refusal("an activation without a bound"), "\(activation)")
+        }
+        let normalized = try output {
+            Flatten(); Dense(4); BatchNormalization()
+        }
+        #expect(texts(normalized) == refusal("a batch normalization"))
+        #expect(texts(product + product) == refusal("a sum without an activation"))
         // What may well be probabilities: what a softmax or the like gives, a mixture of several, by hand, cut, noisy
         // labels.
         let some = softmax(product), weights = Variable("transition", value: NDArray(zeros: [4, 4]))
@@ -289,8 +300,8 @@ import Testing
             Flatten(); Dense(4, activation: .softplus)
         }
         for predictions in [
-            some, sigmoid(product), some * 0.5 + some * 0.5, byHand, clamp(product, 0...1), softplus, .input([4]),
-            matMul(some, weights.tensor), matMul(some, .placeholder([4, 4])),
+            some, sigmoid(product), some * 0.5 + some * 0.5, product * product, byHand, clamp(product, 0...1),
+            softplus, .input([4]), matMul(some, weights.tensor), matMul(some, .placeholder([4, 4])),
         ] {
             #expect(texts(predictions) == Array(repeating: "no error", count: 4))
         }

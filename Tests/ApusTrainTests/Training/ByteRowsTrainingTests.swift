@@ -60,4 +60,23 @@ import Testing
             #expect(problem.step == 1)
         }
     }
+
+    /// What the loader is told when a runner is made; a team of one that claims all processors.
+    @Test(.enabled(if: CPUDescription.current.instructionSet.hasPrefix("AVX-512")), arguments: [168, 136])
+    func stepsTakeBytesWhereTheyStand(count: Int) throws {
+        let team = ParallelTeam(size: { .max }) { count, _, body, context in body(context, 0, count, 0) }
+        let (bytes, floats) = try Self.images(count)
+        let trainer = try Trainer(Self.model(), loss: .meanSquaredError, optimizer: SGD(), device: .cpu)
+        func areInPlace(_ data: Dataset, for team: ParallelTeam?) throws -> [Bool] {
+            let loader = try BatchLoader(data, batchSize: 64, order: .shuffled(seed: 1), for: team)
+            let runner = BatchRunner(loader, try trainer.function(for: data, training: true), outputCount: 1)
+            runner.loader.start(epoch: 1)
+            var found: [Bool] = []
+            while let batch = runner.loader.next() { found.append(batch.byteRows[0] != nil) }
+            return found
+        }
+        #expect(try areInPlace(bytes, for: team) == [true, true, count % 64 >= 32])
+        #expect(try areInPlace(bytes, for: nil) == [false, false, false])
+        #expect(try areInPlace(floats, for: team) == [false, false, false])
+    }
 }
