@@ -104,9 +104,8 @@ APUS_INLINE float *sums_of(const job *work, int64_t chunk, int64_t row) {
 
 /// Some terms of all rows of the slice.
 typedef struct {
-    int64_t first, last;
+    int64_t chunk, first, last;
     const float *packed;
-    float *sums;
 } part;
 
 /// Where a row's numbers begin, or its bytes; `is_bytes` is a constant.
@@ -148,8 +147,7 @@ APUS_INLINE void multiply_tile(
         }
     }
     APUS_UNROLLED for (int r = 0; r < rows; r++)
-        apus_lanes_sums(
-            tile[r], columns, (apus_lanes *)(part->sums + (row + r - work->first_row) * APUS_LANE_COUNT));
+        apus_lanes_sums(tile[r], columns, (apus_lanes *)sums_of(work, part->chunk, row + r));
 }
 
 /// Rows `row..<end`. `tile` (of its rows), `columns` and `is_bytes` are constants.
@@ -217,9 +215,7 @@ APUS_INLINE void run_items(void *context, int64_t begin, int64_t end, int32_t th
     for (int64_t item = begin, next; item < end; item = next) {
         int64_t chunk = item / blocks, start = chunk * blocks;
         next = end < start + blocks ? end : start + blocks;
-        part part = {
-            chunk_start(product, chunk), chunk_start(product, chunk + 1), packed,
-            sums_of(work, chunk, work->first_row)};
+        part part = {chunk, chunk_start(product, chunk), chunk_start(product, chunk + 1), packed};
         pack_columns(work, packed, part.first, part.last);
         int64_t row = work->first_row + (item - start) * BLOCK, last = work->first_row + (next - start) * BLOCK;
         if (last > work->last_row) last = work->last_row;

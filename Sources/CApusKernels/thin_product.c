@@ -21,6 +21,7 @@
 enum {
     // A tile has ten single numbers by two vectors, or four by four.
     MOST_SINGLES = 10,
+    FEW_VECTORS = 2,
     FEW_SINGLES = 4,
     MOST_VECTORS = 4,
     WIDTH = MOST_VECTORS * APUS_LANE_COUNT,
@@ -157,7 +158,7 @@ APUS_INLINE void run_vectors(void *context, int64_t begin, int64_t end, int32_t 
     if (last > length) last = length;
     if (product->short_length <= FEW_SINGLES)
         first = multiply_panels(work, MOST_VECTORS, is_bytes, sums, first, last);
-    first = multiply_panels(work, 2, is_bytes, sums, first, last);
+    first = multiply_panels(work, FEW_VECTORS, is_bytes, sums, first, last);
     for (; first < last; first += APUS_LANE_COUNT) {
         // What does not fill a vector is filled up with numbers from before it.
         int64_t start = first + APUS_LANE_COUNT <= length ? first : length - APUS_LANE_COUNT;

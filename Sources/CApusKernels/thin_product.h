@@ -18,6 +18,8 @@ void apus_thin_product_run(
 
 /// Whether the left side can be rows of bytes: it has more numbers a term than the right one.
 bool apus_thin_product_reads_byte_rows(const apus_thin_product *product);
+
+/// The same with such rows, which the product must read.
 void apus_thin_product_run_byte_rows(
     apus_thin_product *product, const apus_byte_rows *left, const float *right, float scale, float *output);
 void apus_thin_product_destroy(apus_thin_product *product);

@@ -11,14 +11,14 @@ public struct Batch {
     public let firstPosition: Int
     /// Which samples of the data set these are, `sampleCount` of them.
     public let sampleIndices: UnsafeBufferPointer<Int32>
-    /// For each input column `[sampleCount, ...]`, packed, row-major, aligned to 64 bytes: float32, or int32. (What they
-    /// hold is undefined where `byteRows` has rows.)
+    /// For each input column `[sampleCount, ...]`, packed, row-major, aligned to 64 bytes: float32, or int32.
     public let inputs: [UnsafeRawPointer]
     /// For each target column, likewise.
     public let targets: [UnsafeRawPointer]
     /// The samples' weights; `nil` where the data set has none.
     public let weights: UnsafePointer<Float>?
-    /// For each input the rows that were not gathered, see `BatchLoader.readsInPlace`; `nil` for all else.
+    /// For each input the rows that were not gathered, see `BatchLoader.readsInPlace`: what `inputs` points to is
+    /// undefined there. `nil` for all else.
     package let byteRows: UnsafeBufferPointer<ByteRows?>
 }
 
@@ -28,7 +28,7 @@ final class BatchBuffers {
     private let columns: [Dataset.Column]
     private var inputs: [UnsafeRawPointer]
     private var targets: [UnsafeRawPointer]
-    private let weights: UnsafePointer<Float>?
+    private var weights: UnsafePointer<Float>?
     private let byteRows: UnsafeMutableBufferPointer<ByteRows?>
     private let team: ParallelTeam?
     private var index = 0
@@ -79,19 +79,20 @@ final class BatchBuffers {
         }
         for place in columns.indices where place >= inputs.count || byteRows[place] == nil {
             let found = areInOrder ? columns[place].address(ofSample: positions.lowerBound) : nil
-            if found == nil || place >= inputs.count + targets.count { gather(place) }
+            if found == nil { gather(place) }
             point(place, at: found ?? UnsafeRawPointer(memory[place]))
         }
     }
 
-    /// Weights are always gathered.
     private func point(_ place: Int, at address: UnsafeRawPointer) {
         let target = place - inputs.count
         // Only where it changes: who still has the batch before has the array, too, which would be copied.
         if target < 0 {
             if inputs[place] != address { inputs[place] = address }
-        } else if target < targets.count, targets[target] != address {
-            targets[target] = address
+        } else if target < targets.count {
+            if targets[target] != address { targets[target] = address }
+        } else {
+            weights = address.assumingMemoryBound(to: Float.self)
         }
     }
 

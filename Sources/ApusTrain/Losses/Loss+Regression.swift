@@ -19,7 +19,8 @@ extension Loss {
     public static func huber(delta: Double = 1) -> Loss { Loss(.huber(delta: delta)) }
 
     /// `sum_j t_j log(t_j / y_j)` over the last axis, both first held within `[1e-7, 1]`. A network that ends with a
-    /// layer's product, a rectifier or a hyperbolic tangent is refused: those give no probabilities.
+    /// layer's product, a normalization, or an activation without a bound or below 0 is refused: those give no
+    /// probabilities.
     ///
     /// Source: Kullback and Leibler, On information and sufficiency, 1951.
     public static let klDivergence = Loss(.klDivergence)
