@@ -83,10 +83,9 @@ APUS_INLINE void apus_multiply_term(
 
 /// output[r, j] (+)= sum over k of left[r, k] right[k, j], for `rows` rows (`APUS_TILE_ROWS` at most) and 16 `vectors`
 /// columns; both are to be constants. The output's last vector stands `gap` vectors after the others.
-/// Where it is not 0, the left side is fetched that many rows ahead.
 APUS_INLINE void apus_multiply_tile(
-    const int rows, const int vectors, const int gap, apus_left left, int64_t rows_ahead, apus_right right,
-    float *output, int64_t output_stride, bool accumulates) {
+    const int rows, const int vectors, const int gap, apus_left left, apus_right right, float *output,
+    int64_t output_stride, bool accumulates) {
     apus_lanes sums[APUS_TILE_ROWS][APUS_PANEL_VECTORS];
     APUS_UNROLLED for (int r = 0; r < rows; r++) {
         APUS_UNROLLED for (int v = 0; v < vectors; v++) {
@@ -104,8 +103,6 @@ APUS_INLINE void apus_multiply_tile(
     }
     for (int64_t first = 0, last; first < right.terms; first = last) {
         last = right.terms - first < APUS_LANE_COUNT ? right.terms : first + APUS_LANE_COUNT;
-        for (int64_t k = first; rows_ahead > 0 && k < last; k++)
-            __builtin_prefetch(left.start + rows_ahead * left.row_stride + k * left.term_stride);
         if (right.is_far) {
             for (int64_t k = first; k < last; k++) {
                 __builtin_prefetch(right.start + (k + APUS_TERMS_AHEAD) * right.stride);
@@ -137,13 +134,13 @@ APUS_INLINE void apus_multiply_rows(
         apus_left part = {left.start + row * left.row_stride, left.row_stride, left.term_stride};
         float *target = output + row * output_stride;
         if (step == tile)
-            apus_multiply_tile(tile, vectors, gap, part, 0, right, target, output_stride, accumulates);
+            apus_multiply_tile(tile, vectors, gap, part, right, target, output_stride, accumulates);
         else if (step == 4)
-            apus_multiply_tile(4, vectors, gap, part, 0, right, target, output_stride, accumulates);
+            apus_multiply_tile(4, vectors, gap, part, right, target, output_stride, accumulates);
         else if (step == 2)
-            apus_multiply_tile(2, vectors, gap, part, 0, right, target, output_stride, accumulates);
+            apus_multiply_tile(2, vectors, gap, part, right, target, output_stride, accumulates);
         else
-            apus_multiply_tile(1, vectors, gap, part, 0, right, target, output_stride, accumulates);
+            apus_multiply_tile(1, vectors, gap, part, right, target, output_stride, accumulates);
     }
 }
 

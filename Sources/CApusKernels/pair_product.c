@@ -21,6 +21,8 @@ enum {
     // Of the left side, packed at once: rows at most, and pairs where there are many terms, half of the second cache.
     BLOCK_ROWS = 64 * APUS_PAIRS_TILE_ROWS,
     BLOCK_PAIRS = 1 << 17,
+    PAIRS_BETWEEN = 8,  // that a tile multiplies between two fetches for the next panel
+    LINE = 16,          // numbers that come from memory at once
 };
 
 /// What the threads divide among them.
@@ -34,7 +36,6 @@ struct apus_pair_product {
     int64_t pairs, block_rows;
     int32_t thread_count;    // at creation
     int64_t workspace_size;  // 32-bit places a thread: a tile, the left side of a block of rows, a panel of the right
-    uint32_t *workspaces;
 };
 
 typedef struct {
@@ -42,12 +43,22 @@ typedef struct {
     const float *left, *right, *bias;
     float scale;
     float *output;
+    uint32_t *workspaces;
 } job;
 
 /// Rows and columns of one matrix of the output.
 typedef struct {
     int64_t first_row, rows, first_column, columns;
 } part;
+
+/// The rows of one part, and of the columns of another a panel, one of some as equal as can be; none after the last.
+static part panel_of(part rows, part columns, int64_t panel, int64_t panels) {
+    int64_t vectors = (columns.columns + APUS_PAIRS_LANES - 1) / APUS_PAIRS_LANES;
+    int64_t start = vectors * panel / panels * APUS_PAIRS_LANES;
+    int64_t end = panel < panels ? vectors * (panel + 1) / panels * APUS_PAIRS_LANES : start;
+    if (end > columns.columns) end = columns.columns;
+    return (part){rows.first_row, rows.rows, columns.first_column + start, end > start ? end - start : 0};
+}
 
 /// Sums of a tile's rows, `PANEL_WIDTH` apart, go to the output with what follows the product; the function is a
 /// constant.
@@ -64,12 +75,61 @@ APUS_PAIRS_INLINE void finish_tile(
     }
 }
 
+/// What the next panel will be packed from: pieces of rows of the right side. It comes from far while this panel is
+/// multiplied, which takes a tenth of a product's time from it where the sides are not in the second cache.
+typedef struct {
+    const float *row;
+    int64_t rows, stride;        // that are left, and numbers from one to the next
+    int64_t line, lines, share;  // of a row: the next one, and how many; and of all, how many at once
+} fetching;
+
+APUS_PAIRS_INLINE void fetch_share(fetching *next) {
+    for (int64_t i = 0; i < next->share && next->rows > 0; i++) {
+        _mm_prefetch((const char *)(next->row + next->line * LINE), _MM_HINT_T1);
+        if (++next->line < next->lines) continue;
+        next->line = 0;
+        next->row += next->stride;
+        next->rows--;
+    }
+}
+
+/// For a part of the right side, in shares that are enough for the tiles of so many rows.
+static fetching fetching_of(const job *work, const float *right, part part) {
+    const apus_matmul_description *wanted = &work->product->description;
+    bool is_transposed = wanted->transposes_right;
+    fetching next = {right + part.first_column, wanted->inner, wanted->columns, 0, part.columns, 0};
+    if (is_transposed)
+        next = (fetching){right + part.first_column * wanted->inner, part.columns, wanted->inner, 0, wanted->inner, 0};
+    next.lines = (next.lines + LINE - 1) / LINE;
+    int64_t tiles = (part.rows + APUS_PAIRS_TILE_ROWS - 1) / APUS_PAIRS_TILE_ROWS;
+    int64_t turns = tiles * ((work->product->pairs + PAIRS_BETWEEN - 1) / PAIRS_BETWEEN);
+    if (turns > 0) next.share = (next.rows * next.lines + turns - 1) / turns;
+    return next;
+}
+
+/// What sums are added to comes from far while they are computed.
+APUS_PAIRS_INLINE void fetch_output(const job *work, const int rows, const int vectors, const float *output) {
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors; v++)
+            _mm_prefetch(
+                (const char *)(output + r * work->product->description.columns + v * APUS_PAIRS_LANES), _MM_HINT_T0);
+}
+
 /// `rows` and `vectors` are constants.
 APUS_PAIRS_INLINE void run_tile(
-    const job *work, const int rows, const int vectors, apus_left_pairs left, apus_right_pairs right, float *sums,
-    float *output, const float *bias, int64_t columns) {
+    const job *work, fetching *next, const int rows, const int vectors, apus_left_pairs left, apus_right_pairs right,
+    float *sums, float *output, const float *bias, int64_t columns) {
     __m512 tile[APUS_PAIRS_TILE_ROWS][APUS_PAIRS_TILE_VECTORS];
-    apus_multiply_pairs(rows, vectors, left, right, tile, false);
+    if (work->product->description.accumulates) fetch_output(work, rows, vectors, output);
+    apus_clear_pairs(rows, vectors, tile);
+    for (int64_t k = 0; k < right.pairs; k += PAIRS_BETWEEN) {
+        int64_t rest = right.pairs - k;
+        apus_left_pairs factors = {left.start + k * left.pair_stride, left.row_stride, left.pair_stride};
+        apus_right_pairs terms = {
+            right.start + k * right.stride, right.stride, rest < PAIRS_BETWEEN ? rest : PAIRS_BETWEEN};
+        apus_add_pairs(rows, vectors, factors, terms, tile);
+        fetch_share(next);
+    }
     _Pragma("clang loop unroll(full)") for (int r = 0; r < rows; r++)
         _Pragma("clang loop unroll(full)") for (int v = 0; v < vectors; v++)
             _mm512_storeu_ps(sums + r * PANEL_WIDTH + v * APUS_PAIRS_LANES, tile[r][v]);
@@ -89,26 +149,26 @@ APUS_PAIRS_INLINE void run_tile(
 
 /// A block of rows times a panel; `vectors` is a constant.
 APUS_PAIRS_INLINE void run_tiles(
-    const job *work, const int vectors, int64_t rows, apus_left_pairs left, apus_right_pairs right, float *sums,
-    float *output, const float *bias, int64_t columns) {
+    const job *work, fetching *next, const int vectors, int64_t rows, apus_left_pairs left, apus_right_pairs right,
+    float *sums, float *output, const float *bias, int64_t columns) {
     int64_t stride = work->product->description.columns;
     for (int64_t row = 0, step; row < rows; row += step) {
         apus_left_pairs part = {left.start + row * left.row_stride, left.row_stride, left.pair_stride};
         float *target = output + row * stride;
         step = rows - row >= APUS_PAIRS_TILE_ROWS ? APUS_PAIRS_TILE_ROWS : rows - row >= 2 ? 2 : 1;
         if (step == APUS_PAIRS_TILE_ROWS)
-            run_tile(work, APUS_PAIRS_TILE_ROWS, vectors, part, right, sums, target, bias, columns);
+            run_tile(work, next, APUS_PAIRS_TILE_ROWS, vectors, part, right, sums, target, bias, columns);
         else if (step == 2)
-            run_tile(work, 2, vectors, part, right, sums, target, bias, columns);
+            run_tile(work, next, 2, vectors, part, right, sums, target, bias, columns);
         else
-            run_tile(work, 1, vectors, part, right, sums, target, bias, columns);
+            run_tile(work, next, 1, vectors, part, right, sums, target, bias, columns);
     }
 }
 
 /// Packs a panel of columns and multiplies a block of rows by it.
 APUS_PAIRS_TARGET static void run_panel(
-    const job *work, apus_left_pairs left, const float *right, float *sums, uint32_t *packed, part part,
-    float *output) {
+    const job *work, fetching *next, apus_left_pairs left, const float *right, float *sums, uint32_t *packed,
+    part part, float *output) {
     const apus_matmul_description *wanted = &work->product->description;
     int64_t width = apus_rounded_up(part.columns, APUS_PAIRS_LANES);
     if (wanted->transposes_right)
@@ -122,45 +182,46 @@ APUS_PAIRS_TARGET static void run_panel(
     const float *bias = work->bias ? work->bias + part.first_column : NULL;
     APUS_PAIRS_FOR_VECTORS(
         width / APUS_PAIRS_LANES,
-        run_tiles(work, vectors, part.rows, left, columns, sums, output, bias, part.columns))
+        run_tiles(work, next, vectors, part.rows, left, columns, sums, output, bias, part.columns))
 }
 
 /// A part of one matrix of the output.
 APUS_PAIRS_TARGET static void run_part(const job *work, int64_t matrix, part whole, int32_t thread) {
     const apus_pair_product *product = work->product;
     const apus_matmul_description *wanted = &product->description;
-    uint32_t *own = product->workspaces + thread * product->workspace_size;
+    uint32_t *own = work->workspaces + thread * product->workspace_size;
     float *sums = (float *)(void *)own;
     uint32_t *packed_left = own + APUS_PAIRS_TILE_ROWS * PANEL_WIDTH;
     uint32_t *packed_right = packed_left + product->pairs * apus_rounded_up(product->block_rows, APUS_PAIRS_LANES);
     const float *left = work->left + matrix * wanted->left_batch_stride;
     const float *right = work->right + matrix * wanted->right_batch_stride;
     float *output = work->output + matrix * wanted->rows * wanted->columns;
-    int64_t last_row = whole.first_row + whole.rows, last_column = whole.first_column + whole.columns;
+    int64_t last_row = whole.first_row + whole.rows;
     // As equal as can be, like the panels below.
     int64_t tiles = (whole.rows + APUS_PAIRS_TILE_ROWS - 1) / APUS_PAIRS_TILE_ROWS;
     int64_t blocks = (whole.rows + product->block_rows - 1) / product->block_rows;
     for (int64_t block = 0; block < blocks; block++) {
         int64_t row = whole.first_row + tiles * block / blocks * APUS_PAIRS_TILE_ROWS;
         int64_t end_row = whole.first_row + tiles * (block + 1) / blocks * APUS_PAIRS_TILE_ROWS;
-        part part = {row, (end_row < last_row ? end_row : last_row) - row, 0, 0};
+        part rows = {row, (end_row < last_row ? end_row : last_row) - row, 0, 0};
         apus_left_pairs factors;
         if (wanted->transposes_left) {
-            int64_t width = apus_rounded_up(part.rows, APUS_PAIRS_LANES);
-            apus_pack_terms(packed_left, width, left + row, wanted->rows, wanted->inner, part.rows);
+            int64_t width = apus_rounded_up(rows.rows, APUS_PAIRS_LANES);
+            apus_pack_terms(packed_left, width, left + row, wanted->rows, wanted->inner, rows.rows);
             factors = (apus_left_pairs){packed_left, 1, width};
         } else {
             apus_pack_rows_of_pairs(
-                packed_left, product->pairs, left + row * wanted->inner, wanted->inner, part.rows, wanted->inner);
+                packed_left, product->pairs, left + row * wanted->inner, wanted->inner, rows.rows, wanted->inner);
             factors = (apus_left_pairs){packed_left, product->pairs, 1};
         }
         int64_t vectors = (whole.columns + APUS_PAIRS_LANES - 1) / APUS_PAIRS_LANES;
         int64_t panels = (vectors + APUS_PAIRS_TILE_VECTORS - 1) / APUS_PAIRS_TILE_VECTORS;
-        for (int64_t panel = 0; panel < panels; panel++) {
-            int64_t end = whole.first_column + vectors * (panel + 1) / panels * APUS_PAIRS_LANES;
-            part.first_column = whole.first_column + vectors * panel / panels * APUS_PAIRS_LANES;
-            part.columns = (end < last_column ? end : last_column) - part.first_column;
-            run_panel(work, factors, right, sums, packed_right, part, output);
+        part panel = panel_of(rows, whole, 0, panels);
+        for (int64_t index = 0; index < panels; index++) {
+            part following = panel_of(rows, whole, index + 1, panels);
+            fetching next = fetching_of(work, right, following);
+            run_panel(work, &next, factors, right, sums, packed_right, panel, output);
+            panel = following;
         }
     }
 }
@@ -222,30 +283,24 @@ apus_status apus_pair_product_create(const apus_matmul_description *wanted, apus
     if (product->block_rows < APUS_PAIRS_TILE_ROWS) product->block_rows = APUS_PAIRS_TILE_ROWS;
     product->workspace_size = APUS_PAIRS_TILE_ROWS * PANEL_WIDTH +
                               (apus_rounded_up(product->block_rows, APUS_PAIRS_LANES) + PANEL_WIDTH) * product->pairs;
-    product->workspaces = aligned_alloc(64, (size_t)apus_pair_product_workspace(product) + 64);
-    if (!product->workspaces) {
-        free(product);
-        return apus_fail("apus_pair_product_create", APUS_OUT_OF_MEMORY);
-    }
     *result = product;
     return APUS_SUCCESS;
 }
 
 void apus_pair_product_run(
-    apus_pair_product *product, const float *left, const float *right, const float *bias, float scale, float *output) {
-    job work = {product, left, right, product->description.has_bias ? bias : NULL, scale, output};
+    const apus_pair_product *product, const float *left, const float *right, const float *bias, float scale,
+    float *output, void *workspace) {
+    job work = {product, left, right, product->description.has_bias ? bias : NULL, scale, output, workspace};
     if (product->description.batch > 0)
         apus_parallel_limited(product->items, product->grain, product->thread_count, run_items, &work);
 }
 
 void apus_pair_product_destroy(apus_pair_product *product) {
-    if (!product) return;
-    free(product->workspaces);
     free(product);
 }
 
 int64_t apus_pair_product_workspace(const apus_pair_product *product) {
-    return product->thread_count * product->workspace_size * (int64_t)sizeof *product->workspaces;
+    return product->thread_count * product->workspace_size * (int64_t)sizeof(uint32_t);
 }
 
 #else
@@ -257,8 +312,9 @@ apus_status apus_pair_product_create(const apus_matmul_description *wanted, apus
 }
 
 void apus_pair_product_run(
-    apus_pair_product *product, const float *left, const float *right, const float *bias, float scale, float *output) {
-    (void)product, (void)left, (void)right, (void)bias, (void)scale, (void)output;
+    const apus_pair_product *product, const float *left, const float *right, const float *bias, float scale,
+    float *output, void *workspace) {
+    (void)product, (void)left, (void)right, (void)bias, (void)scale, (void)output, (void)workspace;
 }
 
 void apus_pair_product_destroy(apus_pair_product *product) { (void)product; }

@@ -57,14 +57,17 @@ typedef struct {
     int64_t stride, pairs;
 } apus_right_pairs;
 
-/// sums[r, j] (+)= the sum over all pairs of left[r] right[j]; `rows` and `vectors` are constants.
-APUS_PAIRS_INLINE void apus_multiply_pairs(
+/// Sums of nothing; `rows` and `vectors` are constants, here and below.
+APUS_PAIRS_INLINE void apus_clear_pairs(
+    const int rows, const int vectors, __m512 sums[APUS_PAIRS_TILE_ROWS][APUS_PAIRS_TILE_VECTORS]) {
+    _Pragma("clang loop unroll(full)") for (int r = 0; r < rows; r++)
+        _Pragma("clang loop unroll(full)") for (int v = 0; v < vectors; v++) sums[r][v] = _mm512_setzero_ps();
+}
+
+/// sums[r, j] += the sum over all pairs of left[r] right[j].
+APUS_PAIRS_INLINE void apus_add_pairs(
     const int rows, const int vectors, apus_left_pairs left, apus_right_pairs right,
-    __m512 sums[APUS_PAIRS_TILE_ROWS][APUS_PAIRS_TILE_VECTORS], bool accumulates) {
-    if (!accumulates) {
-        _Pragma("clang loop unroll(full)") for (int r = 0; r < rows; r++)
-            _Pragma("clang loop unroll(full)") for (int v = 0; v < vectors; v++) sums[r][v] = _mm512_setzero_ps();
-    }
+    __m512 sums[APUS_PAIRS_TILE_ROWS][APUS_PAIRS_TILE_VECTORS]) {
     _Pragma("clang loop unroll_count(2)") for (int64_t k = 0; k < right.pairs; k++) {
         __m512i columns[APUS_PAIRS_TILE_VECTORS];
         _Pragma("clang loop unroll(full)") for (int v = 0; v < vectors; v++)
@@ -75,6 +78,17 @@ APUS_PAIRS_INLINE void apus_multiply_pairs(
                 sums[r][v] = _mm512_dpbf16_ps(sums[r][v], (__m512bh)factor, (__m512bh)columns[v]);
         }
     }
+    // What follows is not to move in between: it would take registers from the sums.
+    _Pragma("clang loop unroll(full)") for (int r = 0; r < rows; r++)
+        _Pragma("clang loop unroll(full)") for (int v = 0; v < vectors; v++) __asm__ volatile("" : "+v"(sums[r][v]));
+}
+
+/// sums[r, j] (+)= the sum over all pairs of left[r] right[j].
+APUS_PAIRS_INLINE void apus_multiply_pairs(
+    const int rows, const int vectors, apus_left_pairs left, apus_right_pairs right,
+    __m512 sums[APUS_PAIRS_TILE_ROWS][APUS_PAIRS_TILE_VECTORS], bool accumulates) {
+    if (!accumulates) apus_clear_pairs(rows, vectors, sums);
+    apus_add_pairs(rows, vectors, left, right, sums);
 }
 
 /// The pairs of sixteen rows' neighbouring terms, transposed: to[k * stride + r] = pair k of row r, k in 0..<16. The

@@ -139,6 +139,36 @@ extension KernelTests {
             }
         }
 
+        // Large enough for loops of their own (65,536 numbers), with rows left over, a short last vector, few terms.
+        @Test(arguments: [(274, 256, 33), (256, 271, 3)]) func stepsOfGradientDescent(m: Int, n: Int, k: Int) throws {
+            try Case(m: m, n: n, k: k, transposes: (true, false), accumulates: true, scale: -0.375).verify()
+        }
+
+        /// A plain product has no such loops, nor has what is too small, has too many terms or does not fill vectors.
+        @Test(.enabled(if: apus_has_fast_bfloat16_pairs())) func stepsAreChosen() throws {
+            for (m, n, k, isPlain, pairs, name) in [
+                (256, 256, 256, false, false, "tiles:avx512"), (256, 256, 257, false, false, nil),
+                (256, 255, 256, false, false, nil), (63, 2048, 8, false, false, nil),
+                (700, 100, 128, false, false, nil), (256, 256, 256, true, false, nil),
+                (64, 17, 256, false, true, "tiles:avx512_bf16"), (64, 17, 257, false, true, "pairs:avx512_bf16"),
+                (63, 17, 256, false, true, "pairs:avx512_bf16"), (64, 17, 256, true, true, "pairs:avx512_bf16"),
+            ] as [(Int, Int, Int, Bool, Bool, String?)] {
+                var engine: OpaquePointer?, matmul: OpaquePointer?
+                try check(apus_engine_create(&engine))
+                defer { apus_engine_destroy(engine) }
+                if pairs { apus_engine_set_pair_products(engine) }
+                var description = apus_matmul_description()
+                (description.batch, description.inner) = (1, Int64(k))
+                (description.rows, description.columns) = (Int64(m), Int64(n))
+                (description.transposes_left, description.has_scale) = (true, true)
+                description.accumulates = !isPlain
+                try check(apus_matmul_create(engine, &description, &matmul))
+                defer { apus_matmul_destroy(matmul) }
+                let actual = String(cString: apus_matmul_implementation(matmul))
+                #expect(name.map { $0 == actual } ?? !actual.hasPrefix("tiles"), "\(m) x \(n) x \(k): \(actual)")
+            }
+        }
+
         /// With AMX it is computed there, without it as ever. The products are exact in both: only sums round.
         @Test(arguments: [(33, 65, 31), (128, 10, 784)]) func roundedFactors(m: Int, n: Int, k: Int) throws {
             let left = sampleValues(m * k, seed: 1, scale: 0.5).map(\.roundedToBfloat16)

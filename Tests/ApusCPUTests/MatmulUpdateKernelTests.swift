@@ -22,8 +22,10 @@ extension KernelTests {
 
             /// The arrays after a step, in place: parameter, momentum, velocity.
             func run(_ left: [Float], _ right: [Float], _ old: [[Float]], rate: Float) throws -> [[Float]] {
-                var description = description, update: OpaquePointer?
-                try check(apus_matmul_update_create(&description, &update))
+                var description = description, engine: OpaquePointer?, update: OpaquePointer?
+                try check(apus_engine_create(&engine))
+                defer { apus_engine_destroy(engine) }
+                try check(apus_matmul_update_create(engine, &description, &update))
                 defer { apus_matmul_update_destroy(update) }
                 var (parameter, momentum, velocity) = (old[0], old[1], old[2])
                 parameter.withUnsafeMutableBufferPointer { parameter in
@@ -49,7 +51,9 @@ extension KernelTests {
                         let g = (0..<inner).reduce(0.0) {
                             $0 + Double(left[$1 * rows + i]) * Double(right[$1 * columns + j])
                         }
-                        if rule == APUS_UPDATE_NESTEROV {
+                        if rule == APUS_UPDATE_DESCENT {
+                            new[0][place] -= rate * g
+                        } else if rule == APUS_UPDATE_NESTEROV {
                             new[1][place] = 0.9 * new[1][place] - rate * g
                             new[0][place] -= rate * g - 0.9 * new[1][place]
                         } else {
@@ -66,10 +70,13 @@ extension KernelTests {
         /// Whether pairs are multiplied: that, too, where the processor can.
         private static let ways = apus_has_bfloat16_pairs() ? [false, true] : [false]
 
-        // By hand, one number, g = 2 * 3 = 6. Nesterov: m' = 0.9 * 10 - 0.5 * 6 = 6, w' = 1 - (3 - 5.4) = 3.4. Adam:
+        // By hand, one number, g = 2 * 3 = 6. Gradient descent: w' = 10 - 0.5 * 6 = 7. Nesterov: m' = 0.9 * 10 - 0.5 * 6 = 6, w' = 1 - (3 - 5.4) = 3.4. Adam:
         // m' = 10 + (6 - 10) * 0.1 = 9.6, v' = 4 + (36 - 4) * 0.001 = 4.032, w' = 1 - 0.5 * 9.6 / sqrt(4.032).
         @Test func oneNumber() throws {
             let old: [[Float]] = [[1], [10], [4]]
+            let descent = try Case(rows: 1, columns: 1, inner: 1, rule: APUS_UPDATE_DESCENT)
+                .run([2], [3], [[10], [5], [5]], rate: 0.5)
+            #expect(descent == [[7], [5], [5]])
             let nesterov = try Case(rows: 1, columns: 1, inner: 1, rule: APUS_UPDATE_NESTEROV)
                 .run([2], [3], old, rate: 0.5)
             #expect(relativeError(nesterov[0], [3.4]) < 2e-7 && nesterov[1] == [6] && nesterov[2] == [4])
@@ -93,13 +100,13 @@ extension KernelTests {
             }
         #endif
 
-        // Whole tiles and panels, parts of both, more columns than one block holds with so many terms, no terms.
+        // Whole tiles and panels, parts of both, terms enough to use a tile while the next is multiplied and not, more columns than one block holds with so many terms, no terms.
         @Test(
             arguments: [
                 (6, 64, 16), (12, 128, 128), (7, 65, 3), (1, 17, 9), (23, 15, 130), (3, 100, 1), (97, 33, 12),
-                (2, 500, 1000), (5, 20, 0),
+                (2, 500, 1000), (5, 20, 0), (25, 130, 128), (19, 272, 200), (13, 64, 5),
             ].flatMap { size in
-                [APUS_UPDATE_NESTEROV, APUS_UPDATE_ADAM].map {
+                [APUS_UPDATE_DESCENT, APUS_UPDATE_NESTEROV, APUS_UPDATE_ADAM].map {
                     Case(rows: size.0, columns: size.1, inner: size.2, rule: $0)
                 }
             })
@@ -145,16 +152,18 @@ extension KernelTests {
             #expect(relativeError(new[1], example.expected(left, right, old, rate: 1)[1]) < 5e-6)
         }
 
-        // A panel of the most terms, and a tile of 8 x 64, for each thread.
+        // A panel of the most terms, and a tile of 6 x 64, for each thread.
         @Test func memory() throws {
             func byteCount(_ columns: Int, _ inner: Int, pairs: Bool = false) throws -> Int {
                 var description = Case(rows: 1, columns: columns, inner: inner, multipliesPairs: pairs).description
-                var update: OpaquePointer?
-                try check(apus_matmul_update_create(&description, &update))
+                var engine: OpaquePointer?, update: OpaquePointer?
+                try check(apus_engine_create(&engine))
+                defer { apus_engine_destroy(engine) }
+                try check(apus_matmul_update_create(engine, &description, &update))
                 defer { apus_matmul_update_destroy(update) }
-                return Int(apus_matmul_update_workspace(update)) / Int(apus_thread_count())
+                return Int(apus_engine_workspace(engine)) / Int(apus_thread_count())
             }
-            #expect(try byteCount(10_000, 2048) == 4 * (64 * 2048 + 8 * 64))
+            #expect(try byteCount(10_000, 2048) == 4 * (64 * 2048 + 6 * 64))
             for inner in [1, 100, 1023, 1024, 2047] {
                 #expect(try byteCount(1_000_000, inner) <= 514 << 10, "\(inner) terms")
             }
@@ -176,10 +185,13 @@ extension KernelTests {
             }
         }
 
-        @Test func senselessDescriptionsAreRefused() {
+        @Test func senselessDescriptionsAreRefused() throws {
+            var engine: OpaquePointer?
+            try check(apus_engine_create(&engine))
+            defer { apus_engine_destroy(engine) }
             func status(_ example: Case) -> Int32 {
                 var description = example.description, update: OpaquePointer?
-                let status = apus_matmul_update_create(&description, &update)
+                let status = apus_matmul_update_create(engine, &description, &update)
                 #expect(update == nil)
                 return status
             }

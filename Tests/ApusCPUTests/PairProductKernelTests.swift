@@ -38,7 +38,7 @@ extension KernelTests.Matmul {
         // Around the borders of tiles (6 rows, 64 columns), vectors (16), pairs, and blocks (384 rows).
         @Test(arguments: [
             (1, 1, 1), (1, 17, 2), (5, 64, 3), (6, 65, 31), (7, 15, 32), (13, 128, 33), (2, 48, 63), (128, 10, 65),
-            (385, 20, 5), (770, 3, 17), (12, 150, 129), (3, 5, 0),
+            (385, 20, 5), (770, 3, 17), (12, 150, 129), (73, 200, 256), (3, 5, 0),
             // The thin ones: 12 at most of the short axis, in tiles of 5 and 6; vectors of the long one, in panels of 4,
             // and of the terms; with more than four columns 32 rows and 24 terms a column.
             (130, 2, 70), (2, 130, 70), (33, 1, 1), (1, 16, 31), (4, 17, 32), (17, 4, 33), (70, 3, 131), (4, 4, 64),
@@ -133,7 +133,49 @@ extension KernelTests.Matmul {
                 defer { apus_matmul_destroy(matmul) }
                 let name = String(cString: apus_matmul_implementation(matmul))
                 #expect(name == (isThin ? "pairs:thin" : "pairs:avx512_bf16"), "\(m) x \(n) x \(k)")
-                #expect(apus_matmul_workspace(matmul) > 0)
+                #expect(isThin ? apus_matmul_workspace(matmul) > 0 : apus_engine_workspace(engine) > 0)
+            }
+        }
+
+        /// What is packed goes into memory of the engine, which a larger product moves.
+        @Test func scratchMemoryMoves() throws {
+            var engine: OpaquePointer?
+            try check(apus_engine_create(&engine))
+            defer { apus_engine_destroy(engine) }
+            apus_engine_set_pair_products(engine)
+            func product(_ rows: Int, _ columns: Int, _ inner: Int) throws -> OpaquePointer? {
+                var description = apus_matmul_description(), matmul: OpaquePointer?
+                (description.batch, description.rows) = (1, Int64(rows))
+                (description.columns, description.inner) = (Int64(columns), Int64(inner))
+                try check(apus_matmul_create(engine, &description, &matmul))
+                return matmul
+            }
+            func ones(_ count: Int) -> [Float] { [Float](repeating: 1, count: count) }
+            let small = try product(20, 40, 30)
+            defer { apus_matmul_destroy(small) }
+            var step = apus_matmul_update_description(), update: OpaquePointer?
+            (step.rows, step.columns, step.inner) = (20, 40, 30)
+            (step.rule, step.multiplies_pairs) = (APUS_UPDATE_DESCENT, true)
+            try check(apus_matmul_update_create(engine, &step, &update))
+            defer { apus_matmul_update_destroy(update) }
+            let before = apus_engine_workspace(engine)
+            let large = try product(200, 300, 700)
+            defer { apus_matmul_destroy(large) }
+            #expect(apus_engine_workspace(engine) > before)
+            for _ in 0..<2 {
+                var output = [Float](repeating: 0, count: 800)
+                try check(apus_matmul_run(small, ones(600), ones(1200), nil, 1, &output))
+                #expect(output == [Float](repeating: 30, count: 800))
+                output.withUnsafeMutableBufferPointer { output in
+                    var arrays = apus_update_arrays()
+                    (arrays.parameter, arrays.new_parameter) = (UnsafePointer(output.baseAddress), output.baseAddress)
+                    arrays.rate = 0.5
+                    apus_matmul_update_run(update, ones(600), ones(1200), &arrays)
+                }
+                #expect(output == [Float](repeating: 15, count: 800))
+                output = [Float](repeating: 0, count: 60_000)
+                try check(apus_matmul_run(large, ones(140_000), ones(210_000), nil, 1, &output))
+                #expect(output == [Float](repeating: 700, count: 60_000))
             }
         }
 
@@ -164,7 +206,7 @@ extension KernelTests.Matmul {
         // Around the borders of tiles, panels and blocks (96 rows); more columns than a block holds with so many terms.
         @Test(arguments: [(1, 1, 1), (6, 64, 2), (97, 65, 33), (193, 17, 128), (13, 300, 2048), (5, 7, 0)])
         func updates(rows: Int, columns: Int, inner: Int) throws {
-            for rule in [APUS_UPDATE_NESTEROV, APUS_UPDATE_ADAM] {
+            for rule in [APUS_UPDATE_DESCENT, APUS_UPDATE_NESTEROV, APUS_UPDATE_ADAM] {
                 let update = KernelTests.MatmulUpdate.Case(
                     rows: rows, columns: columns, inner: inner, rule: rule, multipliesPairs: true)
                 let left = sampleValues(rows * inner, seed: 1), right = sampleValues(columns * inner, seed: 2)
@@ -190,6 +232,6 @@ extension KernelTests.Matmul {
         #expect(apus_matmul_create(engine, &description, &matmul) == Int32(APUS_UNSUPPORTED))
         var update = KernelTests.MatmulUpdate.Case(rows: 2, columns: 2, inner: 2, multipliesPairs: true).description
         var kernel: OpaquePointer?
-        #expect(apus_matmul_update_create(&update, &kernel) == Int32(APUS_UNSUPPORTED))
+        #expect(apus_matmul_update_create(engine, &update, &kernel) == Int32(APUS_UNSUPPORTED))
     }
 }

@@ -5,6 +5,8 @@ import CApusKernels
 /// An optimizer's step that takes its gradient, a product, tile by tile: see `apus_matmul_update_description`.
 final class MatMulOptimizerKernel: CPUKernel {
     private let update: KernelObject
+    /// Outlives the update.
+    private let engine: KernelObject
     private let left: Int
     private let right: Int
     private let rate: Int
@@ -14,6 +16,7 @@ final class MatMulOptimizerKernel: CPUKernel {
     private let multipliesPairs: Bool
 
     init(_ rule: UpdateRule, _ step: Plan.Step, _ engine: KernelObject) throws {
+        self.engine = engine
         (left, right, rate) = (step.inputs[0], step.inputs[1], step.inputs[3])
         old = [step.inputs[2]] + step.inputs[4...]
         new = step.outputs
@@ -36,15 +39,14 @@ final class MatMulOptimizerKernel: CPUKernel {
             description.epsilon = epsilon
         }
         update = try KernelObject("apus_matmul_update_create", destroy: apus_matmul_update_destroy) {
-            apus_matmul_update_create(&description, &$0)
+            apus_matmul_update_create(engine.pointer, &description, &$0)
         }
     }
 
     var implementation: String? {
         multipliesPairs
-            ? "pairs:avx512_bf16" : "tiles:" + String(cString: apus_instruction_set()).lowercased().filter { $0 != "-" }
+            ? "tiles:avx512_bf16" : "tiles:" + String(cString: apus_instruction_set()).lowercased().filter { $0 != "-" }
     }
-    var workspaceByteCount: Int { Int(apus_matmul_update_workspace(update.pointer)) }
 
     func run(_ memory: CPUMemory, _ context: RunContext) throws {
         var arrays = apus_update_arrays()

@@ -192,10 +192,11 @@ const char *apus_matmul_implementation(const apus_matmul *matmul);
 
 /// What is done with a gradient g; `rate` is the run's.
 typedef enum apus_update_rule : int32_t {
-    APUS_UPDATE_NESTEROV = 0,  // m' = decay m - rate g; w - (rate g - decay m')
+    APUS_UPDATE_DESCENT = 0,   // w - rate g
+    APUS_UPDATE_NESTEROV = 1,  // m' = decay m - rate g; w - (rate g - decay m')
     // m' = m + (g - m) momentum_share; v' = v + (g g - v) velocity_share; w - rate m' / (sqrt(v') + epsilon), root and
     // quotient to 2 units in the last place
-    APUS_UPDATE_ADAM = 1,
+    APUS_UPDATE_ADAM = 2,
 } apus_update_rule;
 
 /// The most terms of a sum: they are added one after the other, so that more would lose digits, and so many of a panel
@@ -213,10 +214,12 @@ typedef struct apus_matmul_update_description {
     float decay;                           // Nesterov's
     float momentum_share, velocity_share;  // Adam's, as is the next
     float epsilon;                         // APUS_UPDATE_LEAST_EPSILON at least
-    bool multiplies_pairs;  // rounds the factors of the gradient to bfloat16; the processor must have dot products of pairs
+    // Rounds the factors of the gradient to bfloat16; the processor must have dot products of pairs.
+    bool multiplies_pairs;
 } apus_matmul_update_description;
 
-/// Arrays [rows, columns]; the velocity is Adam's. A new array may be the old one, but must not otherwise overlap any.
+/// Arrays [rows, columns]; the velocity is Adam's, the momentum not gradient descent's. A new array may be the old one,
+/// but must not otherwise overlap any.
 typedef struct apus_update_arrays {
     const float *parameter, *momentum, *velocity;
     float *new_parameter, *new_momentum, *new_velocity;
@@ -224,15 +227,13 @@ typedef struct apus_update_arrays {
 } apus_update_arrays;
 
 typedef struct apus_matmul_update apus_matmul_update;
+/// Reserves scratch memory of the engine, which must outlive the object: 514 KiB a thread at most, a tile and what is
+/// packed of the right side; 642 KiB where pairs are multiplied, rows of the left side among them.
 apus_status apus_matmul_update_create(
-    const apus_matmul_update_description *description, apus_matmul_update **update);
+    apus_engine *engine, const apus_matmul_update_description *description, apus_matmul_update **update);
 void apus_matmul_update_run(
     apus_matmul_update *update, const float *left, const float *right, const apus_update_arrays *arrays);
 void apus_matmul_update_destroy(apus_matmul_update *update);
-
-/// The bytes that the object holds for its runs: 514 KiB a thread at most, a tile and what is packed of the right side;
-/// 642 KiB where pairs are multiplied, rows of the left side among them.
-int64_t apus_matmul_update_workspace(const apus_matmul_update *update);
 
 // MARK: Convolutions (convolution.c; spread_gradient.c; winograd.c, winograd_filter.c, winograd_gradient.c,
 // winograd_pairs_filter.c, winograd_pairs_gradient.c; pairs_filter.c, pairs_spread.c, pairs_gradient.c)
