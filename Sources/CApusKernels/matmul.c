@@ -224,9 +224,9 @@ static bool is_amd(void) { return false; }
 /// rows among the threads, are faster than others.
 ///
 /// Measured on two cores of Zen 4 with 784 or 512 rows and 512 columns. Of pairs with 128 terms 0.9 of the time of
-/// pair_product.c, 0.75 where the parameter comes from memory. In float32 0.95 and 0.85 of oneDNN's with 32 and 128
-/// terms, but 1.05 with 512 terms, and 1.12 with 100 columns, which do not fill vectors. On other processors float32 was
-/// not measured.
+/// pair_product.c, 0.7 where the parameter comes from memory. In float32 0.94 to 0.99 of oneDNN's with 32 and 128
+/// terms, 0.85 where the parameter comes from memory, but 1.12 with 100 columns, which do not fill vectors; with 512
+/// terms mlp's step took 1.03 of its time. On other processors float32 was not measured.
 static bool is_step_down(const apus_engine *engine, const apus_matmul_description *wanted) {
     enum { LEAST_ROWS = 64, LEAST_COLUMNS = 17, MOST_TERMS = 256, LARGE = 65536 };
     if (wanted->batch != 1 || !wanted->accumulates || !wanted->has_scale || !wanted->transposes_left ||
