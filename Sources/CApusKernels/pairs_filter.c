@@ -210,7 +210,7 @@ void apus_pairs_filter_run(
     int64_t panel_size = wanted->kernel[0] * filter->plan.terms * APUS_PAIRS_PANEL;
     apus_parallel_limited(
         filter->plan.panel_count, 1 + APUS_GRAIN / panel_size, filter->thread_count, pair_kernel, &work);
-    apus_parallel_limited(wanted->batch, 1, filter->thread_count, filter_samples, &work);
+    apus_parallel_balanced(wanted->batch, 2, filter->thread_count, filter_samples, &work);
 #else
     (void)filter, (void)image, (void)kernel, (void)bias, (void)result;
 #endif

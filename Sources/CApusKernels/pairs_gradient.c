@@ -260,7 +260,7 @@ void apus_pairs_gradient_run(
     float *sums = gradient->engine->scratch;
     char *thread_memory = (char *)(sums + gradient->chunk_count * gradient->sum_size);
     job work = {gradient, image, upstream, result, sums, thread_memory};
-    apus_parallel_limited(gradient->chunk_count, 1, gradient->thread_count, add_chunks, &work);
+    apus_parallel_balanced(gradient->chunk_count, 1, gradient->thread_count, add_chunks, &work);
     int64_t places = gradient->plan.description.kernel[0] * gradient->plan.terms;
     int64_t grain = 1 + APUS_GRAIN / (gradient->chunk_count * gradient->plan.description.filters);
     apus_parallel_limited(places, grain, gradient->thread_count, add_sums, &work);

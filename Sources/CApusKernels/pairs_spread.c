@@ -167,7 +167,7 @@ void apus_pairs_spread_run(apus_pairs_spread *spread, const float *kernel, const
     job work = {spread, kernel, upstream, result, packed, thread_memory};
     apus_parallel_limited(
         spread->vectors, 1 + APUS_GRAIN / (2 * APUS_PAIRS_LANES * spread->pairs), spread->thread_count, pack, &work);
-    apus_parallel_limited(spread->description.batch, 1, spread->thread_count, spread_samples, &work);
+    apus_parallel_balanced(spread->description.batch, 2, spread->thread_count, spread_samples, &work);
 #else
     (void)spread, (void)kernel, (void)upstream, (void)result;
 #endif

@@ -176,7 +176,7 @@ void apus_winograd_run(
     const apus_winograd_loops *loops = &winograd->loops;
     if (plan->kind == APUS_CONVOLUTION_KERNEL_GRADIENT) {
         int64_t parts = plan->chunk_count * plan->channel_parts * plan->filter_parts;
-        apus_parallel_limited(parts, 1, threads, loops->first, &job);
+        apus_parallel_balanced(parts, 1, threads, loops->first, &job);
         if (plan->chunk_count == 1) return;
         int64_t blocks = (apus_winograd_kernel_count(plan) + APUS_WINOGRAD_ADDED - 1) / APUS_WINOGRAD_ADDED;
         int64_t grain = 1 + APUS_GRAIN / (APUS_WINOGRAD_ADDED * plan->chunk_count);
@@ -187,7 +187,7 @@ void apus_winograd_run(
         int64_t grain = 1 + APUS_GRAIN / (APUS_WINOGRAD_KERNEL_ROWS * row);
         apus_parallel_limited(blocks, grain, threads, loops->first, &job);
         int64_t shares = (plan->tile_count + plan->share - 1) / plan->share;
-        apus_parallel_limited(shares, 1, threads, loops->second, &job);
+        apus_parallel_balanced(shares, larger(1, plan->block / plan->share), threads, loops->second, &job);
     }
 }
 
