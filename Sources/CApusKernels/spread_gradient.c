@@ -135,7 +135,7 @@ void apus_spread_gradient_run(
     int64_t panel_size = PANEL * gradient->description.filters;
     apus_parallel_limited(
         gradient->panel_count, 1 + APUS_GRAIN / panel_size, gradient->thread_count, gradient->pack, &work);
-    apus_parallel_balanced(gradient->description.batch, 2, gradient->thread_count, gradient->spread, &work);
+    apus_parallel_balanced(gradient->description.batch, 1, gradient->thread_count, gradient->spread, &work);
 }
 
 void apus_spread_gradient_destroy(apus_spread_gradient *gradient) { free(gradient); }

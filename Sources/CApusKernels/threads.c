@@ -170,62 +170,65 @@ void apus_parallel_limited(int64_t count, int64_t grain, int32_t limit, apus_ran
     APUS_ACQUIRE(&work);
 }
 
-enum { MOST_BALANCED = 64, LINE = 64 };
+enum { MOST_BALANCED_THREADS = 64, LINE = 64 };
 
-/// The items that are left to a thread: the first in the upper half, the end in the lower one.
+/// What is left of a thread's range: its begin in the upper half, its end in the lower one. In a line of the cache of
+/// its own, as its thread writes it again and again.
 typedef struct {
-    _Alignas(LINE) _Atomic uint64_t items;
-} share;
+    _Alignas(LINE) _Atomic uint64_t ends;
+} range_left;
 
 typedef struct {
     apus_range_body body;
     void *context;
     int64_t step, threads;
-    share shares[MOST_BALANCED];
+    range_left left[MOST_BALANCED_THREADS];
 } balanced_loop;
 
 static uint64_t packed(uint64_t begin, uint64_t end) { return begin << 32 | end; }
 
-/// Takes items off one end of a share and runs them; false where none are left.
-static bool run_some(balanced_loop *loop, int64_t victim, bool takes_first, int32_t thread) {
-    _Atomic uint64_t *items = &loop->shares[victim].items;
-    uint64_t old = atomic_load_explicit(items, memory_order_relaxed), begin, end, count, rest;
+/// Takes items off one end of a range and runs them; false where none are left.
+static bool take_and_run(balanced_loop *loop, int64_t range, bool takes_first, int32_t thread) {
+    _Atomic uint64_t *ends = &loop->left[range].ends;
+    uint64_t old = atomic_load_explicit(ends, memory_order_relaxed), begin, end, count, rest;
     do {
         begin = old >> 32;
         end = old & UINT32_MAX;
         if (begin >= end) return false;
         count = end - begin < (uint64_t)loop->step ? end - begin : (uint64_t)loop->step;
         rest = takes_first ? packed(begin + count, end) : packed(begin, end - count);
-    } while (!atomic_compare_exchange_weak_explicit(items, &old, rest, memory_order_relaxed, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(ends, &old, rest, memory_order_relaxed, memory_order_relaxed));
     int64_t first = (int64_t)(takes_first ? begin : end - count);
     loop->body(loop->context, first, first + (int64_t)count, thread);
     return true;
 }
 
-/// Items are threads' shares.
+/// Items are threads' ranges: one, or more where the runtime gives fewer threads than asked for.
 static void run_balanced(void *context, int64_t begin, int64_t end, int32_t thread) {
     balanced_loop *loop = context;
     for (int64_t own = begin; own < end; own++)
-        while (run_some(loop, own, true, thread)) {}
-    for (int64_t other = 1; other < loop->threads; other++)
-        while (run_some(loop, (thread + other) % loop->threads, false, thread)) {}
+        while (take_and_run(loop, own, true, thread)) {}
+    for (int64_t other = 0; other < loop->threads; other++)
+        while (take_and_run(loop, (end + other) % loop->threads, false, thread)) {}
 }
 
 void apus_parallel_balanced(int64_t count, int64_t step, int32_t limit, apus_range_body body, void *context) {
     if (count <= 0) return;
     int64_t threads = apus_thread_count();
     if (threads > limit) threads = limit;
-    if (threads > (count - 1) / step + 1) threads = (count - 1) / step + 1;
-    if (threads < 2 || threads > MOST_BALANCED || count > UINT32_MAX) {
-        apus_parallel_limited(count, step, limit, body, context);
+    if (threads > count) threads = count;
+    if (threads < 2 || threads > MOST_BALANCED_THREADS || count > UINT32_MAX) {
+        apus_parallel_limited(count, 1, limit, body, context);
         return;
     }
-    balanced_loop loop = {.body = body, .context = context, .step = step, .threads = threads};
-    // Whole steps, but for the last.
-    int64_t steps = (count + step - 1) / step;
-    for (int64_t thread = 0; thread < threads; thread++) {
-        int64_t begin = steps * thread / threads * step, end = steps * (thread + 1) / threads * step;
-        atomic_init(&loop.shares[thread].items, packed((uint64_t)begin, (uint64_t)(end < count ? end : count)));
+    balanced_loop loop;
+    loop.body = body;
+    loop.context = context;
+    loop.step = step < 1 ? 1 : step;
+    loop.threads = threads;
+    for (int64_t thread = 0, begin = 0, end; thread < threads; thread++, begin = end) {
+        end = begin + count / threads + (thread < count % threads ? 1 : 0);
+        atomic_init(&loop.left[thread].ends, packed((uint64_t)begin, (uint64_t)end));
     }
     apus_parallel_limited(threads, 1, limit, run_balanced, &loop);
 }

@@ -14,11 +14,6 @@ void apus_start_team(void);
 /// `apus_parallel` on at most `limit` threads.
 void apus_parallel_limited(int64_t count, int64_t grain, int32_t limit, apus_range_body body, void *context);
 
-/// `apus_parallel_limited` with grains of `step` items, where the body is called for so many at a time and a thread that
-/// is through takes some of what is left to the others: cores are not equally fast where other programs run on them, too.
-/// Which thread does what must not matter.
-void apus_parallel_balanced(int64_t count, int64_t step, int32_t limit, apus_range_body body, void *context);
-
 /// Elements of easy work (an addition, a copy) worth waking a thread for.
 enum { APUS_GRAIN = 32768 };
 

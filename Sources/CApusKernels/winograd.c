@@ -187,7 +187,9 @@ void apus_winograd_run(
         int64_t grain = 1 + APUS_GRAIN / (APUS_WINOGRAD_KERNEL_ROWS * row);
         apus_parallel_limited(blocks, grain, threads, loops->first, &job);
         int64_t shares = (plan->tile_count + plan->share - 1) / plan->share;
-        apus_parallel_balanced(shares, larger(1, plan->block / plan->share), threads, loops->second, &job);
+        // Whole blocks; samples that are spread fill several of them but for the last.
+        int64_t step = (plan->is_spread ? 4 : 1) * plan->block / plan->share;
+        apus_parallel_balanced(shares, step, threads, loops->second, &job);
     }
 }
 

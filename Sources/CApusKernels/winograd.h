@@ -20,7 +20,7 @@ typedef struct {
     int64_t tile_rows, tile_columns, tile_count;
     int64_t padded_channels, padded_filters;  // to whole vectors of sixteen
     int64_t group;                            // tiles that are multiplied together
-    int64_t share;                            // filtering: tiles that one thread takes, a group; a sample's if spread
+    int64_t share;                            // filtering: tiles of an item of the loop: a group; a sample's if spread
     int64_t block;                            // tiles that are in work together: groups
     bool is_paired;                           // multiplied as bfloat16 pairs
     int64_t image_stride, product_stride;     // floats, or pairs, from one of the 36 points to the next

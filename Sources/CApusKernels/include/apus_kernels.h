@@ -74,6 +74,12 @@ typedef void (*apus_range_body)(void *context, int64_t begin, int64_t end, int32
 /// A Swift closure passed as `body` must be nonisolated.
 void apus_parallel(int64_t count, int64_t grain, apus_range_body body, void *context);
 
+/// The same ranges with a grain of one item, on at most `limit` threads, by work stealing: a thread takes `step` items
+/// (at least 1) of its range at a time, and when it is through as many from the end of another's. Cores are not equally
+/// fast where other programs run on them, too. Results must depend neither on the thread nor on how ranges are cut. On
+/// one thread, and on more than 64, it is as above.
+void apus_parallel_balanced(int64_t count, int64_t step, int32_t limit, apus_range_body body, void *context);
+
 // MARK: oneDNN's engine (engine.c)
 
 /// oneDNN's CPU engine and a stream on it, with scratch memory that the objects made with it share: only one of them
