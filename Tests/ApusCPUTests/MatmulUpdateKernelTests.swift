@@ -70,7 +70,8 @@ extension KernelTests {
         /// Whether pairs are multiplied: that, too, where the processor can.
         private static let ways = apus_has_bfloat16_pairs() ? [false, true] : [false]
 
-        // By hand, one number, g = 2 * 3 = 6. Gradient descent: w' = 10 - 0.5 * 6 = 7. Nesterov: m' = 0.9 * 10 - 0.5 * 6 = 6, w' = 1 - (3 - 5.4) = 3.4. Adam:
+        // By hand, one number, g = 2 * 3 = 6. Gradient descent: w' = 10 - 0.5 * 6 = 7. Nesterov:
+        // m' = 0.9 * 10 - 0.5 * 6 = 6, w' = 1 - (3 - 5.4) = 3.4. Adam:
         // m' = 10 + (6 - 10) * 0.1 = 9.6, v' = 4 + (36 - 4) * 0.001 = 4.032, w' = 1 - 0.5 * 9.6 / sqrt(4.032).
         @Test func oneNumber() throws {
             let old: [[Float]] = [[1], [10], [4]]
@@ -100,7 +101,8 @@ extension KernelTests {
             }
         #endif
 
-        // Whole tiles and panels, parts of both, terms enough to use a tile while the next is multiplied and not, more columns than one block holds with so many terms, no terms.
+        // Whole tiles and panels, parts of both, terms enough to use a tile while the next is multiplied and not, more
+        // columns than one block holds with so many terms, no terms.
         @Test(
             arguments: [
                 (6, 64, 16), (12, 128, 128), (7, 65, 3), (1, 17, 9), (23, 15, 130), (3, 100, 1), (97, 33, 12),
